@@ -1,0 +1,32 @@
+"""affina: specialise a pretrained language model on your own data, and prove that the result is better.
+
+Every verb of the command line is a function here; each is imported when it is first used, so `import affina` loads nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+VERBS = {
+    "Recipe": "affina.core.recipe",
+    "new": "affina.data.new",
+    "check": "affina.data.check",
+    "train": "affina.training.train",
+    "evaluate": "affina.evaluation.evaluate",
+    "compare": "affina.evaluation.evaluate",
+    "generate": "affina.evaluation.ask",
+    "chat": "affina.evaluation.ask",
+    "runs": "affina.core.inspect",
+    "show": "affina.core.inspect",
+    "list": "affina.core.inspect",
+    "describe": "affina.core.inspect",
+    "schema": "affina.core.inspect",
+}
+__all__ = ["__version__", *VERBS]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in VERBS:
+        raise AttributeError(f"module 'affina' has no attribute '{name}'")
+    return getattr(import_module(VERBS[name]), name)

@@ -1,0 +1,392 @@
+"""Every interface, every shelf, and the plain records that pass between stages. Read this file first.
+
+Axes, named once: T tokens of a flat batch · S supervised positions · R rows · L labels · D hidden width · V vocabulary
+· N items of an evaluation. A suffix on a name states the axes: `logprobs_S` has one number per supervised position.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from affina.core.example import Chat, Example
+from affina.core.part import Part, Shelf
+
+if TYPE_CHECKING:
+    import torch
+
+    from affina.core.recipe import Train
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+# ── records: data ──────────────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing a reader found: a mapping of columns (or a string), where it stood, or what was wrong with it."""
+
+    values: Any
+    file: str
+    line: int
+    problem: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Unusable(Exception):
+    """Raised by a shape for one record that cannot become an example; the sentence is the quarantine's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example as tokens. `weights[i]` weighs predicting `tokens[i]` from what precedes it; 0: not a target."""
+
+    id: str
+    tokens: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+    label: int = -1
+    cut: int = 0
+    """Tokens lost to `max_tokens`."""
+    cut_targets: int = 0
+    """Of those, tokens that were targets."""
+
+    @property
+    def targets(self) -> int:
+        """The number of supervised tokens."""
+        return int(np.count_nonzero(self.weights))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of tokens [start, stop) of a flat batch that continues the segment `parent` (-1: a root)."""
+
+    start: int
+    stop: int
+    parent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows as a forest: a prefix that rows share stands once. A token sees its own segment and its ancestors."""
+
+    ids: tuple[str, ...]
+    tokens_T: npt.NDArray[np.int64]
+    depths_T: npt.NDArray[np.int64]
+    """Each token's position in its own row."""
+    segments: tuple[Segment, ...]
+    sources_S: npt.NDArray[np.int64]
+    """The index in T whose hidden state predicts the target."""
+    targets_S: npt.NDArray[np.int64]
+    weights_S: npt.NDArray[np.float32]
+    owners_S: npt.NDArray[np.int64]
+    """The row, in the order of `ids`, that each supervised position belongs to."""
+    starts_R: npt.NDArray[np.int64]
+    ends_R: npt.NDArray[np.int64]
+    """The index in T of each row's first and last token."""
+    labels_R: npt.NDArray[np.int64]
+    tokens: int
+    """Tokens of the whole rows, shared prefixes counted once per row: what throughput is measured in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """What the engine computed for a batch, as the objective asked: tensors of the training device, float32."""
+
+    logprobs_S: torch.Tensor | None
+    weights_S: torch.Tensor
+    owners_S: torch.Tensor
+    scores_RL: torch.Tensor | None
+    labels_R: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A sum and what to divide it by: never a mean. The engine adds both over micro-batches and divides once."""
+
+    total: torch.Tensor
+    count: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+# ── records: what a model says ─────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A row's log-probabilities in nats: of every supervised token, and of every label where there is a label head."""
+
+    logprobs_S: Floats
+    labels_L: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to generate. Temperature 0 takes the likeliest token; `top_p` keeps the smallest set of that probability."""
+
+    max_tokens: int = 128
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A generated answer: its text without the stop token, its tokens, and whether it stopped by itself."""
+
+    text: str
+    tokens: tuple[int, ...]
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A model's answers to N items, as columns; a column a task does not have is None."""
+
+    ids: tuple[str, ...]
+    nats_N: Floats
+    """-log p of the item's target."""
+    tokens_N: Floats
+    """Supervised tokens of the target (1 for a label head)."""
+    labels: tuple[str, ...] = ()
+    target_N: Ints | None = None
+    predicted_N: Ints | None = None
+    """Index of the right and of the likeliest label in `labels`; -1 for an answer outside the known labels."""
+    expected: tuple[str, ...] | None = None
+    said: tuple[str, ...] | None = None
+    """The text that was right and the text that was generated."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, index_N: Ints) -> Answers:
+        """The same columns at these items: what a bootstrap resamples."""
+
+        def texts(column: tuple[str, ...] | None) -> tuple[str, ...] | None:
+            return None if column is None else tuple(column[i] for i in index_N)
+
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in index_N),
+            nats_N=self.nats_N[index_N],
+            tokens_N=self.tokens_N[index_N],
+            target_N=None if self.target_N is None else self.target_N[index_N],
+            predicted_N=None if self.predicted_N is None else self.predicted_N[index_N],
+            expected=texts(self.expected),
+            said=texts(self.said),
+        )
+
+
+# ── interfaces: the engine's two faces ─────────────────────────────────────────────────────────────────────────────
+class Renderer(Protocol):
+    """Examples → weighted tokens, prompts → tokens: the one place that knows templates and masks (`data/rows.py`)."""
+
+    max_tokens: int
+
+    def rows(self, examples: Sequence[Example]) -> list[Row]: ...
+    def prompt(self, example: Chat) -> list[int]:
+        """The tokens generation starts from: everything before the last assistant turn, and the template's opening."""
+
+    def text(self, tokens: Sequence[int]) -> str: ...
+
+
+class Model(Protocol):
+    """The read face: everything evaluators, judges, teachers, servers and samplers need."""
+
+    renderer: Renderer
+
+    def score(self, rows: Sequence[Row]) -> list[Scored]: ...
+    def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]: ...
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """[N, D], rows of unit length."""
+
+
+class Engine(Model, Protocol):
+    """The write face. Schedule and optimizer are engine state."""
+
+    def learn(self, batches: Sequence[Batch], objective: Objective, step: int) -> dict[str, float]:
+        """One optimizer step over the micro-batches; returns loss, tokens, gradient norm …; raises Failed on NaN."""
+
+    def save(self, folder: Path) -> None: ...
+    def load(self, folder: Path) -> None: ...
+
+
+# ── interfaces: parts ──────────────────────────────────────────────────────────────────────────────────────────────
+class Reader(Part):
+    """One file format: a path → records. `suffixes` are the endings it claims, lower case, with the dot."""
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def records(self, path: Path) -> Iterator[Record]:
+        """Every record, in order; a bad one as a Record with its `problem`. Raises Refused for an unreadable file."""
+
+
+class Shape(Part):
+    """One known dataset shape: records → examples."""
+
+    makes: ClassVar[type[Example]]
+
+    @abstractmethod
+    def recognise(self, records: Sequence[Record]) -> tuple[Shape, str] | None:
+        """From many records: this shape with its columns filled in and the reason in a sentence, or None."""
+
+    @abstractmethod
+    def example(self, record: Record) -> Example:
+        """Raises Unusable with the reason."""
+
+
+class Books(Protocol):
+    """The ledger as a transform sees it: the way to drop an example with a reason."""
+
+    def drop(self, example: Example, reason: str) -> None: ...
+
+
+class Transform(Part):
+    """Examples → examples; whatever does not come out is dropped through the ledger."""
+
+    @abstractmethod
+    def apply(self, examples: list[Example], books: Books, seed: int) -> list[Example]: ...
+
+
+class Tuning(Part):
+    """Which weights move. Applied once to a freshly loaded model, and again to read a release back."""
+
+    learning_rate: ClassVar[float]
+    """The recommended peak rate, used when the recipe gives none."""
+
+    @abstractmethod
+    def apply(self, model: torch.nn.Module) -> None:
+        """Leaves `requires_grad` True on what trains, in float32, and False on the rest."""
+
+    @abstractmethod
+    def write(self, trained: Mapping[str, torch.Tensor], folder: Path, base: str) -> None:
+        """The released files: the PEFT format for adapters, whole weights otherwise."""
+
+    @abstractmethod
+    def count(self, model: torch.nn.Module) -> int:
+        """Trainable parameters by the method's own formula, to hold the real count against."""
+
+
+class Objective(Part):
+    """One loss. It says what it consumes and what it needs; the engine computes that and nothing more."""
+
+    consumes: ClassVar[tuple[type[Example], ...]]
+    head: ClassVar[str] = "words"
+    """What the model ends in: "words" (its own vocabulary) or "labels" (a new label head)."""
+    couples: ClassVar[bool] = False
+    """True when rows must share a micro-batch (in-batch negatives, groups)."""
+
+    def expand(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples as rows are made from them; most objectives change nothing."""
+        return list(examples)
+
+    @abstractmethod
+    def loss(self, forward: Forward, batch: Batch) -> Loss: ...
+
+
+class Regime(Part):
+    """Where batches come from."""
+
+    @abstractmethod
+    def batches(
+        self, examples: Sequence[Example], objective: Objective, model: Model, train: Train, start: int
+    ) -> Iterator[Batch]:
+        """Micro-batches from number `start` on, without end. Number k is a pure function of (seed, k)."""
+
+
+class Schedule(Part):
+    """The learning rate's course."""
+
+    @abstractmethod
+    def factor(self, step: int, steps: int) -> float:
+        """What the peak rate is multiplied by at `step` of 1 … `steps`."""
+
+
+class Optimizer(Part):
+    """How gradients become changes. State is keyed by parameter name so that it can be saved as safetensors."""
+
+    @abstractmethod
+    def build(self, parameters: Mapping[str, torch.nn.Parameter]) -> torch.optim.Optimizer: ...
+
+
+class Metric(Part):
+    """A number from a model's answers."""
+
+    reads: ClassVar[str]
+    """The columns it needs: "nats", "words" (token log-probabilities), "label" or "text"."""
+    higher_is_better: ClassVar[bool] = True
+
+    @abstractmethod
+    def value(self, answers: Answers) -> float: ...
+
+    def each(self, answers: Answers) -> Floats | None:
+        """One number per item whose mean is the metric, where there is such a thing: it makes paired tests exact."""
+        return None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a proof works on: the run's own engine, examples and rows, before step 1."""
+
+    engine: Engine
+    objective: Objective
+    examples: Sequence[Example]
+    """The training examples as the objective expands them."""
+    rows: Sequence[Row]
+    """Their rows, same order."""
+    truncate: str
+    layout: Callable[[Sequence[Row]], Batch]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A proof's outcome; `detail` says what was looked at, or what is wrong and what to do."""
+
+    passed: bool
+    detail: str
+
+
+class Proof(Part):
+    """A property of this run, shown on its own model and rows."""
+
+    @abstractmethod
+    def examine(self, bench: Bench) -> Finding: ...
+
+
+# ── shelves ────────────────────────────────────────────────────────────────────────────────────────────────────────
+readers = Shelf(Reader, "affina.data.readers")
+shapes = Shelf(Shape, "affina.data.shapes")
+transforms = Shelf(Transform, "affina.data.transforms")
+metrics = Shelf(Metric, "affina.evaluation.metrics")
+proofs = Shelf(Proof, "affina.evaluation.proofs")
+tunings = Shelf(Tuning, "affina.training.tuning")
+objectives = Shelf(Objective, "affina.training.objectives")
+regimes = Shelf(Regime, "affina.training.regimes")
+schedules = Shelf(Schedule, "affina.training.schedules")
+optimizers = Shelf(Optimizer, "affina.training.optimizers")
+SHELVES: dict[str, Shelf[Any]] = {
+    shelf.title: shelf
+    for shelf in (
+        readers, shapes, transforms, metrics, proofs, tunings, objectives, regimes, schedules, optimizers,
+    )
+}  # fmt: skip
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total) while something long goes on."""
+
+
+def describe_columns(records: Iterable[Record]) -> list[str]:
+    """The columns seen in mapping records, in order of first sight: what error messages list."""
+    seen: dict[str, None] = {}
+    for record in records:
+        if isinstance(record.values, Mapping):
+            seen.update(dict.fromkeys(str(key) for key in record.values))
+    return list(seen)

@@ -1,0 +1,251 @@
+"""A recipe: at most ten sections that name parts. Loaded, checked, changed and dumped; it holds no machine facts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
+
+from affina.core.errors import Refused
+from affina.core.invalid import located
+from affina.core.kinds import (
+    Metric,
+    Objective,
+    Optimizer,
+    Reader,
+    Regime,
+    Schedule,
+    Shape,
+    Transform,
+    Tuning,
+    metrics,
+    objectives,
+    optimizers,
+    readers,
+    regimes,
+    schedules,
+    shapes,
+    transforms,
+    tunings,
+)  # fmt: skip
+
+RULES = ("better than base",)
+
+
+class Section(BaseModel):
+    """A group of settings of a recipe."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
+    )
+
+
+class ModelChoice(Section):
+    """Which pretrained model to start from."""
+
+    base: str
+    """An alias, a local folder, a .gguf file, a hub name, or `pypi:package==version/path`."""
+
+
+class Data(Section):
+    """Where the examples come from and what happens to them before training."""
+
+    read: list[str] = Field(min_length=1)
+    """Files, read in order; paths are relative to the recipe's own folder."""
+    reader: Annotated[Reader, readers] | None = None
+    """The file format; recognised from the ending and the bytes when left out."""
+    shape: Annotated[Shape, shapes] | None = None
+    """The dataset shape; recognised by looking at many records when left out."""
+    transforms: list[Annotated[Transform, transforms]] = ["dedup", "split"]  # type: ignore[list-item]
+    """Applied in order. A `split` is needed somewhere."""
+    template: Literal["own", "plain"] | None = None
+    """The base's own chat template, or `plain` text; when left out, `own` where the base has one."""
+    max_tokens: int = Field(1024, ge=8)
+    """The longest row in tokens; raw text is divided into rows of this length."""
+    truncate: Literal["refuse", "allow"] = "refuse"
+    """What to do with a row longer than `max_tokens`: refuse to start, or cut it and say what was lost."""
+    on_bad: Literal["quarantine", "stop"] = "quarantine"
+    """What to do with a row that cannot be used."""
+
+
+class Train(Section):
+    """How long and how fast to learn."""
+
+    epochs: float | None = Field(None, gt=0)
+    """Passes over the training split. `epochs` or `steps`, never both; 3 epochs when neither is given."""
+    steps: int | None = Field(None, ge=1)
+    """Optimizer steps."""
+    batch: int = Field(16, ge=1)
+    """Examples per optimizer step."""
+    accumulate: int = Field(1, ge=1)
+    """Micro-batches a step is computed in; it changes memory, not the result."""
+    learning_rate: float | None = Field(None, gt=0)
+    """The peak rate; the tuning's recommended one when left out."""
+    schedule: Annotated[Schedule, schedules] = "cosine"  # type: ignore[assignment]
+    optimizer: Annotated[Optimizer, optimizers] = "adamw"  # type: ignore[assignment]
+    save_every: int = Field(50, ge=1)
+    """Optimizer steps between checkpoints."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    """Of frozen weights and products; `auto` is bf16 where the processor has it. What trains is always float32."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("takes epochs or steps, never both: leave one out")
+        if self.accumulate > self.batch:
+            raise ValueError(f"accumulate ({self.accumulate}) divides the batch ({self.batch}): it cannot exceed it")
+        return self
+
+    def total_steps(self, examples: int) -> int:
+        """Optimizer steps for this many training examples; an epoch's last step may be smaller than `batch`."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, math.ceil((3.0 if self.epochs is None else self.epochs) * self.steps_per_epoch(examples)))
+
+    def steps_per_epoch(self, examples: int) -> int:
+        return math.ceil(examples / self.batch)
+
+    def saves(self, step: int) -> bool:
+        return step % self.save_every == 0
+
+
+class Gate(Section):
+    """When a tuned model is good enough: written {metric: better than base, margin: …}; the first metric decides."""
+
+    rules: dict[str, str] = {}
+    """Metric → `better than base`. When empty, the first metric of `evaluate.metrics` must be better than the base."""
+    margin: float = Field(0.05, gt=0)
+    """The smallest difference worth having, in the first metric's own units."""
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    """Two-sided probability of finding a difference where there is none."""
+    power: float = Field(0.8, gt=0.5, lt=1)
+    """Probability of finding a difference that equals `margin`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_rules(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        settings = {key: value for key, value in given.items() if key in cls.model_fields}
+        rules = {key: value for key, value in given.items() if key not in cls.model_fields}
+        return {**settings, "rules": {**settings.get("rules", {}), **rules}} if rules else settings
+
+    @field_validator("rules")
+    @classmethod
+    def _known_rules(cls, rules: dict[str, str]) -> dict[str, str]:
+        for name, rule in rules.items():
+            if name not in metrics.names():
+                raise ValueError(f"no setting of the gate and no metric is called '{name}'")
+            if rule not in RULES:
+                raise ValueError(f"the rule for {name} is '{rule}'; known: {', '.join(RULES)}")
+        return rules
+
+
+class Evaluate(Section):
+    """What is measured, how often, and when it is good enough."""
+
+    metrics: list[Annotated[Metric, metrics]] = Field(default=["loss"], min_length=1)  # type: ignore[list-item]
+    """The first one decides the verdict."""
+    every: int | None = Field(None, ge=1)
+    """Optimizer steps between validations; once an epoch when left out."""
+    patience: int = Field(3, ge=1)
+    """Validations without improvement before training stops; the best checkpoint is restored."""
+    monitor: Annotated[Metric, metrics] = "loss"  # type: ignore[assignment]
+    """The validation metric that early stopping watches."""
+    gate: Gate = Gate()
+
+    def due(self, step: int) -> bool:
+        assert self.every is not None, "the plan sets `every`"
+        return step % self.every == 0
+
+
+class Recipe(Section):
+    """A whole run, as one object. `folder` is where the recipe's file stands: paths in `data.read` start there."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    model: ModelChoice
+    data: Data
+    tuning: Annotated[Tuning, tunings] = "lora"  # type: ignore[assignment]
+    objective: Annotated[Objective, objectives] = "cross_entropy"  # type: ignore[assignment]
+    regime: Annotated[Regime, regimes] = "supervised"  # type: ignore[assignment]
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    folder: Path = Field(default=Path(), exclude=True, repr=False)
+
+    @classmethod
+    def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
+        """The recipe in a YAML file, dotted `changes` applied. Raises Refused with file, line and nearest match."""
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+            given = yaml.safe_load(text)
+        except FileNotFoundError as error:
+            raise Refused(f"no recipe at {path}", instead="`affina new FILE` writes one") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refused(f"{path} cannot be read as a recipe", why=str(error)) from error
+        except yaml.YAMLError as error:
+            raise Refused(f"{path} is not YAML", why=" ".join(str(error).split())) from error
+        if not isinstance(given, dict):
+            raise Refused(f"{path} holds no recipe", why="it is no mapping of sections", instead="see `affina schema`")
+        for key, value in (changes or {}).items():
+            _set(given, key.split("."), value)
+        given.setdefault("name", path.stem)
+        return cls.build(given, path.parent, text=text, where=str(path))
+
+    @classmethod
+    def build(cls, given: Mapping[str, Any], folder: Path = Path(), text: str = "", where: str = "recipe") -> Recipe:
+        """A recipe from plain data. Raises Refused with every problem located."""
+        try:
+            return cls.model_validate({**given, "folder": folder})
+        except ValidationError as error:
+            raise located(cls, error, text, where) from error
+
+    def change(self, changes: Mapping[str, Any]) -> Recipe:
+        """The same recipe with dotted settings changed: `recipe.change({"objective.beta": 0.3})`."""
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        for key, value in changes.items():
+            _set(given, key.split("."), value)
+        return self.build(given, self.folder)
+
+    def dump(self) -> str:
+        """The shortest YAML that loads as this recipe."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting, defaults included, as plain data: what the lock records."""
+        plain = json.loads(self.model_dump_json())
+        for section, names in {"": ("tuning", "objective", "regime"), "train": ("schedule", "optimizer")}.items():
+            holder, owner = (plain[section], getattr(self, section)) if section else (plain, self)
+            for name in names:
+                part = getattr(owner, name)
+                holder[name] = {"name": part.name, **part.model_dump(mode="json")}
+        return plain  # type: ignore[no-any-return]
+
+    @field_serializer("folder")
+    def _folder(self, folder: Path) -> str:
+        return str(folder)
+
+
+def _set(given: Any, path: list[str], value: Any) -> None:
+    """Sets a dotted setting in plain data; a part given by its bare name becomes a mapping when its field is set."""
+    for step, key in enumerate(path[:-1]):
+        inner = given[int(key)] if isinstance(given, list) else given.setdefault(key, {})
+        if isinstance(inner, str):
+            inner = {"name": inner}
+            if isinstance(given, list):
+                given[int(key)] = inner
+            else:
+                given[key] = inner
+        if not isinstance(inner, (dict, list)):
+            raise Refused(f"'{'.'.join(path)}' cannot be set", why=f"'{'.'.join(path[: step + 1])}' is {inner!r}")
+        given = inner
+    if isinstance(given, list):
+        given[int(path[-1])] = value
+    else:
+        given[path[-1]] = value

@@ -1,0 +1,1 @@
+"""One known dataset shape per file: records to examples."""

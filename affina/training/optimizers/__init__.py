@@ -1,0 +1,1 @@
+"""How gradients become changes: one per file."""

@@ -1,0 +1,1 @@
+"""The learning rate's course: one per file."""
