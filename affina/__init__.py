@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 VERBS = {
     "Recipe": "affina.core.recipe",
     "new": "affina.data.new",
-    "check": "affina.data.check",
+    "check": "affina.training.check",
     "train": "affina.training.train",
     "evaluate": "affina.evaluation.evaluate",
     "compare": "affina.evaluation.evaluate",

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from affina.core.example import Chat, Example
+from affina.core.example import Chat, Example, Message
 from affina.core.part import Part, Shelf
 
 if TYPE_CHECKING:
@@ -165,6 +167,26 @@ class Answers:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, columns that are not there left out."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            name: column.tolist() if isinstance(column, np.ndarray) else list(column)
+            for name, column in plain.items()
+            if column is not None
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Answers:
+        """The inverse of `as_dict`."""
+        columns: dict[str, Any] = {
+            name: np.array(column, dtype=np.int64 if name in ("target_N", "predicted_N") else np.float64)
+            if name.endswith("_N")
+            else tuple(column)
+            for name, column in plain.items()
+        }
+        return cls(**columns)
+
     def take(self, index_N: Ints) -> Answers:
         """The same columns at these items: what a bootstrap resamples."""
 
@@ -187,19 +209,34 @@ class Answers:
 class Renderer(Protocol):
     """Examples → weighted tokens, prompts → tokens: the one place that knows templates and masks (`data/rows.py`)."""
 
-    max_tokens: int
+    @property
+    def max_tokens(self) -> int: ...
 
     def rows(self, examples: Sequence[Example]) -> list[Row]: ...
     def prompt(self, example: Chat) -> list[int]:
         """The tokens generation starts from: everything before the last assistant turn, and the template's opening."""
 
+    def continued(self, text: str) -> list[int]:
+        """Raw text as the tokens of an unfinished text."""
+
+    def opening(self, messages: Sequence[Message], tools: Sequence[Any] = ()) -> list[int]:
+        """A conversation that awaits an answer, as generation renders it."""
+
     def text(self, tokens: Sequence[int]) -> str: ...
+
+    @property
+    def stops(self) -> frozenset[int]:
+        """The ids that end an answer."""
 
 
 class Model(Protocol):
     """The read face: everything evaluators, judges, teachers, servers and samplers need."""
 
-    renderer: Renderer
+    @property
+    def renderer(self) -> Renderer: ...
+
+    def layout(self, rows: Sequence[Row]) -> Batch:
+        """The rows as this network takes them: prefixes are shared only where attention is causal."""
 
     def score(self, rows: Sequence[Row]) -> list[Scored]: ...
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]: ...
@@ -213,6 +250,23 @@ class Engine(Model, Protocol):
     def learn(self, batches: Sequence[Batch], objective: Objective, step: int) -> dict[str, float]:
         """One optimizer step over the micro-batches; returns loss, tokens, gradient norm …; raises Failed on NaN."""
 
+    def forward(self, batch: Batch) -> Forward: ...
+
+    def gradients(self, batches: Sequence[Batch], objective: Objective) -> dict[str, torch.Tensor]:
+        """What `learn` would step along: the mean loss's gradient of every trainable tensor that a row reaches."""
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """Every tensor that moves, by name."""
+
+    def frozen(self) -> dict[str, torch.Tensor]:
+        """Every tensor that must not."""
+
+    def undone(self) -> AbstractContextManager[None]:
+        """Whatever is learnt or loaded inside is undone at the end, to the bit."""
+
+    def exactly(self) -> AbstractContextManager[None]:
+        """Inside, all is float32 with dropout off; afterwards every frozen weight is as it was, to the bit."""
+
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
 
@@ -222,6 +276,10 @@ class Reader(Part):
     """One file format: a path → records. `suffixes` are the endings it claims, lower case, with the dot."""
 
     suffixes: ClassVar[tuple[str, ...]]
+
+    def look(self, path: Path) -> tuple[Reader, str]:
+        """This reader with what the file itself tells (dialect, header, encoding) filled in, and how it was found."""
+        return self, ""
 
     @abstractmethod
     def records(self, path: Path) -> Iterator[Record]:
@@ -266,8 +324,11 @@ class Tuning(Part):
         """Leaves `requires_grad` True on what trains, in float32, and False on the rest."""
 
     @abstractmethod
-    def write(self, trained: Mapping[str, torch.Tensor], folder: Path, base: str) -> None:
-        """The released files: the PEFT format for adapters, whole weights otherwise."""
+    def write(self, model: torch.nn.Module, folder: Path, base: Path) -> None:
+        """What other tools load, into an existing folder: an adapter in PEFT's format, or a whole model's folder.
+
+        `base` is the local folder the model was loaded from.
+        """
 
     @abstractmethod
     def count(self, model: torch.nn.Module) -> int:
@@ -310,7 +371,10 @@ class Schedule(Part):
 
 
 class Optimizer(Part):
-    """How gradients become changes. State is keyed by parameter name so that it can be saved as safetensors."""
+    """How gradients become changes."""
+
+    clip: float = Field(1.0, gt=0)
+    """The largest global norm of the gradient; a larger one is scaled down to it."""
 
     @abstractmethod
     def build(self, parameters: Mapping[str, torch.nn.Parameter]) -> torch.optim.Optimizer: ...
@@ -342,7 +406,6 @@ class Bench:
     rows: Sequence[Row]
     """Their rows, same order."""
     truncate: str
-    layout: Callable[[Sequence[Row]], Batch]
     seed: int
 
 

@@ -1,11 +1,13 @@
-"""A part is a frozen object whose fields are its hyperparameters; on a shelf (a folder) a file's name names its part."""
+"""A part is a frozen object whose fields are its hyperparameters; on a shelf (a folder) the file names the part."""
 
 import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Mapping
-from importlib.metadata import entry_points, requires
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points, requires
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -56,13 +58,13 @@ class Shelf(Generic[P]):
         """Every part's name, sorted; nothing but the (empty) package itself is imported."""
         folder = importlib.import_module(self.package)
         own = {module.name for module in pkgutil.iter_modules(folder.__path__) if not module.name.startswith("_")}
-        return sorted(own | {entry.name for entry in entry_points(group=f"affina.{self.title}")})
+        return sorted(own | set(_third_party(self.title, tuple(sys.path))))
 
     def find(self, name: str) -> type[P]:
         """The part's class. Raises Refused for an unknown name or a missing optional library."""
         if name not in self.names():
             raise Refused(f"no {self.noun} is called '{name}'", instead=nearest(name, self.names()))
-        third_party = {entry.name: entry for entry in entry_points(group=f"affina.{self.title}")}
+        third_party = _third_party(self.title, tuple(sys.path))
         if name in third_party:
             loaded = third_party[name].load()
             assert isinstance(loaded, type) and issubclass(loaded, self.kind), f"{name} is not a {self.kind.__name__}"
@@ -109,6 +111,12 @@ class Shelf(Generic[P]):
             part["properties"] = {"name": {"const": name}, **part.get("properties", {})}
             full.append({**part, "required": ["name", *part.get("required", [])]})
         return {"oneOf": [{"enum": self.names()}, *full]}
+
+
+@cache
+def _third_party(shelf: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Entry points of this shelf; looked up once per import path, since it reads every installed package's metadata."""
+    return {entry.name: entry for entry in entry_points(group=f"affina.{shelf}")}
 
 
 def _missing_library(what: str, error: ModuleNotFoundError) -> Refused:

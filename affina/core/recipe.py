@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
+from affina.core import kinds
 from affina.core.errors import Refused
 from affina.core.invalid import located
 from affina.core.kinds import (
@@ -30,7 +31,6 @@ from affina.core.kinds import (
     regimes,
     schedules,
     shapes,
-    transforms,
     tunings,
 )  # fmt: skip
 
@@ -61,7 +61,7 @@ class Data(Section):
     """The file format; recognised from the ending and the bytes when left out."""
     shape: Annotated[Shape, shapes] | None = None
     """The dataset shape; recognised by looking at many records when left out."""
-    transforms: list[Annotated[Transform, transforms]] = ["dedup", "split"]  # type: ignore[list-item]
+    transforms: list[Annotated[Transform, kinds.transforms]] = ["dedup", "split"]  # type: ignore[list-item]
     """Applied in order. A `split` is needed somewhere."""
     template: Literal["own", "plain"] | None = None
     """The base's own chat template, or `plain` text; when left out, `own` where the base has one."""
@@ -150,13 +150,13 @@ class Gate(Section):
 class Evaluate(Section):
     """What is measured, how often, and when it is good enough."""
 
-    metrics: list[Annotated[Metric, metrics]] = Field(default=["loss"], min_length=1)  # type: ignore[list-item]
-    """The first one decides the verdict."""
+    metrics: list[Annotated[Metric, kinds.metrics]] = []
+    """The first decides the verdict. Left out: accuracy, f1, loss where answers are a known few, else loss, perplexity."""
     every: int | None = Field(None, ge=1)
     """Optimizer steps between validations; once an epoch when left out."""
     patience: int = Field(3, ge=1)
     """Validations without improvement before training stops; the best checkpoint is restored."""
-    monitor: Annotated[Metric, metrics] = "loss"  # type: ignore[assignment]
+    monitor: Annotated[Metric, kinds.metrics] = "loss"  # type: ignore[assignment]
     """The validation metric that early stopping watches."""
     gate: Gate = Gate()
 
@@ -193,10 +193,9 @@ class Recipe(Section):
             raise Refused(f"{path} is not YAML", why=" ".join(str(error).split())) from error
         if not isinstance(given, dict):
             raise Refused(f"{path} holds no recipe", why="it is no mapping of sections", instead="see `affina schema`")
-        for key, value in (changes or {}).items():
-            _set(given, key.split("."), value)
         given.setdefault("name", path.stem)
-        return cls.build(given, path.parent, text=text, where=str(path))
+        recipe = cls.build(given, path.parent, text=text, where=str(path))
+        return recipe.change(changes) if changes else recipe
 
     @classmethod
     def build(cls, given: Mapping[str, Any], folder: Path = Path(), text: str = "", where: str = "recipe") -> Recipe:
@@ -208,14 +207,14 @@ class Recipe(Section):
 
     def change(self, changes: Mapping[str, Any]) -> Recipe:
         """The same recipe with dotted settings changed: `recipe.change({"objective.beta": 0.3})`."""
-        given = self.model_dump(mode="json", exclude_defaults=True)
+        given = self.model_dump(mode="json")
         for key, value in changes.items():
             _set(given, key.split("."), value)
         return self.build(given, self.folder)
 
     def dump(self) -> str:
         """The shortest YAML that loads as this recipe."""
-        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(_shortest(self), sort_keys=False, allow_unicode=True)
 
     def resolved(self) -> dict[str, Any]:
         """Every setting, defaults included, as plain data: what the lock records."""
@@ -232,20 +231,35 @@ class Recipe(Section):
         return str(folder)
 
 
+def _shortest(section: Section) -> dict[str, Any]:
+    """What differs from the defaults. pydantic's own `exclude_defaults` takes a built part for no default's name."""
+    plain = section.model_dump(mode="json")
+    kept = {}
+    for name, field in type(section).model_fields.items():
+        inner = getattr(section, name)
+        value = _shortest(inner) if isinstance(inner, Section) else plain.get(name)
+        if name in plain and value != ({} if isinstance(inner, Section) else field.default):
+            kept[name] = value
+    return kept
+
+
 def _set(given: Any, path: list[str], value: Any) -> None:
     """Sets a dotted setting in plain data; a part given by its bare name becomes a mapping when its field is set."""
     for step, key in enumerate(path[:-1]):
-        inner = given[int(key)] if isinstance(given, list) else given.setdefault(key, {})
-        if isinstance(inner, str):
-            inner = {"name": inner}
-            if isinstance(given, list):
-                given[int(key)] = inner
-            else:
-                given[key] = inner
+        at = _place(given, key, path)
+        inner = given[at] if isinstance(given, list) or at in given else {}
+        inner = {"name": inner} if isinstance(inner, str) else {} if inner is None else inner
         if not isinstance(inner, (dict, list)):
             raise Refused(f"'{'.'.join(path)}' cannot be set", why=f"'{'.'.join(path[: step + 1])}' is {inner!r}")
+        given[at] = inner
         given = inner
-    if isinstance(given, list):
-        given[int(path[-1])] = value
-    else:
-        given[path[-1]] = value
+    given[_place(given, path[-1], path)] = value
+
+
+def _place(given: Any, key: str, path: list[str]) -> Any:
+    if not isinstance(given, list):
+        return key
+    if not key.isdecimal() or int(key) >= len(given):
+        why = f"'{key}' is no place in a list of {len(given)}; the first is 0"
+        raise Refused(f"'{'.'.join(path)}' cannot be set", why=why)
+    return int(key)

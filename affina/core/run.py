@@ -22,6 +22,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, folder.name
+        self._events: list[dict[str, Any]] | None = None
         self.damaged: list[str] = []
 
     @classmethod
@@ -80,6 +81,10 @@ class Run:
             return True
         return False
 
+    def discard(self) -> None:
+        """Takes the folder away: for a request that turned out to be impossible before anything was kept."""
+        shutil.rmtree(self.folder)
+
     # ── plain files ──
     def read(self, name: str, otherwise: Any = None) -> Any:
         """A JSON file of the run, or `otherwise` when it is not there yet."""
@@ -112,17 +117,23 @@ class Run:
     # ── events ──
     def log(self, step: int, kind: str, values: Mapping[str, float]) -> None:
         """Appends one event; the line is on disk before a checkpoint of the same step is."""
+        known = self._known()  # read before the line is there, or it would be known twice
         with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "kind": kind, **values}, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        known.append({"step": step, "kind": kind, **values})
 
     def events(self, kind: str = "") -> list[dict[str, Any]]:
         """Every event in order; a last line torn by a crash is left out."""
-        path = self.folder / "events.jsonl"
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-        events = [json.loads(line) for line in lines]
-        return [event for event in events if event["kind"] == kind] if kind else events
+        return [event for event in self._known() if not kind or event["kind"] == kind]
+
+    def _known(self) -> list[dict[str, Any]]:
+        if self._events is None:
+            path = self.folder / "events.jsonl"
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+            self._events = [json.loads(line) for line in lines]
+        return self._events
 
     def rewind(self, step: int) -> None:
         """Sets aside the events after `step`: what happens next is decided by what remains."""
@@ -132,6 +143,7 @@ class Run:
             with (self.folder / "events.aside.jsonl").open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(event) + "\n" for event in gone)
         self.write("events.jsonl", "".join(json.dumps(event) + "\n" for event in kept))
+        self._events = kept
 
     # ── checkpoints ──
     def checkpoint(self, step: int) -> Path:

@@ -1,10 +1,12 @@
-"""`--offline`: after `refuse_connections()` this process reaches nothing but itself (loopback, Unix sockets) and says so
-when asked to. Call it before anything that downloads is imported."""
+"""`--offline`: after `refuse_connections()` this process reaches nothing outside this machine and says so if it tries.
+Call it before importing anything that downloads."""
 
 import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from affina.core.errors import Refused
 
@@ -18,18 +20,18 @@ _own_names: list[str] = []  # this machine's host name once the hook is in place
 
 
 def requested() -> bool:
-    """Whether this process was told to stay offline: a parent affina process set `AFFINA_OFFLINE=1`, or it did itself."""
+    """Whether this process was told to stay offline (`AFFINA_OFFLINE=1`), by a parent affina process or by itself."""
     return os.environ.get("AFFINA_OFFLINE") == "1"
 
 
 def refuse_connections() -> None:
     """Make every connection that leaves this machine raise Refused, for the rest of this process; cannot be undone.
 
-    An audit hook (PEP 578) sees connect, connect_ex, sendto, sendmsg and every name lookup of Python's sockets, those of
-    libraries and of C subclasses included; loopback and Unix sockets stay open. Forked children inherit it. Other children
-    find the switches in their environment: affina's obey `AFFINA_OFFLINE`, huggingface_hub, transformers and pip their own;
-    proxy variables are removed, since a proxy on loopback would carry a request out. Not covered: native code that opens
-    sockets without Python (a gRPC core, a child program that reads none of these variables). Idempotent.
+    An audit hook (PEP 578) sees connect, connect_ex, sendto, sendmsg and every name lookup of Python's sockets, whoever
+    calls them; loopback and Unix sockets stay open. Forked children inherit it. Other children find switches in
+    their environment: affina's obey `AFFINA_OFFLINE`; huggingface_hub, transformers and pip their own. Proxy variables
+    are removed, since a proxy on loopback would carry a request out. Not covered: native code with sockets of its own
+    (a gRPC core, a child program that reads none of these variables). Calling it again changes nothing.
     """
     os.environ.update(SWITCHES)
     for name in [name for name in os.environ if name.lower() in PROXIES]:
@@ -37,6 +39,19 @@ def refuse_connections() -> None:
     if not _own_names:
         _own_names.append(socket.gethostname().lower())
         sys.addaudithook(_watch)
+        for name in ("connect", "connect_ex", "sendto"):
+            setattr(socket.socket, name, _checked(getattr(socket.socket, name)))
+
+
+def _checked(send: Callable[..., Any]) -> Callable[..., Any]:
+    """A socket's method that looks at its address first: given a host name, C looks it up before the hook is asked."""
+
+    def call(connection: socket.socket, *arguments: Any) -> Any:
+        if not _stays_here(connection.family, arguments[-1]):
+            raise _refusal(arguments[-1])
+        return send(connection, *arguments)
+
+    return call
 
 
 def _watch(event: str, arguments: tuple[object, ...]) -> None:
@@ -63,7 +78,7 @@ def _stays_here(family: int, address: object) -> bool:
 
 
 def _is_this_machine(host: object) -> bool:
-    """Whether a host names this machine through loopback; `0.0.0.0`, `::` and the empty host are the unspecified address."""
+    """Whether a host is loopback, or the unspecified address (`0.0.0.0`, `::`, empty), which leads back here too."""
     text = _text(host)
     if text in ("", "localhost"):
         return True

@@ -1,0 +1,39 @@
+"""`affina generate MODEL [PROMPT…]`: answers to the prompts given, or to the lines of standard input."""
+
+import argparse
+import sys
+from typing import Any
+
+import affina
+from affina.cli import settings
+from affina.cli.console import Screen
+from affina.core.errors import Refused
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The model, the prompts and how to sample."""
+    parser.add_argument("model", metavar="MODEL", help="a run, a folder, an alias or a hub name")
+    parser.add_argument("prompts", nargs="*", metavar="PROMPT", help="a text; without one, each line of standard input")
+    settings.sampling(parser)
+    settings.offline(parser)
+
+
+def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
+    """{"model", "answers": [{"prompt", "answer", "stopped"}]}. Raises Refused when there is nothing to answer."""
+    how = settings.sampled(given)
+    prompts = given.prompts or ([] if sys.stdin.isatty() else [line for line in sys.stdin.read().splitlines() if line])
+    if not any(prompt.strip() for prompt in prompts):
+        raise Refused(
+            "there is no prompt", instead=f'affina generate {given.model} "a text", or a text on each line of stdin'
+        )
+    answers = affina.generate(given.model, prompts, how=how, root=given.root, offline=given.offline, say=screen.say)
+    return {"model": given.model, "answers": answers}
+
+
+def show(generated: dict[str, Any], screen: Screen) -> None:
+    """A single answer alone; several under their prompts. An answer that was cut ends in an ellipsis."""
+    answers = generated["answers"]
+    for answer in answers:
+        if len(answers) > 1:
+            screen.heading(answer["prompt"])
+        screen.text(answer["answer"] + ("" if answer["stopped"] else " …"))

@@ -1,0 +1,58 @@
+"""The options that several verbs share: `--set` where a recipe is read, `--offline` where a model may be fetched."""
+
+import argparse
+from typing import Any
+
+from affina.core.errors import Refused
+
+
+def offline(parser: argparse.ArgumentParser) -> None:
+    """Adds `--offline`."""
+    parser.add_argument("--offline", action="store_true", help="refuse every outgoing connection")
+
+
+def recipe(parser: argparse.ArgumentParser) -> None:
+    """Adds the recipe and `--set`."""
+    parser.add_argument("recipe", metavar="RECIPE", help="a recipe's YAML file; `affina new FILE` writes one")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="A.B=C", help="change a setting, as in --set train.epochs=1"
+    )
+
+
+def sampling(parser: argparse.ArgumentParser) -> None:
+    """Adds how answers are generated."""
+    parser.add_argument("--max-tokens", type=int, default=128, metavar="N", help="longest answer (default: 128)")
+    parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 takes the likeliest token")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed draws the same answer")
+
+
+def changes(given: argparse.Namespace) -> dict[str, Any]:
+    """The dotted settings of `--set`, values read as YAML. Raises Refused for one that is not `a.b=c`."""
+    import yaml
+
+    found = {}
+    for each in given.set:
+        key, equals, value = each.partition("=")
+        if not equals or not key.strip("."):
+            raise Refused(f"--set {each} sets nothing", instead="write it as --set train.epochs=1")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise Refused(f"--set {each} cannot be read", why=" ".join(str(error).split())) from error
+    return found
+
+
+def sampled(given: argparse.Namespace) -> Any:
+    """The `Sampling` that the options ask for. Raises Refused for values that mean nothing."""
+    from affina.core.kinds import Sampling
+
+    if given.max_tokens < 1:
+        raise Refused(f"--max-tokens {given.max_tokens} leaves no room for an answer", instead="give 1 or more")
+    if given.temperature < 0:
+        raise Refused(f"--temperature {given.temperature:g} is below 0", instead="0 takes the likeliest token")
+    return Sampling(max_tokens=given.max_tokens, temperature=given.temperature, seed=given.seed)
+
+
+def where_runs_live(given: argparse.Namespace) -> str:
+    """What a command to type next must repeat so that it finds the same runs."""
+    return "" if given.root == "runs" else f" --root {given.root}"

@@ -1,0 +1,83 @@
+"""What shapes share: reading a column of one record, and finding columns by their names over many records."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from affina.core.errors import nearest
+from affina.core.kinds import Record, Unusable
+
+USUAL = 0.9
+"""The share of records a column must be in to count as there."""
+
+
+class MissingColumn(Unusable):
+    """The record has no such column; when no record has it, the whole request is refused."""
+
+    def __init__(self, column: str, known: list[str]) -> None:
+        self.column = column
+        super().__init__(f"no column '{column}'; {nearest(column, known)}" if known else f"no column '{column}'")
+
+
+def row(record: Record) -> Mapping[str, Any]:
+    """The record's columns. Raises Unusable for a record without columns."""
+    if not isinstance(record.values, Mapping):
+        raise Unusable("the row has no columns")
+    return record.values
+
+
+def value(record: Record, column: str) -> Any:
+    """A column's value. Raises MissingColumn."""
+    values = row(record)
+    if column not in values:
+        raise MissingColumn(column, [str(name) for name in values])
+    return values[column]
+
+
+def text(record: Record, column: str, what: str) -> str:
+    """A column's text, as it stands. Raises Unusable when it is not text, or nothing but white space."""
+    found = plain(value(record, column), column)
+    if not found.strip():
+        raise Unusable(f"the {what} is empty (column '{column}')")
+    return found
+
+
+def optional(record: Record, column: str) -> str:
+    """A column's text, or an empty string where the record does not have it."""
+    return plain(row(record).get(column), column)
+
+
+def plain(found: Any, column: str) -> str:
+    """Text from a string, a number or a truth value; null is empty. Raises Unusable for anything with an inside."""
+    if found is None:
+        return ""
+    if isinstance(found, str):
+        return found
+    if isinstance(found, (bool, int, float)):
+        return str(found).lower() if isinstance(found, bool) else str(found)
+    raise Unusable(
+        f"column '{column}' holds {'a list' if isinstance(found, list) else 'an object'} where text is expected"
+    )
+
+
+def usual(records: Sequence[Record]) -> dict[str, list[Any]]:
+    """Column → its values, for the columns that most records have; empty when some records have no columns at all."""
+    found: dict[str, list[Any]] = {}
+    for record in records:
+        if not isinstance(record.values, Mapping):
+            return {}
+        for name, held in record.values.items():
+            found.setdefault(str(name), []).append(held)
+    return {name: values for name, values in found.items() if len(values) >= USUAL * len(records)}
+
+
+def texts(values: Sequence[Any]) -> bool:
+    """Whether most of these values are strings and some are not empty."""
+    strings = [each for each in values if isinstance(each, str)]
+    return len(strings) >= USUAL * len(values) and any(each.strip() for each in strings)
+
+
+def named(columns: Collection[str], names: Sequence[str]) -> list[str]:
+    """The columns called by one of these names, in the order of the names; case, spaces and dashes do not count."""
+    plain_names = {re.sub(r"[\s-]+", "_", column.strip().lower()): column for column in columns}
+    return [plain_names[name] for name in names if name in plain_names]

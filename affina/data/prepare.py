@@ -1,0 +1,182 @@
+"""From a recipe to examples in three splits, every input row accounted for; torch is never imported."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from affina.core.errors import Refused, nearest
+from affina.core.example import Example, Labelled, Text
+from affina.core.kinds import Record, Shape, Unusable, describe_columns
+from affina.core.recipe import Data, Recipe
+from affina.data import encoding
+from affina.data.columns import MissingColumn
+from affina.data.files import listed, sha256, short_names
+from affina.data.ledger import Ledger
+from affina.data.recognise import reader_for, shape_for
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Examples by split (`train`, `validation`, `test`; or `all` for a file read whole) and where they came from."""
+
+    examples: dict[str, list[Example]]
+    ledger: Ledger
+    shape: Shape
+    files: dict[str, str]
+    """Each file read and its SHA-256."""
+    labels: tuple[str, ...]
+    """Every class of the data, sorted; empty where rows have no class."""
+    notes: tuple[str, ...]
+    """What was recognised, guessed or passed over, a sentence each."""
+
+
+Objection = Callable[[Example], str]
+"""Why an example cannot be used, in a sentence; empty when it can."""
+
+
+def prepare(recipe: Recipe, objection: Objection | None = None) -> Prepared:
+    """Reads, recognises, transforms and splits; what there is an `objection` to is quarantined. The ledger adds up.
+
+    Raises Refused for unreadable files, an unknown shape, no usable row, a single class, a missing or an empty split.
+    """
+    files, records, ledger, notes = _read(recipe.data, recipe.folder)
+    shape, examples = _shaped(recipe.data, records, ledger, notes, objection)
+    for transform in recipe.data.transforms:
+        examples = transform.apply(examples, ledger, recipe.train.seed)
+    examples, labels = _labelled(examples, notes)
+    if len(labels) == 1:
+        raise Refused(
+            "there is only one class to learn", why=f"every usable row is '{labels[0]}'", instead="add rows of others"
+        )
+    splits = _divided(examples)
+    ledger.use(splits)
+    ledger.reconcile()
+    return Prepared(splits, ledger, shape, files, labels, tuple(notes))
+
+
+def read_examples(data: Data, folder: Path, objection: Objection | None = None) -> Prepared:
+    """Every usable row of `data.read` under the key `all`, no transform applied: what a file is evaluated on."""
+    files, records, ledger, notes = _read(data, folder)
+    shape, examples = _shaped(data, records, ledger, notes, objection)
+    examples, labels = _labelled(examples, notes)
+    ledger.use({"all": examples})
+    ledger.reconcile()
+    return Prepared({"all": examples}, ledger, shape, files, labels, tuple(notes))
+
+
+def _read(data: Data, folder: Path) -> tuple[dict[str, str], list[tuple[str, Record]], Ledger, list[str]]:
+    """Each file's hash, and every record with the id its example will have."""
+    paths, notes = listed(data.read, folder, data.reader)
+    names, ledger = short_names(paths), Ledger(data.on_bad)
+    found: list[tuple[str, Record]] = []
+    reasons: dict[str, list[str]] = {}
+    for path in paths:
+        reader, reason = reader_for(path, data.reader)
+        reasons.setdefault(reason, []).append(names[path])
+        if "encoding" in type(reader).model_fields and getattr(data.reader, "encoding", None) is None:
+            notes += filter(None, [encoding.detect(path).note])
+        records = list(_numbered(names[path], reader.records(path)))
+        ledger.read(str(path), len(records))
+        found += records
+    for reason, told in reasons.items():
+        notes.append(f"{told[0]}{f' and {len(told) - 1} more' if len(told) > 1 else ''}: {reason}")
+    return {names[path]: sha256(path) for path in paths}, found, ledger, notes
+
+
+def _numbered(name: str, records: Iterator[Record]) -> Iterator[tuple[str, Record]]:
+    """`file:line`; further records that start on the same line (JSON without line ends) get `.2`, `.3` …"""
+    times: Counter[int] = Counter()
+    for record in records:
+        times[record.line] += 1
+        turn = times[record.line]
+        yield f"{name}:{record.line}{f'.{turn}' if turn > 1 else ''}", record
+
+
+def _shaped(
+    data: Data, records: Sequence[tuple[str, Record]], ledger: Ledger, notes: list[str], objection: Objection | None
+) -> tuple[Shape, list[Example]]:
+    """Every record as an example or in quarantine. Raises Refused when nothing is left."""
+    examples: list[Example] = []
+    missing: Counter[str] = Counter()
+    shape = data.shape
+    if shape is None and any(not record.problem for _, record in records):
+        shape, reason = shape_for([record for _, record in records])
+        notes.append(reason)
+    for id, record in records:
+        if record.problem or shape is None:
+            ledger.quarantine(record, record.problem)
+            continue
+        try:
+            example = replace(shape.example(record), id=id)
+            if objection and (reason := objection(example)):
+                raise Unusable(reason)
+            examples.append(example)
+        except MissingColumn as error:
+            missing[error.column] += 1
+            ledger.quarantine(record, str(error))
+        except Unusable as error:
+            ledger.quarantine(record, str(error))
+    if shape is None or not examples:
+        raise _nothing_left([record for _, record in records], missing, ledger)
+    return shape, examples
+
+
+def _nothing_left(records: Sequence[Record], missing: Counter[str], ledger: Ledger) -> Refused:
+    sound = [record for record in records if not record.problem]
+    columns = describe_columns(sound)
+    if missing and missing.total() == len(sound):
+        column = missing.most_common(1)[0][0]
+        return Refused(
+            f"no column is called '{column}'",
+            why=f"the columns are {', '.join(columns) or 'none: the rows are plain text'}",
+            instead=f"{nearest(column, columns) if columns else ''} name the columns under `data.shape`".strip(),
+            where=records[0].file,
+        )
+    reasons = "; ".join(f"{times} × {reason}" for reason, times in ledger.reasons()[:5])
+    return Refused(
+        "no usable row is left",
+        why=f"{len(records)} were read and all were set aside: {reasons}" if records else "there are no rows",
+        instead="mend the file, or name its columns under `data.shape`",
+        where=records[0].where if records else "",
+    )
+
+
+def _labelled(examples: list[Example], notes: list[str]) -> tuple[list[Example], tuple[str, ...]]:
+    """Gives every labelled example the whole label set, and notes texts that stand under several labels."""
+    labels = tuple(sorted({example.label for example in examples if isinstance(example, Labelled)}))
+    under: dict[str, set[str]] = {}
+    shared: list[Example] = []
+    for example in examples:
+        if isinstance(example, Labelled):
+            under.setdefault(" ".join(example.text.split()), set()).add(example.label)
+            example = replace(example, labels=labels)
+        shared.append(example)
+    several = [text for text, found in under.items() if len(found) > 1]
+    if several:
+        notes.append(f"{len(several)} texts stand under more than one label, for example: {several[0][:80]!r}")
+    return shared, labels
+
+
+def _divided(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    """Examples by split. Raises Refused when nothing sets the split or one is empty."""
+    splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
+    for example in examples:
+        if example.split not in splits:
+            raise Refused(
+                "no transform says which rows are for training and which for the test",
+                instead="add `split` to `data.transforms`: [dedup, split]",
+            )
+        splits[example.split].append(example)
+    empty = [split for split, held in splits.items() if not held]
+    if empty:
+        raise Refused(
+            f"the {empty[0]} split is empty",
+            why=", ".join(f"{split} {len(held)}" for split, held in splits.items()) + f" of {len(examples)} examples",
+            instead="divide the text into more rows: `reader: {name: text, by: paragraph}`"
+            if isinstance(next(iter(examples), None), Text)
+            else "add rows: three that are no near-duplicates of each other are the least",
+        )
+    return splits

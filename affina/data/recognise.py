@@ -1,0 +1,102 @@
+"""What a file is and what its records mean: the reader by ending and bytes, the shape by asking every shape."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from affina.core.errors import Refused
+from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, shapes
+from affina.data import encoding
+from affina.data.dialect import sniff
+
+SAMPLE = 1000
+"""Records a shape is recognised on."""
+
+
+def suffixes() -> dict[str, str]:
+    """Every claimed file ending and the reader that claims it."""
+    return dict(_claimed(tuple(readers.names())))
+
+
+@cache
+def _claimed(names: tuple[str, ...]) -> dict[str, str]:
+    return {suffix: name for name in names for suffix in readers.find(name).suffixes}
+
+
+def reader_for(path: Path, given: Reader | None = None) -> tuple[Reader, str]:
+    """The reader of a file, what it found in it filled in, and the reason. Raises Refused for an unreadable file."""
+    reader, reason = (given, "") if given is not None else _named(path)
+    settled, found = reader.look(path)
+    return settled, "; ".join(part for part in (reason, found) if part)
+
+
+def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
+    """The shape that uses most columns of these records, and why. Raises Refused when none fits or two fit equally."""
+    sound = [record for record in records if not record.problem]
+    sample = sound[:: max(1, len(sound) // SAMPLE)][:SAMPLE]
+    columns = set(describe_columns(sample))
+    found = [match for name in shapes.names() if (match := shapes.build(name).recognise(sample)) is not None]
+    if not found:
+        raise Refused(
+            "the dataset's shape is not recognised",
+            why=f"its columns are {', '.join(sorted(columns)) or 'none'}, and no known shape has such columns",
+            instead="name them under `data`: `shape: {name: labelled, text: COLUMN, label: COLUMN}` for classes, "
+            "`shape: {name: prompt_completion, prompt: COLUMN, completion: COLUMN}` for answers",
+        )
+    used = {shape.name: len(columns & _texts(shape)) for shape, _ in found}
+    best = [match for match in found if used[match[0].name] == max(used.values())]
+    if len(best) > 1:
+        lines = " or ".join(f"`shape: {_line(shape)}`" for shape, _ in best)
+        raise Refused(
+            f"the dataset fits {' and '.join(shape.name for shape, _ in best)} equally well",
+            why="; ".join(reason for _, reason in best),
+            instead=f"say which with `data.shape`: write {lines} under `data`",
+        )
+    return best[0]
+
+
+def _texts(shape: Shape) -> set[str]:
+    return {value for value in shape.model_dump().values() if isinstance(value, str)}
+
+
+def _line(shape: Shape) -> str:
+    spec = shapes.dump(shape)
+    if isinstance(spec, str):
+        return spec
+    return "{" + ", ".join(f"{key}: {value}" for key, value in spec.items()) + "}"
+
+
+def _named(path: Path) -> tuple[Reader, str]:
+    claimed = suffixes().get(path.suffix.lower())
+    if claimed not in (None, "json", "jsonl"):
+        return readers.build(claimed), f"{claimed} by its ending {path.suffix}"
+    seen = _by_bytes(path, claimed or "json")
+    if claimed is None:
+        return readers.build(seen), f"{seen} by its first bytes"
+    if seen in ("json", "jsonl") and seen != claimed:
+        return readers.build(seen), f"{seen} by its first bytes, whatever its ending {path.suffix}"
+    return readers.build(claimed), f"{claimed} by its ending {path.suffix}"
+
+
+def _by_bytes(path: Path, either: str) -> str:
+    """json, jsonl, csv or text, from the beginning of the file; `either` for a single object, which is both."""
+    with encoding.open_text(path) as stream:
+        head = stream.read(1 << 16)
+        whole = not stream.read(1)
+    lines = [line.strip() for line in head.splitlines() if line.strip()]
+    if lines and lines[0][0] in "[{":
+        if not _is_json(lines[0]):
+            return "json"
+        if len(lines) == 1:
+            return "json" if lines[0][0] == "[" else either
+        return "jsonl" if lines[1][0] in "[{" else "json"
+    dialect = sniff(head, whole)
+    return "csv" if dialect.width > 1 and dialect.share >= 0.9 and len(lines) > 1 else "text"
+
+
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), (Mapping, list))
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,112 @@
+"""A text column and a class column: the class is recognised by its name, or by few values that repeat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from affina.core.example import Example
+from affina.core.example import Labelled as LabelledText
+from affina.core.kinds import Record, Shape
+from affina.data import columns
+
+LABELS = tuple(
+    re.findall(
+        r"\w+",
+        "label intent category class sentiment target topic etichetta intento categoria classe sentimento argomento",
+    )
+)
+TEXTS = tuple(
+    re.findall(
+        r"\w+",
+        """text sentence utterance message query question review tweet comment content body title description input
+    document testo frase messaggio domanda recensione commento contenuto titolo descrizione documento""",
+    )
+)
+ANSWERS = tuple(
+    re.findall(
+        r"\w+",
+        "completion response answer output reply summary risposta completamento riassunto chosen rejected",
+    )
+)
+
+
+class Labelled(Shape):
+    """One text, one class. Labels are compared as text, without white space around them."""
+
+    makes: ClassVar[type[Example]] = LabelledText
+
+    text: str = "text"
+    """The column of the text to classify."""
+    label: str = "label"
+    """The column of its class."""
+
+    def recognise(self, records: Sequence[Record]) -> tuple[Shape, str] | None:
+        """A class column by name or by repetition, and beside it the column that reads most like text."""
+        found = _flat(columns.usual(records))
+        label, why = _label_column(found)
+        others = {name: values for name, values in found.items() if name != label and _reads_like_text(values)}
+        if not label or not others:
+            return None
+        text = next(iter(columns.named(others, TEXTS)), None) or max(
+            others, key=lambda name: sum(map(len, others[name]))
+        )
+        unused = [name for name in others if name != text]
+        aside = f"; not used: {', '.join(repr(name) for name in unused)}" if unused else ""
+        return Labelled(text=text, label=label), f"labelled: text in column '{text}', class in '{label}' ({why}){aside}"
+
+    def example(self, record: Record) -> LabelledText:
+        """Raises Unusable when the text or the label is empty or missing; the label set is added later."""
+        label = columns.text(record, self.label, "label").strip()
+        return LabelledText(id=record.where, text=columns.text(record, self.text, "text"), label=label)
+
+
+def _flat(found: Mapping[str, list[Any]]) -> dict[str, list[str]]:
+    """The columns that hold nothing with an inside, as text."""
+    flat: dict[str, list[str]] = {}
+    for name, values in found.items():
+        if not any(isinstance(value, (list, Mapping)) for value in values):
+            flat[name] = [columns.plain(value, name).strip() for value in values]
+    return flat
+
+
+def _label_column(found: Mapping[str, list[str]]) -> tuple[str, str]:
+    """The class column and why; empty when there is none, or when several could be."""
+    fits = {name: values for name, values in found.items() if _repeats(values)}
+    called = columns.named(fits, LABELS) or [name for name in fits if _words(name) & set(LABELS)]
+    if called:
+        return called[0], f"by its name, {len(set(fits[called[0]]) - {''})} values"
+    if len(fits) != 1 or columns.named(found, ANSWERS):
+        return "", ""
+    only = next(iter(fits))
+    if _looks_measured(fits[only]):
+        return "", ""
+    return only, f"{len(set(fits[only]) - {''})} values that repeat"
+
+
+def _looks_measured(values: Sequence[str]) -> bool:
+    """Numbers of three characters or more are dates, years or amounts, not classes."""
+    return all(re.fullmatch(r"[-+\d.,:/ ]+", value) for value in values if value) and max(map(len, values)) > 2
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", name.lower()))
+
+
+def _repeats(values: Sequence[str]) -> bool:
+    """Few distinct short values: at most half as many as rows, or any number up to the rows in a handful of rows."""
+    filled = [value for value in values if value]
+    kinds = set(filled)
+    few = len(kinds) <= max(2, len(filled) // 2) and len(kinds) < len(filled)
+    return len(filled) > len(values) / 2 and few and sum(map(len, kinds)) <= 64 * len(kinds)
+
+
+def _reads_like_text(values: Sequence[str]) -> bool:
+    """Mostly distinct values of more than one word."""
+    filled = [value for value in values if value]
+    return (
+        bool(filled)
+        and len(set(filled)) >= len(filled) / 2
+        and sum(" " in value for value in filled) >= len(filled) / 2
+    )

@@ -1,0 +1,58 @@
+"""A question column and an answer column: a conversation of one user turn and one assistant turn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from affina.core.example import Chat, Example, Message
+from affina.core.kinds import Record, Shape
+from affina.data import columns
+
+ASKED = tuple(
+    re.findall(
+        r"\w+",
+        """prompt question query input instruction request source user dialogue document article text
+    domanda richiesta istruzione ingresso dialogo documento articolo testo""",
+    )
+)
+ANSWERED = tuple(
+    re.findall(
+        r"\w+",
+        """completion response answer output target reply assistant solution summary highlights
+    risposta completamento uscita soluzione riassunto sintesi""",
+    )
+)
+
+
+class PromptCompletion(Shape):
+    """One text asks, one text answers; the answer is the target."""
+
+    makes: ClassVar[type[Example]] = Chat
+
+    prompt: str = "prompt"
+    """The column of what is asked."""
+    completion: str = "completion"
+    """The column of the right answer."""
+
+    def recognise(self, records: Sequence[Record]) -> tuple[Shape, str] | None:
+        """Exactly one column with a name for questions and one with a name for answers, in English or Italian."""
+        found = [name for name, values in columns.usual(records).items() if columns.texts(values)]
+        asked, answered = columns.named(found, ASKED), columns.named(found, ANSWERED)
+        if (
+            len(asked) != 1
+            or len(answered) != 1
+            or (asked[0].lower(), answered[0].lower()) == ("instruction", "output")
+        ):
+            return None
+        return (
+            PromptCompletion(prompt=asked[0], completion=answered[0]),
+            f"prompt_completion: column '{asked[0]}' asks and column '{answered[0]}' answers",
+        )
+
+    def example(self, record: Record) -> Chat:
+        """Raises Unusable when either text is empty or missing."""
+        asked = columns.text(record, self.prompt, "prompt")
+        answer = columns.text(record, self.completion, "completion")
+        return Chat(id=record.where, messages=(Message("user", asked), Message("assistant", answer)))

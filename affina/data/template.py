@@ -1,0 +1,99 @@
+"""A base's chat template, rendered as transformers renders it: sandboxed Jinja2, same globals and filters, no torch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jinja2
+from jinja2.ext import Extension, loopcontrols
+from jinja2.nodes import Node
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from affina.core.errors import Refused
+from affina.core.example import Chat, Message
+
+PLAIN = (
+    "{{ opening }}{% for message in messages %}{{ message.content }}"
+    "{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}"
+)
+
+
+class Generation(Extension):
+    """The `{% generation %}` block some templates mark answers with; the text inside is rendered as it is."""
+
+    tags = {"generation"}  # noqa: RUF012  (jinja2 declares it as an instance attribute)
+
+    def parse(self, parser: Parser) -> list[Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class Template:
+    """Renders conversations. `own` is False for affina's plain template, used where the base brings none."""
+
+    def __init__(self, source: str, tokens: Mapping[str, str], own: bool) -> None:
+        self.source, self.tokens, self.own = source, dict(tokens), own
+
+    @classmethod
+    def find(cls, folder: Path, tokens: Mapping[str, str]) -> "Template | None":
+        """The template of a model folder: chat_template.jinja, or the one in tokenizer_config.json; None if neither."""
+        file = folder / "chat_template.jinja"
+        if file.is_file():
+            return cls(file.read_text(encoding="utf-8"), tokens, own=True)
+        settings = folder / "tokenizer_config.json"
+        given = json.loads(settings.read_text(encoding="utf-8")).get("chat_template") if settings.is_file() else None
+        if isinstance(given, list):
+            given = next((each["template"] for each in given if each.get("name") == "default"), None)
+        return cls(given, tokens, own=True) if given else None
+
+    @cached_property
+    def _compiled(self) -> jinja2.Template:
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+        )
+        environment.filters["tojson"] = _tojson
+        environment.globals["raise_exception"] = _raise
+        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+        try:
+            return environment.from_string(self.source)
+        except jinja2.TemplateError as error:
+            raise Refused(
+                "the base's chat template does not compile", str(error), "set data.template: plain"
+            ) from error
+
+    def render(self, messages: Sequence[Message], tools: Sequence[Any] = (), opening: bool = False) -> str:
+        """The conversation as text; `opening` adds what stands before an answer. Raises Refused when it cannot be."""
+        try:
+            return self._compiled.render(
+                messages=[message.as_dict() for message in messages],
+                tools=list(tools) or None,
+                add_generation_prompt=opening,
+                **self.tokens,
+            )
+        except (jinja2.TemplateError, TypeError) as error:
+            raise Refused(
+                "the base's chat template refuses a conversation",
+                str(error),
+                "mend the row or set data.template: plain",
+            ) from error
+
+    def sees_tools(self, chat: Chat) -> bool:
+        """Whether the tools and tool calls of this conversation reach the rendered text."""
+        calls = any("tool_calls" in message.extra for message in chat.messages)
+        bare = [Message(message.role, message.content) for message in chat.messages] if calls else chat.messages
+        whole = self.render(chat.messages, chat.tools)
+        return (not chat.tools or whole != self.render(chat.messages)) and (
+            not calls or whole != self.render(bare, chat.tools)
+        )
+
+
+def _tojson(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _raise(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)

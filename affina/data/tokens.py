@@ -1,0 +1,75 @@
+"""A base's vocabulary without transformers: tokenizer.json, its special tokens, and the tokens that stop an answer."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from affina.core.errors import Refused
+
+ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
+SPARE = 0.1  # share of the embedding that may have no token: published bases pad by up to 2 %
+
+
+class Vocabulary:
+    """Text ↔ token ids. `named` maps bos_token, eos_token … to their text; `stops` are the ids the base ends with."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "tokenizer.json"
+        if not path.is_file():
+            raise Refused(
+                f"{folder} has no tokenizer.json", instead="save the tokenizer in its fast form beside the model"
+            )
+        self.tokenizer = Tokenizer.from_file(str(path))
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        config, settings = _json(folder / "config.json"), _json(folder / "tokenizer_config.json")
+        self.named = {role: text for role in ROLES if (text := _text(settings.get(role)))}
+        self.special = {token.content: number for number, token in self.tokenizer.get_added_tokens_decoder().items()}
+        self.stops = self._stops(_json(folder / "generation_config.json"), config)
+        self.limit = int(config.get("max_position_embeddings") or config.get("n_positions") or 2**31)
+        self.model_type = str(config.get("model_type", ""))
+        self._same_size(folder, int(config.get("vocab_size") or 0))
+
+    def _stops(self, generation: dict[str, Any], config: dict[str, Any]) -> set[int]:
+        stops: set[int] = set()
+        for given in (generation.get("eos_token_id"), config.get("eos_token_id")):
+            stops.update([given] if isinstance(given, int) else given or [])
+        eos = self.tokenizer.token_to_id(self.named.get("eos_token", ""))
+        return stops | ({eos} if eos is not None else set())
+
+    def _same_size(self, folder: Path, embedded: int) -> None:
+        own = max(self.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        if embedded and (own > embedded or own < embedded * (1 - SPARE)):
+            raise Refused(
+                f"{folder}: the tokenizer has {own} tokens and the model's vocabulary {embedded}",
+                why="they do not belong together",
+                instead="put the tokenizer the model was trained with beside it",
+            )
+
+    def encode(self, texts: Sequence[str], special: bool = False) -> list[Any]:
+        """tokenizers' encodings (ids, offsets); `special` lets the tokenizer add its own first and last tokens."""
+        return list(self.tokenizer.encode_batch(list(texts), add_special_tokens=special))
+
+    def decode(self, tokens: Sequence[int], special: bool = False) -> str:
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=not special))
+
+    @property
+    def opening(self) -> str:
+        """The text of the token this tokenizer puts before every text (bos), where it puts one."""
+        first, bos = self.encode(["a"], special=True)[0].ids[0], self.named.get("bos_token", "")
+        return bos if bos and first == self.tokenizer.token_to_id(bos) else ""
+
+    def injected(self, text: str) -> str:
+        """A special token that plain content spells out and that would be read as a real one; empty if none."""
+        return next((token for token in self.special if token in text and not token.isspace()), "")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _text(token: Any) -> str:
+    return str(token["content"]) if isinstance(token, dict) else str(token or "")

@@ -1,0 +1,34 @@
+"""Exact duplicates: of rows that show and teach the same, white space aside, the first is kept."""
+
+import json
+
+from affina.core.example import Chat, Example
+from affina.core.kinds import Books, Transform
+
+
+class Dedup(Transform):
+    """Drops exact repetitions. The same text with another target is none: both stay, and preparation counts them."""
+
+    def apply(self, examples: list[Example], books: Books, seed: int) -> list[Example]:
+        """The examples without repetitions, order kept; each dropped one names the row it repeats."""
+        first: dict[str, Example] = {}
+        kept = []
+        for example in examples:
+            earlier = first.setdefault(_content(example), example)
+            if earlier is example:
+                kept.append(example)
+            else:
+                books.drop(example, f"exact duplicate of {earlier.id}")
+        return kept
+
+
+def _content(example: Example) -> str:
+    """Everything the example shows and teaches, as one text with single spaces."""
+    if not isinstance(example, Chat):
+        return json.dumps([_spaced(example.given), _spaced(example.target)])
+    turns = [(turn.role, _spaced(turn.content), turn.extra) for turn in example.messages]
+    return json.dumps([turns, example.tools, example.options], sort_keys=True)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())

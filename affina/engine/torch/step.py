@@ -1,0 +1,144 @@
+"""The write face over torch: one optimizer step over micro-batches, summed and divided once; checkpoints."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from affina.core.errors import Failed
+from affina.core.kinds import Batch, Objective, Optimizer, Schedule, Tuning
+from affina.data.rows import Renderer
+from affina.engine.torch import checkpoint
+from affina.engine.torch.load import Network
+from affina.engine.torch.model import TorchModel
+from affina.engine.torch.tuned import attach, trainable
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How an engine learns: which weights, by which optimizer, at what rate over how many steps."""
+
+    tuning: Tuning
+    optimizer: Optimizer
+    schedule: Schedule
+    learning_rate: float
+    steps: int
+    seed: int
+
+
+class TorchEngine(TorchModel):
+    """A model whose trainable tensors, float32, move; everything else keeps the network's dtype and stays put."""
+
+    def __init__(self, network: Network, renderer: Renderer, course: Course) -> None:
+        super().__init__(network, renderer)
+        self.course, self.step = course, 0
+        attach(network, course.tuning, course.seed)
+        self.optimizer = course.optimizer.build(self.trainable())
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """Every tensor that moves, by name."""
+        return trainable(self.network)
+
+    def frozen(self) -> dict[str, torch.Tensor]:
+        """Every tensor that must not move, buffers included."""
+        fixed = {name: each.data for name, each in self.network.named_parameters() if not each.requires_grad}
+        return {**fixed, **dict(self.network.named_buffers())}
+
+    def learn(self, batches: Sequence[Batch], objective: Objective, step: int) -> dict[str, float]:
+        """One optimizer step; returns loss (per count), tokens, gradient norm, rate. Raises Failed on NaN."""
+        torch.manual_seed(self.course.seed * 1_000_003 + step)  # dropout is a function of (seed, step) alone
+        self.network.train()
+        try:
+            values = self._backward(batches, objective)
+        finally:
+            self.network.eval()
+        parameters = list(self.trainable().values())
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.course.optimizer.clip, foreach=True)
+        if not torch.isfinite(norm):
+            raise _not_a_number("the gradient", step, batches)
+        rate = self.course.learning_rate * self.course.schedule.factor(step, self.course.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step = step
+        tokens, targets = sum(batch.tokens for batch in batches), sum(len(batch.targets_S) for batch in batches)
+        return {**values, "tokens": tokens, "targets": targets, "gradient_norm": float(norm), "learning_rate": rate}
+
+    def _backward(self, batches: Sequence[Batch], objective: Objective) -> dict[str, float]:
+        """Leaves the gradient of (sum of totals) / (sum of counts) in every trainable tensor."""
+        total, count, metrics = 0.0, 0.0, dict[str, float]()
+        for batch in batches:
+            if not batch.ids:
+                continue
+            loss = objective.loss(self.forward(batch), batch)
+            value = float(loss.total.detach())
+            if not -float("inf") < value < float("inf"):
+                raise _not_a_number("the loss", self.step + 1, [batch])
+            loss.total.backward()  # type: ignore[no-untyped-call]
+            total, count = total + value, count + loss.count
+            for name, each in loss.metrics.items():
+                metrics[name] = metrics.get(name, 0.0) + each
+        for parameter in self.trainable().values():
+            if parameter.grad is not None:
+                parameter.grad.div_(count)
+        return {"loss": total / count, **{name: each / count for name, each in metrics.items()}}
+
+    def gradients(self, batches: Sequence[Batch], objective: Objective) -> dict[str, torch.Tensor]:
+        """What `learn` would step along: the mean loss's gradient of every trainable tensor that a row reaches."""
+        self._backward(batches, objective)
+        found = {name: each.grad.clone() for name, each in self.trainable().items() if each.grad is not None}
+        self.optimizer.zero_grad(set_to_none=True)
+        return found
+
+    @contextmanager
+    def exactly(self) -> Iterator[None]:
+        """Inside, all is float32 with dropout off; afterwards every frozen weight is as it was, to the bit."""
+        precision, self.network.precision = self.network.precision, "float32"
+        held = {each: each.dtype for each in (*self.network.parameters(), *self.network.buffers())}
+        for each in held:
+            if each.dtype == torch.bfloat16:
+                each.data = each.data.float()  # exact, and so is the way back
+        try:
+            with self._resting():
+                yield
+        finally:
+            self.network.precision = precision
+            for each, dtype in held.items():
+                each.data = each.data.to(dtype)
+
+    def save(self, folder: Path) -> None:
+        """A sealed checkpoint: trained.safetensors, optimizer.safetensors, step.json. Raises Failed on a full disk."""
+        checkpoint.save_checkpoint(folder, self.trainable(), self.optimizer, self.step)
+
+    def load(self, folder: Path) -> None:
+        """Continues from a checkpoint, to the bit. Raises Failed when it belongs to other weights."""
+        self.step = checkpoint.load_checkpoint(folder, self.trainable(), self.optimizer)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Whatever is learnt or loaded inside is undone at the end, to the bit."""
+        held = {name: each.detach().clone() for name, each in self.trainable().items()}
+        state, step = copy.deepcopy(self.optimizer.state_dict()), self.step
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, parameter in self.trainable().items():
+                    parameter.copy_(held[name])
+            self.optimizer.load_state_dict(state)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.step = step
+
+
+def _not_a_number(what: str, step: int, batches: Sequence[Batch]) -> Failed:
+    ids = [each for batch in batches for each in batch.ids]
+    shown = ", ".join(ids[:20]) + (f" and {len(ids) - 20} more" if len(ids) > 20 else "")
+    return Failed(
+        f"step {step}: {what} is not a finite number",
+        why=f"the step's examples are {shown}",
+        instead="lower train.learning_rate or look at these examples; the last checkpoint is intact",
+    )

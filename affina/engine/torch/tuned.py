@@ -1,0 +1,41 @@
+"""A network with its tuning attached: freshly, to train, or with a checkpoint's tensors, to answer."""
+
+from pathlib import Path
+
+import torch
+
+from affina.core.kinds import Tuning
+from affina.data.rows import Renderer
+from affina.engine.torch import checkpoint
+from affina.engine.torch.load import Network, load
+from affina.engine.torch.model import TorchModel
+
+
+def attach(network: Network, tuning: Tuning, seed: int) -> None:
+    """Makes what trains, in float32: the tuning's tensors and a label head, drawn by the seed."""
+    torch.manual_seed(seed)
+    tuning.apply(network.model)
+    if network.labels is not None:
+        torch.nn.init.normal_(network.labels.weight, std=0.02)
+        torch.nn.init.zeros_(network.labels.bias)
+        network.labels.requires_grad_(True)
+    network.eval()
+
+
+def trainable(network: Network) -> dict[str, torch.nn.Parameter]:
+    """Every tensor that moves, by name."""
+    return {name: each for name, each in network.named_parameters() if each.requires_grad}
+
+
+def base(folder: Path, renderer: Renderer, precision: str) -> TorchModel:
+    """An untouched base that ends in words."""
+    return TorchModel(load(folder, precision), renderer)
+
+
+def reopen(folder: Path, renderer: Renderer, precision: str, labels: int, trained: tuple[Tuning, Path]) -> TorchModel:
+    """The base in `folder` with a tuning and the trained tensors of its checkpoint."""
+    tuning, saved = trained
+    network = load(folder, precision, labels)
+    attach(network, tuning, seed=0)
+    checkpoint.load_trained(saved, trainable(network))
+    return TorchModel(network, renderer)

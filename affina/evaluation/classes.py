@@ -1,0 +1,63 @@
+"""Classification answers counted: right, predicted and actual items of every class, and the confusion matrix."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from affina.core.kinds import Answers, Floats, Ints
+
+Average = Literal["macro", "micro"]
+OTHER = "(no known label)"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """Items of every label, as columns over L: rightly predicted, predicted, and actual."""
+
+    right_L: Ints
+    predicted_L: Ints
+    actual_L: Ints
+
+
+def count(answers: Answers) -> ClassCounts:
+    """Counts over the known labels; an answer outside them (-1) is a miss for its class and a prediction of none."""
+    assert answers.target_N is not None and answers.predicted_N is not None, "counting classes reads label"
+    target_N, predicted_N, size = answers.target_N, answers.predicted_N, len(answers.labels)
+    return ClassCounts(
+        right_L=np.bincount(target_N[target_N == predicted_N], minlength=size),
+        predicted_L=np.bincount(predicted_N[predicted_N >= 0], minlength=size),
+        actual_L=np.bincount(target_N, minlength=size),
+    )
+
+
+def averaged(over_L: Ints, under_L: Ints, counts: ClassCounts, average: Average) -> float:
+    """The ratio over/under: macro is the mean over the classes that occur among the targets, micro the ratio of sums.
+
+    A class with nothing below the line counts 0, as scikit-learn's `zero_division=0`.
+    """
+    if average == "micro":
+        over_L, under_L = over_L.sum(keepdims=True), under_L.sum(keepdims=True)
+    else:
+        occurs_L = counts.actual_L > 0
+        over_L, under_L = over_L[occurs_L], under_L[occurs_L]
+    return float(ratio(over_L, under_L).mean())
+
+
+def ratio(over_L: Ints, under_L: Ints) -> Floats:
+    """Elementwise division with 0 where nothing stands below the line."""
+    return np.divide(over_L, under_L, out=np.zeros(len(over_L)), where=under_L > 0)
+
+
+def confusion(answers: Answers) -> tuple[tuple[str, ...], Ints]:
+    """The labels and how often each actual one (row) was answered as each (column).
+
+    Answers outside the known labels get a column, and a row of zeros, called `(no known label)`.
+    """
+    assert answers.target_N is not None and answers.predicted_N is not None, "a confusion matrix reads label"
+    outside = bool((answers.predicted_N < 0).any())
+    labels = (*answers.labels, OTHER) if outside else answers.labels
+    size = len(labels)
+    predicted_N = np.where(answers.predicted_N < 0, size - 1, answers.predicted_N)
+    counts = np.bincount(answers.target_N * size + predicted_N, minlength=size * size)
+    return labels, counts.reshape(size, size)

@@ -1,0 +1,159 @@
+"""Two models' answers to the same items: paired differences, intervals, p and what was detectable."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from affina.core.errors import Refused
+from affina.core.kinds import Answers, Floats, Ints, Metric
+from affina.evaluation.measure import finite, is_share, light, validate
+from affina.evaluation.statistics import (
+    agresti_min,
+    bootstrap,
+    bootstrap_interval,
+    bootstrap_mean,
+    detectable,
+    mcnemar,
+    permutation_p,
+    sign_flip_p,
+)
+
+MATCHED = "Agresti–Min interval, exact McNemar test"
+MEANS = "paired bootstrap of the mean, sign-flip test"
+RESAMPLED = "paired bootstrap, permutation test"
+OTHER_TOKENS = "not comparable: the two models count the targets in different tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """b - a in the metric's own units, on n items that both models answered."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    """Two-sided."""
+    detectable: float
+    """The smallest true difference that this many items show with the asked power."""
+    n: int
+    method: str
+    better: float
+    """The same difference with the sign of better: positive when b is better, whichever way the metric runs."""
+
+    @property
+    def comparable(self) -> bool:
+        return math.isfinite(self.value)
+
+    def as_dict(self) -> dict[str, float | int | str | None]:
+        """Plain data; what is not a finite number is None, which JSON can hold."""
+        return {key: value if isinstance(value, str) else finite(value) for key, value in asdict(self).items()}
+
+
+def compare(
+    a: Answers, b: Answers, metrics: Sequence[Metric], alpha: float, power: float, seed: int
+) -> dict[str, Difference]:
+    """Every metric's paired difference b - a by name. Raises Refused when the two did not answer the same items."""
+    validate(a)
+    validate(b)
+    a, b = _aligned(a, b)
+    return {metric.name: _difference(a, b, metric, (alpha, power, seed)) for metric in metrics}
+
+
+def _difference(a: Answers, b: Answers, metric: Metric, design: tuple[float, float, int]) -> Difference:
+    alpha, power, seed = design
+    if metric.reads in ("nats", "words") and not np.array_equal(a.tokens_N, b.tokens_N):
+        return Difference(math.nan, -math.inf, math.inf, 1.0, math.inf, len(a), OTHER_TOKENS, math.nan)
+    each_a, each_b = metric.each(a), metric.each(b)
+    if each_a is None or each_b is None:
+        value, low, high, p, se, method = _resampled(light(a, metric), light(b, metric), metric, alpha, seed)
+    elif is_share(each_a) and is_share(each_b):
+        value, low, high, p, se, method = _matched(each_a, each_b, alpha)
+    else:
+        value, low, high, p, se, method = _means(each_b - each_a, alpha, seed)
+    better = value if metric.higher_is_better else -value
+    return Difference(value, low, high, p, detectable(se, alpha, power), len(a), method, better)
+
+
+Found = tuple[float, float, float, float, float, str]
+"""value, low, high, p, standard error, method."""
+
+
+def _matched(each_a: Floats, each_b: Floats, alpha: float) -> Found:
+    n, gained, lost = len(each_a), int((each_b > each_a).sum()), int((each_b < each_a).sum())
+    low, high, se = agresti_min(gained, lost, n, alpha)
+    return (gained - lost) / n, float(low), float(high), mcnemar(gained, lost), float(se), MATCHED
+
+
+def _means(differences_N: Floats, alpha: float, seed: int) -> Found:
+    value = float(differences_N.mean())
+    low, high, se = bootstrap_interval(value, bootstrap_mean(differences_N, seed), len(differences_N), alpha)
+    return value, low, high, sign_flip_p(differences_N, seed), se, MEANS
+
+
+def _resampled(a: Answers, b: Answers, metric: Metric, alpha: float, seed: int) -> Found:
+    """Both models' items are resampled together, and exchanged item by item for the test."""
+    n, value = len(a), metric.value(b) - metric.value(a)
+
+    def resampled(index_N: Ints) -> float:
+        return metric.value(b.take(index_N)) - metric.value(a.take(index_N))
+
+    def exchanged(exchange_N: npt.NDArray[np.bool_]) -> float:
+        return metric.value(_mixed(b, a, exchange_N)) - metric.value(_mixed(a, b, exchange_N))
+
+    # Label metrics see only which items changed their answer: when none did, one more item could still have, which is
+    # what Agresti and Min's half items say for accuracy. Scores are continuous: equal ones come from equal models.
+    least_se = 1 / (n + 2) if metric.reads == "label" else 0.0
+    low, high, se = bootstrap_interval(value, bootstrap(resampled, n, seed), n, alpha, least_se)
+    return value, low, high, permutation_p(exchanged, n, seed), se, RESAMPLED
+
+
+def _mixed(own: Answers, other: Answers, exchange_N: npt.NDArray[np.bool_]) -> Answers:
+    """One model's answers with the other's at the exchanged items."""
+    said, predicted_N = own.said, own.predicted_N
+    if said is not None and other.said is not None:
+        said = tuple(y if exchange else x for x, y, exchange in zip(said, other.said, exchange_N, strict=True))
+    if predicted_N is not None and other.predicted_N is not None:
+        predicted_N = np.where(exchange_N, other.predicted_N, predicted_N)
+    nats_N = np.where(exchange_N, other.nats_N, own.nats_N)
+    return replace(own, nats_N=nats_N, predicted_N=predicted_N, said=said)
+
+
+def _aligned(a: Answers, b: Answers) -> tuple[Answers, Answers]:
+    """Both in the order of a's items, with one label set. Raises Refused when items or right answers differ."""
+    shared = len(set(a.ids) & set(b.ids))
+    if not shared == len(a) == len(b):
+        raise Refused(
+            "the two models did not answer the same items",
+            why=f"{len(a)} and {len(b)} items, {shared} of them shared",
+            instead="evaluate both on the same split",
+        )
+    if a.ids != b.ids:
+        place = {id: index for index, id in enumerate(b.ids)}
+        b = b.take(np.array([place[id] for id in a.ids], dtype=np.int64))
+    if a.labels != b.labels:
+        labels = tuple(sorted({*a.labels, *b.labels}))
+        a, b = _relabelled(a, labels), _relabelled(b, labels)
+    for right_a, right_b in ((a.target_N, b.target_N), (a.expected, b.expected)):
+        if right_a is not None and right_b is not None and (unlike := np.asarray(right_a) != np.asarray(right_b)).any():
+            raise Refused(
+                "the two models were not asked the same questions",
+                why=f"the right answer of {a.ids[int(unlike.argmax())]} differs between them",
+                instead="evaluate both on the same split",
+            )
+    return a, b
+
+
+def _relabelled(answers: Answers, labels: tuple[str, ...]) -> Answers:
+    """The same answers, their labels' indices counted in another list that holds them all."""
+    # The last place stands for -1, an answer outside the known labels.
+    moved = np.array([*(labels.index(label) for label in answers.labels), -1], dtype=np.int64)
+    target_N, predicted_N = answers.target_N, answers.predicted_N
+    return replace(
+        answers,
+        labels=labels,
+        target_N=None if target_N is None else moved[target_N],
+        predicted_N=None if predicted_N is None else moved[predicted_N],
+    )

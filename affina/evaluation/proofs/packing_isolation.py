@@ -1,0 +1,60 @@
+"""Rows that are computed together do not see one another."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from affina.core.kinds import Batch, Bench, Finding, Forward, Proof
+from affina.evaluation.probe import probe
+
+CLOSE = 1e-3  # nats: float32 sums in another order
+
+
+class PackingIsolation(Proof):
+    """Changing one row's own tokens changes no other row's numbers by a bit; alone, each row gives the same numbers."""
+
+    def examine(self, bench: Bench) -> Finding:
+        rows, said = probe(bench, 4)
+        if len(rows) < 2:
+            return Finding(True, "one row: nothing to leak into")
+        together = bench.engine.layout(rows)
+        with torch.no_grad():
+            before = bench.engine.forward(together)
+            after = bench.engine.forward(_perturbed(together))
+            with bench.engine.exactly():
+                packed = bench.engine.forward(together)
+                alone = [bench.engine.forward(bench.engine.layout([row])) for row in rows]
+        others = _of(before, 0, others=True), _of(after, 0, others=True)
+        if not torch.equal(*others):
+            return Finding(False, f"{said}: changing {rows[0].id} changed its neighbours; {REMEDY}")
+        if torch.equal(_of(before, 0), _of(after, 0)):
+            return Finding(False, f"{said}: changing {rows[0].id} did not change its own numbers; {REMEDY}")
+        apart = max(_distance(_of(packed, r), _of(alone[r], 0)) for r in range(len(rows)))
+        if apart > CLOSE:
+            return Finding(False, f"{said}: packed and alone differ by {apart:.2g}; {REMEDY}")
+        return Finding(True, f"{said}: neighbours unchanged to the bit; packed and alone differ by {apart:.1e}")
+
+
+REMEDY = "this base's attention mixes packed rows: choose another base and report this one"
+
+
+def _perturbed(batch: Batch) -> Batch:
+    """Other tokens wherever only row 0 has them: its last segment, which no other row continues."""
+    last = next(segment for segment in batch.segments if segment.start <= batch.ends_R[0] < segment.stop)
+    tokens = batch.tokens_T.copy()
+    tokens[last.start : last.stop] = np.roll(tokens[last.start : last.stop], 1) ^ 1  # the neighbour in the vocabulary
+    return replace(batch, tokens_T=tokens)
+
+
+def _of(forward: Forward, row: int, others: bool = False) -> torch.Tensor:
+    """A row's log-probabilities or label scores, or everybody else's."""
+    if forward.scores_RL is not None:
+        mine = torch.arange(len(forward.scores_RL), device=forward.scores_RL.device) == row
+        return forward.scores_RL[mine != others]
+    assert forward.logprobs_S is not None
+    return forward.logprobs_S[(forward.owners_S == row) != others]
+
+
+def _distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).abs().max()) if a.numel() else 0.0

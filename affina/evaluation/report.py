@@ -1,0 +1,247 @@
+"""A run's summary as one self-contained HTML file: no script, nothing fetched, all data escaped."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from affina.evaluation import svg
+
+MOST_SAMPLES = 12
+MOST_CONFUSIONS = 8
+LARGEST_MATRIX = 16
+LONGEST_TEXT = 1500
+
+
+class VerdictSummary(TypedDict):
+    """As `gate.Verdict.as_dict` writes it."""
+
+    decision: str
+    reasons: list[str]
+    metric: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    n_needed: int | None
+
+
+class Measured(TypedDict):
+    """As `measure.Estimate.as_dict` writes it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Differs(TypedDict):
+    """As `compare.Difference.as_dict` writes it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    better: NotRequired[float | None]
+
+
+class MetricSummary(TypedDict):
+    base: Measured
+    tuned: Measured
+    difference: Differs
+
+
+class ProofSummary(TypedDict):
+    name: str
+    passed: bool
+    seconds: float
+    detail: str
+
+
+class LeftOut(TypedDict):
+    """How many records went, and why."""
+
+    total: int
+    reasons: dict[str, int]
+
+
+class LedgerSummary(TypedDict):
+    """As `data.ledger.Ledger.summary` writes it; `cut` is what `max_tokens` took from the used records."""
+
+    files: dict[str, int]
+    read: int
+    used: dict[str, int]
+    dropped: LeftOut
+    quarantined: LeftOut
+    cut: dict[str, int]
+
+
+class SampleSummary(TypedDict):
+    id: str
+    given: str
+    expected: str
+    base: str
+    tuned: str
+
+
+class ConfusionSummary(TypedDict):
+    """`counts[i][j]`: items of label i that the tuned model gave label j."""
+
+    labels: list[str]
+    counts: list[list[int]]
+
+
+class Summary(TypedDict, total=False):
+    """What a report is made of, as plain JSON data; a section that is missing or empty is left out of the page."""
+
+    name: str
+    created: str
+    verdict: VerdictSummary
+    metrics: dict[str, MetricSummary]
+    proofs: list[ProofSummary]
+    events: list[dict[str, Any]]
+    """`learn` events have step, loss, learning_rate, tokens_per_s; `validate` events step, loss and other metrics."""
+    best_step: int | None
+    ledger: LedgerSummary
+    samples: list[SampleSummary]
+    confusion: ConfusionSummary | None
+    diagnosis: dict[str, str]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+
+
+def report_html(summary: Summary) -> str:
+    """The page, in UTF-8; its size hardly grows with the number of steps."""
+    page = Environment(
+        loader=PackageLoader("affina", "evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page.filters |= {"number": number, "excerpt": excerpt}
+    events = summary.get("events") or []
+    return page.get_template("report.html.jinja").render(
+        name=summary.get("name", "run"),
+        created=summary.get("created", ""),
+        verdict=summary.get("verdict"),
+        metrics=[(name, found, _colour(found["difference"])) for name, found in summary.get("metrics", {}).items()],
+        interval_plot=svg.interval_plot,
+        charts=_charts(events, summary.get("best_step"), list(summary.get("metrics", {}))),
+        validated=bool(_points(events, "validate", "loss")),
+        speed=_speed(events),
+        diagnosis=summary.get("diagnosis"),
+        proofs=summary.get("proofs") or [],
+        ledger=_funnel(summary.get("ledger")),
+        samples=(summary.get("samples") or [])[:MOST_SAMPLES],
+        confusion=_confused(summary.get("confusion")),
+        settings=list(_flat(summary.get("settings") or {})),
+        versions=summary.get("versions") or {},
+    )
+
+
+def number(value: float | int | None) -> str:
+    """About three significant digits, as many decimals as the neighbours in a column; a dash for what is unknown."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if 0 < abs(value) < 0.001:
+        return f"{value:.1e}"
+    return f"{value:.3f}" if abs(value) <= 1 else f"{value:.2f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def excerpt(text: str) -> str:
+    """The text, or its beginning when it is long."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} … ({len(text):,} characters)"
+
+
+def _shown(value: Any) -> Any:
+    """Every printed value: what UTF-8 cannot hold or a page cannot show becomes the replacement character."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", value)
+
+
+def _colour(difference: Differs) -> str:
+    """`good` or `bad` where the whole interval is on one side of zero, `open` otherwise."""
+    value, low, high, better = (difference.get(key) for key in ("value", "low", "high", "better"))
+    if not all(isinstance(end, (int, float)) for end in (value, low, high, better)):
+        return "open"
+    if not low > 0 and not high < 0:  # type: ignore[operator]
+        return "open"
+    return "good" if better > 0 else "bad"  # type: ignore[operator]
+
+
+def _points(events: Iterable[Mapping[str, Any]], kind: str, key: str) -> list[svg.Point]:
+    chosen = (event for event in events if event["kind"] == kind)
+    return [(event["step"], float(event[key])) for event in chosen if isinstance(event.get(key), (int, float))]
+
+
+def _charts(events: Sequence[Mapping[str, Any]], best: int | None, metrics: list[str]) -> list[tuple[str, Markup]]:
+    """Title and picture: the losses with the best step, the validation metrics, the learning rate."""
+    learned, validated = _points(events, "learn", "loss"), _points(events, "validate", "loss")
+    marked = next(
+        (point for point in validated if point[0] == best), min(validated, key=lambda at: at[1], default=None)
+    )
+    mark = svg.Mark(marked, f"best: step {marked[0]:g}, {number(marked[1])}") if marked else None
+    lines = [svg.Line("learned", learned), svg.Line("validated", validated, dots=len(validated) <= 60)]
+    charts = [("Loss", svg.line_chart("training and validation loss by step", lines, mark))] if learned else []
+    for metric in metrics:
+        if metric != "loss" and (points := _points(events, "validate", metric)):
+            line = svg.Line("validated", points, dots=len(points) <= 60)
+            charts.append((f"Validation {metric}", svg.line_chart(f"validation {metric} by step", [line])))
+    if rates := _points(events, "learn", "learning_rate"):
+        charts.append(("Learning rate", svg.line_chart("learning rate by step", [svg.Line("rate", rates)])))
+    return charts
+
+
+def _speed(events: Iterable[Mapping[str, Any]]) -> float | None:
+    """The median tokens per second of the training steps."""
+    rates = sorted(rate for _, rate in _points(events, "learn", "tokens_per_s"))
+    return rates[len(rates) // 2] if rates else None
+
+
+def _funnel(ledger: LedgerSummary | None) -> dict[str, Any] | None:
+    """The ledger as bars: (words, count, share of what was read, style)."""
+    if not ledger:
+        return None
+    read = ledger["read"]
+    rows = [(f"used for {split}", count, "used") for split, count in ledger["used"].items()]
+    for end, left_out in (("dropped", ledger["dropped"]), ("quarantined", ledger["quarantined"])):
+        rows += [(f"{end}: {reason}", count, end) for reason, count in left_out["reasons"].items()]
+    bars = [("read", read, 100.0, "read")] if read else []
+    bars += [(words, count, 100.0 * count / max(read, 1), style) for words, count, style in rows]
+    return {"bars": bars, "files": ledger["files"], "cut": ledger["cut"]}
+
+
+def _confused(confusion: ConfusionSummary | None) -> dict[str, Any] | None:
+    """The commonest confusions, every class's precision, recall and F1, and the shaded matrix when it is small."""
+    if not confusion or not confusion["labels"]:
+        return None
+    labels, counts = confusion["labels"], confusion["counts"]
+    size = range(len(labels))
+    wrong = sorted(((counts[i][j], labels[i], labels[j]) for i in size for j in size if i != j), key=lambda at: -at[0])
+    classes = []
+    for i in size:
+        right, actual, predicted = counts[i][i], sum(counts[i]), sum(row[i] for row in counts)
+        if actual:
+            f1 = 2 * right / (actual + predicted)
+            classes.append((labels[i], actual, right / predicted if predicted else 0.0, right / actual, f1))
+    matrix = [(labels[i], [(counts[i][j], counts[i][j] / max(1, sum(counts[i])), i == j) for j in size]) for i in size]
+    return {
+        "top": [each for each in wrong if each[0]][:MOST_CONFUSIONS],
+        "classes": sorted(classes, key=lambda each: each[-1]),
+        "matrix": matrix if len(labels) <= LARGEST_MATRIX else [],
+    }
+
+
+def _flat(nested: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, str]]:
+    """Nested settings as dotted names and their values."""
+    for key, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", "–" if value is None else str(value)

@@ -1,0 +1,154 @@
+"""Small inline SVG pictures for the report: curves and intervals, coloured by the page's style sheet."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from markupsafe import Markup
+
+Point = tuple[float, float]
+
+WIDTH, HEIGHT = 480, 230
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 22, 12, 38
+MOST_POINTS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One curve: its style class, its points (step, value), and whether every point has a dot."""
+
+    style: str
+    points: Sequence[Point]
+    dots: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point to show on a chart, with a few words beside it."""
+
+    at: Point
+    words: str
+
+
+def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
+    """At most this many points: the lowest and the highest of every stretch, so that no spike is lost."""
+    points = [point for point in points if math.isfinite(point[1])]
+    if len(points) <= most:
+        return list(points)
+    size = math.ceil(len(points) / (most // 2 - 1))
+    kept = {points[0], points[-1]}
+    for start in range(0, len(points), size):
+        stretch = sorted(points[start : start + size], key=lambda point: point[1])
+        kept |= {stretch[0], stretch[-1]}
+    return sorted(kept)
+
+
+def ticks(low: float, high: float, about: int = 4) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten) that cover [low, high] in about so many steps."""
+    raw = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(raw))
+    size = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+    first, last = math.ceil(low / size - 1e-9), math.floor(high / size + 1e-9)
+    return [tick * size for tick in range(first, last + 1)]
+
+
+def line_chart(title: str, lines: Sequence[Line], mark: Mark | None = None) -> Markup:
+    """Curves over optimizer steps, with axes; nothing is drawn where there are no points."""
+    lines = [Line(line.style, thinned(line.points), line.dots) for line in lines]
+    points = [point for line in lines for point in line.points]
+    root = _root(title, WIDTH, HEIGHT, "chart")
+    if points:
+        scale = _Scale.around(points)
+        _axes(root, scale)
+        for line in lines:
+            _curve(root, scale, line)
+        if mark:
+            _mark(root, scale, mark)
+    return _written(root)
+
+
+def interval_plot(value: float | None, low: float | None, high: float | None, style: str) -> Markup:
+    """A difference with its interval around zero, to its own scale; an open side of the interval runs off the edge."""
+    width, height, middle = 200, 26, 13.0
+    root = _root("difference with its interval", width, height, "interval")
+    reach = 1.08 * max((abs(end) for end in (value, low, high) if end is not None), default=1.0) or 1.0
+
+    def across(number: float) -> float:
+        return width / 2 * (1 + number / reach)
+
+    _add(root, "line", "zero", x1=width / 2, x2=width / 2, y1=2.0, y2=height - 2.0)
+    if value is not None:
+        start, stop = across(-reach if low is None else low), across(reach if high is None else high)
+        _add(root, "line", f"{style} reach", x1=start, x2=stop, y1=middle, y2=middle)
+        for end, known in ((start, low), (stop, high)):
+            if known is not None:
+                _add(root, "line", f"{style} reach", x1=end, x2=end, y1=middle - 5, y2=middle + 5)
+        _add(root, "circle", f"{style} spot", cx=across(value), cy=middle, r=4.5)
+    return _written(root)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Data to picture coordinates."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, points: Sequence[Point]) -> "_Scale":
+        steps, values = [point[0] for point in points], [point[1] for point in points]
+        low, high = min(values), max(values)
+        # A flat curve still needs a height to stand in the middle of.
+        room = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
+        floor = 0.0 if 0 <= low < 0.35 * high else low - room
+        return cls(0.0, max(1.0, *steps), floor, high + room)
+
+    def x(self, step: float) -> float:
+        return _LEFT + (step - self.left) / (self.right - self.left) * (WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        return HEIGHT - _BOTTOM - (value - self.low) / (self.high - self.low) * (HEIGHT - _TOP - _BOTTOM)
+
+
+def _axes(root: ET.Element, scale: _Scale) -> None:
+    for tick in ticks(scale.low, scale.high):
+        _add(root, "line", "grid", x1=_LEFT, x2=WIDTH - _RIGHT, y1=scale.y(tick), y2=scale.y(tick))
+        _add(root, "text", "tick end", x=_LEFT - 7, y=scale.y(tick) + 4).text = f"{tick:.4g}"
+    for tick in ticks(scale.left, scale.right, 5):
+        if tick == int(tick):
+            _add(root, "text", "tick middle", x=scale.x(tick), y=HEIGHT - 18).text = f"{int(tick)}"
+    _add(root, "text", "tick end", x=WIDTH - _RIGHT, y=HEIGHT - 5).text = "step"
+
+
+def _curve(root: ET.Element, scale: _Scale, line: Line) -> None:
+    places = [(scale.x(step), scale.y(value)) for step, value in line.points]
+    drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    ET.SubElement(root, "polyline", {"class": line.style, "points": drawn})
+    if line.dots or len(places) == 1:
+        for x, y in places:
+            _add(root, "circle", f"{line.style} dot", cx=x, cy=y, r=2.6)
+
+
+def _mark(root: ET.Element, scale: _Scale, mark: Mark) -> None:
+    x, y = scale.x(mark.at[0]), scale.y(mark.at[1])
+    _add(root, "line", "best", x1=x, x2=x, y1=_TOP, y2=HEIGHT - _BOTTOM)
+    _add(root, "circle", "best spot", cx=x, cy=y, r=4.5)
+    side, shift = ("end", -6) if x > WIDTH / 2 else ("start", 6)
+    _add(root, "text", f"best {side}", x=x + shift, y=_TOP + 10).text = mark.words
+
+
+def _root(title: str, width: int, height: int, style: str) -> ET.Element:
+    root = ET.Element("svg", {"class": style, "viewBox": f"0 0 {width} {height}", "role": "img"})
+    ET.SubElement(root, "title").text = title
+    return root
+
+
+def _add(parent: ET.Element, tag: str, style: str, **places: float) -> ET.Element:
+    return ET.SubElement(parent, tag, {"class": style, **{name: f"{at:.1f}" for name, at in places.items()}})
+
+
+def _written(root: ET.Element) -> Markup:
+    return Markup(ET.tostring(root, encoding="unicode"))

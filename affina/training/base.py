@@ -1,0 +1,42 @@
+"""What the base answers without training: its own words where it has them, the majority class where it has none."""
+
+import numpy as np
+
+from affina.core.errors import Refused
+from affina.core.example import Labelled
+from affina.core.kinds import Answers, Sampling, objectives
+from affina.core.say import Say
+from affina.engine.torch import tuned
+from affina.evaluation.answer import answer
+from affina.training.session import Session
+
+
+def base_answers(session: Session, say: Say) -> Answers:
+    """The base's answers to the test split. An untrained label head is never asked: a decoder answers in words."""
+    if session.material.label_count == 0:
+        return answer(session.engine, session.expanded("test"), session.columns, session.sampling, say.progress)
+    try:
+        spoken = tuned.base(session.material.source.folder, session.material.renderer, session.plan.precision)
+    except Refused:
+        say.line("the base has no words to answer with: the training split's majority class stands for it")
+        return majority(session)
+    asked = objectives.build("cross_entropy").expand(session.material.prepared.examples["test"])
+    return answer(spoken, asked, frozenset({"nats", "label"}), Sampling(), say.progress)
+
+
+def majority(session: Session) -> Answers:
+    """Answers that always name the commonest training label, with the training split's shares as probabilities."""
+    examples = session.material.prepared.examples
+    train = [each for each in examples["train"] if isinstance(each, Labelled)]
+    test = [each for each in examples["test"] if isinstance(each, Labelled)]
+    labels = test[0].labels
+    counts = np.bincount([labels.index(each.label) for each in train], minlength=len(labels)) + 1.0
+    target = np.array([labels.index(each.label) for each in test], dtype=np.int64)
+    return Answers(
+        ids=tuple(each.id for each in test),
+        nats_N=-np.log(counts / counts.sum())[target],
+        tokens_N=np.ones(len(test)),
+        labels=labels,
+        target_N=target,
+        predicted_N=np.full(len(test), int(counts.argmax()), dtype=np.int64),
+    )

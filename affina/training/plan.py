@@ -1,0 +1,92 @@
+"""What a run will do, decided once and written in its lock: defaults, hashes, versions, choices made by measurement."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import affina
+from affina.core.errors import Refused
+from affina.core.recipe import Recipe
+from affina.core.run import Run
+from affina.data.prepare import Prepared
+from affina.engine.source import Source
+from affina.engine.torch.machine import chosen_precision, device, processors
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe with nothing left open: `lock` is what the run's folder keeps of it."""
+
+    recipe: Recipe
+    steps: int
+    learning_rate: float
+    precision: str
+    threads: int
+    lock: dict[str, Any]
+
+
+def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: int, run: Run | None) -> Plan:
+    """The plan for this many training rows; an existing run's own choices of precision and threads are kept.
+
+    Raises Refused when the run's folder was begun with another recipe, other data, another base or other versions.
+    """
+    steps = recipe.train.total_steps(rows)
+    every = recipe.evaluate.every or min(steps, recipe.train.steps_per_epoch(rows))
+    rate = recipe.train.learning_rate or type(recipe.tuning).learning_rate
+    settled = recipe.change({"evaluate.every": every, "train.learning_rate": rate})
+    lock: dict[str, Any] = {
+        "recipe": settled.resolved(),
+        "data": prepared.files,
+        "base": {"reference": source.reference, "digest": source.digest, "licence": source.licence},
+        "versions": {"affina": affina.__version__, "python": platform.python_version()}
+        | {name: version(name) for name in LIBRARIES},
+        "machine": {
+            "device": str(device()),
+            "precision": chosen_precision(recipe.train.precision),
+            "threads": processors(),
+            "folder": str(recipe.folder.resolve()),
+        },
+        "steps": steps,
+        "labels": list(prepared.labels),
+        "task": type(prepared.examples["train"][0]).__name__.lower(),
+    }
+    begun = run.read("lock.json") if run else None
+    if run and begun:
+        _same(run, begun, lock)
+        lock["machine"] = {**begun["machine"], "folder": lock["machine"]["folder"]}
+    return Plan(settled, steps, rate, lock["machine"]["precision"], lock["machine"]["threads"], lock)
+
+
+def proof_key(lock: Mapping[str, Any]) -> str:
+    """The same for the same recipe, data, base, code and versions: proofs shown under a key are not run again."""
+    code = hashlib.sha256()
+    for path in sorted(Path(affina.__file__).parent.rglob("*.py")):
+        code.update(path.read_bytes())
+    return hashlib.sha256(json.dumps([lock, code.hexdigest()], sort_keys=True).encode()).hexdigest()
+
+
+def _same(run: Run, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for part, what in (("recipe", "recipe"), ("data", "data"), ("base", "base"), ("versions", "versions of libraries")):
+        changed = list(_differences(begun[part], json.loads(json.dumps(now[part]))))
+        if changed:
+            raise Refused(
+                f"run '{run.name}' was begun with another {what}"
+                if part != "versions"
+                else f"run '{run.name}': {what}",
+                why="; ".join(changed[:3]) + (f"; and {len(changed) - 3} more" if len(changed) > 3 else ""),
+                instead="restore it to resume, or give this one its own --run name",
+            )
+
+
+def _differences(old: Any, new: Any, place: str = "") -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = list(dict.fromkeys([*old, *new]))
+        return [each for key in keys for each in _differences(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))]
+    return [] if old == new else [f"{place} was {old!r} and is {new!r}"]

@@ -1,0 +1,10 @@
+"""The peak rate after a linear warm-up."""
+
+from affina.training.warmup import Warmed
+
+
+class Constant(Warmed):
+    """The peak rate throughout, after a linear warm-up."""
+
+    def course(self, progress: float) -> float:
+        return 1.0

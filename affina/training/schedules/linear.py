@@ -1,0 +1,10 @@
+"""A straight line from the peak rate to zero, after a linear warm-up."""
+
+from affina.training.warmup import Warmed
+
+
+class Linear(Warmed):
+    """Falls in a straight line to zero at the last step."""
+
+    def course(self, progress: float) -> float:
+        return 1.0 - progress

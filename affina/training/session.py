@@ -1,0 +1,80 @@
+"""Everything a run works with, opened once: examples, rows, the engine and the plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from affina.core.errors import Failed
+from affina.core.example import Example
+from affina.core.kinds import Sampling
+from affina.core.recipe import Recipe
+from affina.core.run import Run
+from affina.core.say import Say
+from affina.engine.torch.load import load
+from affina.engine.torch.step import Course, TorchEngine
+from affina.training.material import Material
+from affina.training.plan import Plan
+
+SPARE_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run in progress."""
+
+    material: Material
+    plan: Plan
+    run: Run
+    engine: TorchEngine
+
+    @classmethod
+    def open(cls, material: Material, settled: Plan, run: Run) -> "Session":
+        """Loads the base and makes what the tuning trains. Raises Failed when that is not what its formula says."""
+        torch.set_num_threads(settled.threads)
+        network = load(material.source.folder, settled.precision, material.label_count)
+        recipe = settled.recipe
+        train = recipe.train
+        course = Course(
+            recipe.tuning, train.optimizer, train.schedule, settled.learning_rate, settled.steps, train.seed
+        )
+        engine = TorchEngine(network, material.renderer, course)
+        moving = sum(each.numel() for name, each in engine.trainable().items() if name.startswith("model."))
+        if moving != (expected := recipe.tuning.count(network.model)):
+            raise Failed(f"tuning {recipe.tuning.name} moves {moving} numbers where its formula says {expected}")
+        return cls(material, settled, run, engine)
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.plan.recipe
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """What the metrics read of a model's answers."""
+        return frozenset(metric.reads for metric in self.material.metrics)
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """Greedy, as long as the longest right answer of the test split and a little."""
+        rows = self.material.renderer.rows(self.expanded("test"))
+        return Sampling(max_tokens=max(row.targets for row in rows) + SPARE_TOKENS)
+
+    def begin(self, say: Say) -> None:
+        """Writes recipe, lock and ledger, and says what will move."""
+        if self.run.read("lock.json") is None:
+            self.run.write("recipe.yaml", self.material.recipe.dump())
+            self.material.prepared.ledger.write(self.run.folder)
+            self.run.write("lock.json", self.plan.lock)
+        for note in (*self.material.renderer.notes, *self.material.prepared.notes):
+            say.line(note)
+        moving, kept = self.engine.trainable(), self.engine.frozen()
+        count, size = sum(each.numel() for each in moving.values()), sum(each.numel() for each in kept.values())
+        say.line(
+            f"{self.recipe.tuning.name} moves {count:,} of {count + size:,} numbers "
+            f"({100 * count / (count + size):.2f} %), {4 * count / 1e6:.1f} MB on disk; "
+            f"{self.plan.steps} steps in {self.plan.precision} on {self.plan.lock['machine']['device']}"
+        )
+
+    def expanded(self, split: str) -> Sequence[Example]:
+        return self.material.split(split)

@@ -1,0 +1,168 @@
+"""`train` opens a run, proves its properties, runs the one loop, measures, decides. The same call resumes exactly."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from affina.core.errors import AffinaError, Failed, Refused, Stopped
+from affina.core.kinds import metrics
+from affina.core.recipe import Recipe
+from affina.core.run import Run
+from affina.core.say import Say, Silent
+from affina.evaluation.answer import answer
+from affina.training.conclude import conclude, measure_base
+from affina.training.material import Material
+from affina.training.plan import Plan, plan
+from affina.training.prove import prove
+from affina.training.session import Session
+from affina.training.stop import best_step, patience_ended
+
+
+def train(
+    recipe: Recipe | str | Path,
+    run: str | None = None,
+    root: str | Path = "runs",
+    offline: bool = False,
+    say: Say | None = None,
+) -> Run:
+    """Trains what the recipe says in `root`/`run` (the recipe's name when left out), or resumes it where it stands.
+
+    Returns the run. Raises Refused when the request cannot be met (nothing is started), Failed when a proof, the
+    numbers or the disk fail (what was saved is intact), Stopped after an interrupt (saved; the same call resumes).
+    """
+    say = say or Silent()
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    material = Material.gather(recipe, offline, say)
+    _ = material.rows  # refused rows are refused before a folder is made
+    folder = Run.create(Path(root), run or recipe.name)
+    with folder.hold():
+        settled = plan(recipe, material.prepared, material.source, len(material.rows), folder)
+        if folder.state == "finished":
+            say.line(f"run '{folder.name}' is finished; `affina show {folder.name}` shows it")
+            return folder
+        session = _opened(material, settled, folder)
+        try:
+            _work(session, say)
+        except AffinaError as error:
+            folder.mark("stopped" if isinstance(error, Stopped) else "failed", error=str(error))
+            raise
+    return folder
+
+
+def _opened(material: Material, settled: Plan, run: Run) -> Session:
+    """The session; when it cannot be opened, a folder made for it goes away again."""
+    try:
+        return Session.open(material, settled, run)
+    except Refused:
+        if run.state == "new":
+            run.discard()
+        raise
+
+
+def _work(session: Session, say: Say) -> None:
+    run = session.run
+    run.mark("preparing")
+    session.begin(say)
+    run.mark("proving")
+    prove(session, say)
+    run.mark("evaluating")
+    measure_base(session, say)
+    run.mark("training")
+    loop(session, say)
+    run.mark("evaluating")
+    conclude(session, say)
+    run.mark("finished")
+
+
+def loop(session: Session, say: Say) -> None:
+    """The training loop, the whole of it, for every objective, tuning and regime."""
+    run, engine, recipe = session.run, session.engine, session.recipe
+    train, objective = recipe.train, recipe.objective
+    if saved := run.latest():
+        engine.load(saved)
+    for sentence in run.damaged:
+        say.line(sentence)
+    run.rewind(engine.step)
+    start = engine.step * train.accumulate
+    batches = recipe.regime.batches(session.material.prepared.examples["train"], objective, engine, train, start)
+    with interruptible() as interrupted:
+        for step in range(engine.step + 1, session.plan.steps + 1):
+            if patience_ended(session):
+                break
+            started = time.perf_counter()
+            values = engine.learn(list(islice(batches, train.accumulate)), objective, step)
+            seconds = time.perf_counter() - started
+            run.log(step, "learn", {**values, "seconds": seconds, "tokens_per_s": values["tokens"] / seconds})
+            _report(session, say, step)
+            best = validate(session, step) if recipe.evaluate.due(step) or step == session.plan.steps else False
+            if best or train.saves(step) or step == session.plan.steps or interrupted.is_set():
+                engine.save(run.checkpoint(step))
+                run.prune(best_step(session))
+            if interrupted.is_set():
+                raise Stopped(
+                    f"stopped at step {step} of {session.plan.steps}, saved", instead="the same command resumes"
+                )
+
+
+def validate(session: Session, step: int) -> bool:
+    """Logs the validation metrics of this step; whether they are the best so far."""
+    monitor = _monitor(session)
+    named = {"loss": metrics.build("loss")} | {metric.name: metric for metric in session.material.metrics}
+    chosen = [metric for metric in named.values() if metric.reads != "text" or metric.name == monitor.name]
+    columns = frozenset(metric.reads for metric in chosen)
+    answers = answer(session.engine, session.expanded("validation"), columns, session.sampling)
+    values = {metric.name: metric.value(answers) for metric in chosen}
+    if not all(-float("inf") < value < float("inf") for value in values.values()):
+        raise Failed(
+            f"step {step}: a validation metric is not a finite number",
+            why=str(values),
+            instead="lower train.learning_rate; the last checkpoint is intact",
+        )
+    session.run.log(step, "validate", values)
+    return best_step(session) == step
+
+
+def _monitor(session: Session) -> Any:
+    return session.recipe.evaluate.monitor
+
+
+def _report(session: Session, say: Say, step: int) -> None:
+    events = session.run.events("learn")
+    recent, last = events[-20:], events[-1]
+    rate = sum(event["tokens"] for event in recent) / sum(event["seconds"] for event in recent)
+    left = (session.plan.steps - step) * sum(event["seconds"] for event in recent) / len(recent)
+    shown = session.run.events("validate")[-1:]
+    monitor = _monitor(session).name
+    validated = f", validation {monitor} {shown[0][monitor]:.3f}" if shown else ""
+    detail = f"loss {last['loss']:.3f}{validated}, {rate:,.0f} tokens/s, {_span(left)} left"
+    say.progress("training", step, session.plan.steps, detail)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """Inside, the first Ctrl-C or SIGTERM sets the event, so the step in hand ends whole; the second interrupts."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,88 @@
+"""Low-rank adaptation (LoRA, Hu et al., 2021): frozen layers with trainable thin products beside them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from affina.core.errors import Refused
+from affina.core.kinds import Tuning
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Lora(Tuning):
+    """Trains rank·(in + out) numbers per chosen matrix (Hu et al., 2021). Written in PEFT's format."""
+
+    learning_rate: ClassVar[float] = 5e-4
+
+    rank: int = Field(16, ge=1)
+    """Width of the thin matrices."""
+    alpha: float = Field(32.0, gt=0)
+    """The product is scaled by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the thin product's input left out in training."""
+    targets: Literal["all-linear"] | list[str] = "all-linear"
+    """Which layers: every linear one but the output head, or those whose name ends in one of these."""
+
+    def apply(self, model: "torch.nn.Module") -> None:
+        from affina.training.low_rank import LowRank
+
+        for name, layer in self._chosen(model):
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, LowRank(layer, self.rank, self.alpha / self.rank, self.dropout))
+
+    def count(self, model: "torch.nn.Module") -> int:
+        from affina.training.low_rank import LowRank, shape
+
+        layers = [each.base for each in model.modules() if isinstance(each, LowRank)]
+        return sum(self.rank * sum(shape(layer)) for layer in layers)
+
+    def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
+        from safetensors.torch import save
+
+        from affina.training.low_rank import LowRank
+
+        adapted = {name: each for name, each in model.named_modules() if isinstance(each, LowRank)}
+        tensors = {
+            f"base_model.model.{name}.{part}.weight": getattr(each, part).detach().cpu().contiguous()
+            for name, each in adapted.items()
+            for part in ("lora_A", "lora_B")
+        }
+        (folder / "adapter_model.safetensors").write_bytes(save(tensors, {"format": "pt"}))
+        config = json.dumps(self._peft_config(model, sorted(adapted), base), indent=1)
+        (folder / "adapter_config.json").write_text(config, encoding="utf-8")
+
+    def _peft_config(self, model: "torch.nn.Module", names: list[str], base: Path) -> dict[str, Any]:
+        linear: Any = [type(model.get_submodule(name).base).__name__ for name in names]
+        return {
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM" if hasattr(model, "lm_head") else "FEATURE_EXTRACTION",
+            "base_model_name_or_path": str(base),
+            "r": self.rank,
+            "lora_alpha": self.alpha,
+            "lora_dropout": self.dropout,
+            "target_modules": names,
+            "bias": "none",
+            "fan_in_fan_out": "Conv1D" in linear,
+            "inference_mode": True,
+        }
+
+    def _chosen(self, model: "torch.nn.Module") -> list[tuple[str, Any]]:
+        from affina.training.low_rank import is_linear
+
+        head = model.get_output_embeddings() if hasattr(model, "lm_head") else None  # type: ignore[operator]
+        linear = [(name, each) for name, each in model.named_modules() if is_linear(each) and each is not head]
+        chosen = [
+            (name, each)
+            for name, each in linear
+            if self.targets == "all-linear" or any(name == end or name.endswith(f".{end}") for end in self.targets)
+        ]
+        if not chosen:
+            ends = sorted({name.rpartition(".")[2] for name, _ in linear})
+            raise Refused(
+                f"tuning.targets {self.targets} names no layer of this base", instead=f"it has {', '.join(ends)}"
+            )
+        return chosen

@@ -1,0 +1,26 @@
+"""What every schedule shares: a linear warm-up to the peak rate, then the schedule's own course."""
+
+import math
+from abc import abstractmethod
+
+from pydantic import Field
+
+from affina.core.kinds import Schedule
+
+
+class Warmed(Schedule):
+    """A schedule after a warm-up. Step 1 already moves: the rate at step s of w warm-up steps is s / w of the peak."""
+
+    warmup: float = Field(0.05, ge=0, lt=1)
+    """The share of all steps in which the rate climbs from zero to its peak."""
+
+    def factor(self, step: int, steps: int) -> float:
+        """The share of the peak rate at `step` of 1 … `steps`."""
+        climb = math.ceil(self.warmup * steps)
+        if step <= climb:
+            return step / climb
+        return max(0.0, self.course((step - climb - 1) / max(1, steps - climb)))
+
+    @abstractmethod
+    def course(self, progress: float) -> float:
+        """The share of the peak at `progress` in [0, 1) of the steps after warm-up."""

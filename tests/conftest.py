@@ -1,0 +1,64 @@
+"""Fixtures that tests of several stages use."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from affina.core.part import Shelf
+
+AddPart = Callable[[Shelf[Any], str, str], None]
+
+
+@pytest.fixture
+def add_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AddPart]:
+    """Puts one file on a shelf for the length of a test: add_part(shelf, name, source)."""
+    added: list[tuple[Any, str]] = []
+
+    def add(shelf: Shelf[Any], name: str, source: str) -> None:
+        package = importlib.import_module(shelf.package)
+        folder = tmp_path / "shelves" / shelf.title
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        importlib.invalidate_caches()
+        added.append((package, name))
+
+    yield add
+    for package, name in added:
+        sys.modules.pop(f"{package.__name__}.{name}", None)
+        vars(package).pop(name, None)
+
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+@pytest.fixture
+def byte_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model folder whose tokenizer has one token per byte and the ChatML template; its weights compute nothing."""
+    monkeypatch.setenv("AFFINA_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "byte-base"
+    folder.mkdir()
+    named = ["<|im_start|>", "<|im_end|>"]
+    vocabulary = {token: number for number, token in enumerate([*named, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(named)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>", "chat_template": CHATML}
+    config = {"model_type": "llama", "vocab_size": len(vocabulary), "max_position_embeddings": 2048, "eos_token_id": 1}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    save_file({"embedding": np.zeros((len(vocabulary), 2), np.float32)}, folder / "model.safetensors")
+    return folder

@@ -1,0 +1,39 @@
+"""The law of transforms: what goes in comes out or is dropped with a reason, and one seed gives one result."""
+
+import pytest
+
+from affina.core.example import Example, Labelled
+from affina.core.kinds import transforms
+from affina.data.ledger import Ledger
+
+EXAMPLES: list[Example] = [
+    Labelled(id=f"rows.csv:{n}", text=f"{'abcdefg'[n % 7] * 6} {n % 25} words", label="xy"[n % 2]) for n in range(40)
+]
+
+
+@pytest.mark.parametrize("name", transforms.names())
+def test_a_transform_builds_from_defaults_round_trips_and_is_documented(name: str) -> None:
+    part = transforms.build(name)
+    assert transforms.build(transforms.dump(part)) == part
+    assert type(part).__doc__
+    assert all(field.description for field in type(part).model_fields.values())
+
+
+@pytest.mark.parametrize("name", transforms.names())
+def test_every_example_comes_out_or_is_dropped(name: str) -> None:
+    ledger = Ledger()
+    ledger.read("rows.csv", len(EXAMPLES))
+    ledger.use({"all": transforms.build(name).apply(list(EXAMPLES), ledger, 0)})
+    ledger.reconcile()
+
+
+@pytest.mark.parametrize("name", transforms.names())
+def test_one_seed_gives_one_result_and_the_input_is_left_alone(name: str) -> None:
+    given = list(EXAMPLES)
+    assert transforms.build(name).apply(given, Ledger(), 3) == transforms.build(name).apply(given, Ledger(), 3)
+    assert given == EXAMPLES
+
+
+@pytest.mark.parametrize("name", transforms.names())
+def test_nothing_comes_out_of_nothing(name: str) -> None:
+    assert transforms.build(name).apply([], Ledger(), 0) == []

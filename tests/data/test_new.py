@@ -1,0 +1,180 @@
+"""`new` says what the files are and writes a recipe that loads, fits and is never written over another."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from shared_data import shared
+
+import affina
+from affina.core.errors import Refused
+from affina.core.recipe import Recipe
+from affina.data.new import _tokens
+
+SENTENCES = [
+    "the kettle boils over when nobody watches",
+    "my parcel never came to the door",
+    "il treno per Bari parte in ritardo",
+    "could you send the invoice again please",
+    "nobody answers the phone since Monday",
+    "la caldaia fa un rumore strano di notte",
+    "the app closes itself on start",
+    "I was charged twice for one ticket",
+    "vorrei disdire il contratto della luce",
+    "the garden hose leaks at the valve",
+    "where can I change my address",
+    "the new lamp flickers every evening",
+]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name: str, text: str) -> str:
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+def labelled() -> str:
+    rows = [f"{sentence},{('fault', 'request')[number % 2]}" for number, sentence in enumerate(SENTENCES)]
+    return write("tickets.csv", "\n".join(["text,label", *rows]))
+
+
+def chats() -> str:
+    turns = [
+        {"messages": [{"role": "user", "content": one}, {"role": "assistant", "content": f"Answer: {one[::-1]}"}]}
+        for one in SENTENCES
+    ]
+    return write("chats.jsonl", "\n".join(json.dumps(each) for each in turns))
+
+
+def test_labelled_texts_become_a_classification_by_words() -> None:
+    made = affina.new([labelled()])
+    assert (made["path"], made["format"], made["shape"], made["task"]) == (
+        "tickets.yaml",
+        "csv",
+        "labelled",
+        "classification",
+    )
+    assert all(made["why"][key] for key in ("format", "shape", "task"))
+    recipe = Recipe.load("tickets.yaml")
+    assert recipe.objective.name == "cross_entropy"
+    assert [metric.name for metric in recipe.evaluate.metrics] == ["accuracy", "f1", "loss"]
+    assert recipe.evaluate.gate.rules == {"accuracy": "better than base"}
+    assert recipe.model.base == "smollm2-135m-instruct"
+
+
+def test_conversations_are_measured_by_loss_and_perplexity() -> None:
+    made = affina.new([chats()])
+    assert (made["format"], made["shape"], made["task"]) == ("jsonl", "messages", "answers")
+    assert [metric.name for metric in Recipe.load("chats.yaml").evaluate.metrics] == ["loss", "perplexity"]
+
+
+@pytest.mark.parametrize(("joint", "by"), [("\n\n", "paragraph"), ("\n", "line")])
+def test_one_text_is_divided_so_that_three_splits_have_rows(joint: str, by: str) -> None:
+    made = affina.new([write("book.txt", joint.join(SENTENCES))])
+    assert (made["shape"], made["task"]) == ("raw", "continued text")
+    assert f"one record per {by}" in made["why"]["format"]
+    reader = Recipe.load("book.yaml").data.reader
+    assert reader is not None and reader.model_dump()["by"] == by
+
+
+def test_many_documents_stay_whole() -> None:
+    for number, sentence in enumerate(SENTENCES):
+        write(f"note{number}.txt", f"{sentence}\n\n{sentence[::-1]}")
+    affina.new([f"note{number}.txt" for number in range(len(SENTENCES))], out="notes.yaml")
+    assert Recipe.load("notes.yaml").data.reader is None
+
+
+@pytest.mark.parametrize("kind", [labelled, chats])
+def test_every_line_of_the_recipe_is_explained(kind: Any) -> None:
+    text = affina.new([kind()])["recipe"]
+    bare = [line for line in text.splitlines() if "#" not in line and not line.endswith(":")]
+    assert [line.partition(":")[0] for line in bare] == ["name"]
+    assert yaml.safe_load(text)["data"]["transforms"] == ["dedup", "split"]
+
+
+def test_the_recipe_written_is_complete_and_checks_clean(byte_base: Path) -> None:
+    for file in (labelled(), chats()):
+        made = affina.new([file])
+        seen = affina.check(Recipe.load(made["path"], {"model.base": str(byte_base), "data.max_tokens": 1024}))
+        assert seen["problems"] == []
+
+
+def test_paths_are_relative_to_the_recipes_folder() -> None:
+    Path("recipes").mkdir()
+    affina.new([labelled()], out="recipes/tickets.yaml")
+    assert Recipe.load("recipes/tickets.yaml").data.read == ["../tickets.csv"]
+
+
+def test_columns_with_difficult_names_survive_yaml() -> None:
+    rows = [f"{sentence},{('fault', 'request')[number % 2]}" for number, sentence in enumerate(SENTENCES)]
+    write("odd.csv", "\n".join(["the text: [all] of it #1,label", *rows]))
+    affina.new(["odd.csv"])
+    shape = Recipe.load("odd.yaml").data.shape
+    assert shape is not None and shape.model_dump()["text"] == "the text: [all] of it #1"
+
+
+def test_an_odd_file_name_gives_a_usable_run_name() -> None:
+    Path(labelled()).rename("  Ticket's (2026)!.csv")
+    made = affina.new(["  Ticket's (2026)!.csv"])
+    assert made["path"] == "Ticket-s-2026.yaml"
+    assert Recipe.load(made["path"]).name == "Ticket-s-2026"
+
+
+def test_a_recipe_is_never_overwritten() -> None:
+    affina.new([labelled()])
+    before = Path("tickets.yaml").read_text(encoding="utf-8")
+    with pytest.raises(Refused, match=r"tickets.yaml exists: a recipe is never overwritten"):
+        affina.new(["tickets.csv"])
+    assert Path("tickets.yaml").read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "bad.csv is empty"),
+        (b"\x89PNG\r\n\x1a\n" + b"\x00\x01\x02\xff" * 100, "bad.csv"),
+        (b"text,label\n" + b"one text more,same\nanother one here,same\nthird of them all,same\n", "only one class"),
+        (b"a,b\n1,2\n3,4\n5,6\n", "shape is not recognised"),
+    ],
+    ids=["empty", "binary", "one class", "numbers"],
+)
+def test_what_cannot_be_used_is_refused_and_nothing_is_written(content: bytes, sentence: str) -> None:
+    Path("bad.csv").write_bytes(content)
+    with pytest.raises(Refused, match=sentence):
+        affina.new(["bad.csv"])
+    assert sorted(path.name for path in Path().iterdir() if path.suffix) == ["bad.csv"]
+
+
+def test_a_missing_file_is_refused_under_the_name_that_was_typed() -> None:
+    labelled()
+    with pytest.raises(Refused, match=r"there is no file tickts.csv. did you mean 'tickets.csv'"):
+        affina.new(["tickts.csv"], out="elsewhere.yaml")
+
+
+def test_the_estimate_of_tokens_is_not_below_what_a_tokenizer_of_bytes_merged_in_threes_needs() -> None:
+    assert _tokens("abc def") == 2
+    assert _tokens("12345") == 5  # this base's tokenizer reads digits one by one
+    assert _tokens("è") == 2  # two bytes of UTF-8
+
+
+@pytest.mark.parametrize(
+    ("file", "shape", "task"),
+    [
+        ("banking77/test.csv", "labelled", "classification"),
+        ("sms_spam/sms.tsv", "labelled", "classification"),
+        ("alpaca_en_demo/alpaca_en_demo.json", "alpaca", "answers"),
+        ("dolly_6400/dolly_6400.jsonl", "prompt_completion", "answers"),
+        ("fastchat_dummy_conversation/dummy_conversation.json", "sharegpt", "answers"),
+        ("tiny_shakespeare/input.txt", "raw", "continued text"),
+    ],
+)
+def test_published_datasets_are_recognised(file: str, shape: str, task: str, tmp_path: Path) -> None:
+    made = affina.new([str(shared("data", *file.split("/")))], out=str(tmp_path / "made.yaml"))
+    assert (made["shape"], made["task"]) == (shape, task)
+    Recipe.load(tmp_path / "made.yaml")

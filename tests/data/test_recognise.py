@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from affina.core.errors import Refused
+from affina.core.kinds import Record, readers
+from affina.data.recognise import reader_for, shape_for
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.csv", "text,label\nx,y\n", "csv"),
+        ("a.TSV", "text\tlabel\nx\ty\n", "csv"),
+        ("a.md", "text,label\nx,y\n", "text"),
+        ("a.json", '[{"a": 1}]', "json"),
+        ("a.json", '{"a": 1}\n{"a": 2}\n', "jsonl"),
+        ("a.jsonl", '[\n{"a": 1}\n]', "json"),
+        ("a.jsonl", "not json at all", "jsonl"),
+        ("a.ndjson", '{"a": 1}\n', "jsonl"),
+        ("a", "ham\thello\nspam\twin\nham\tbye\n", "csv"),
+        ("a.data", '{"a": 1}\n{"a": 2}\n', "jsonl"),
+        ("a.log", "Some words of prose, and more.\nThen others\n", "text"),
+    ],
+)
+def test_the_reader_is_chosen_by_ending_then_by_bytes(tmp_path: Path, name: str, content: str, expected: str) -> None:
+    (tmp_path / name).write_text(content)
+    reader, reason = reader_for(tmp_path / name)
+    assert reader.name == expected
+    assert reason.startswith(expected)
+
+
+def test_a_reader_that_is_given_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("one line\n")
+    assert reader_for(tmp_path / "a.csv", readers.build("text"))[0].name == "text"
+
+
+def records(**columns: list[object]) -> list[Record]:
+    rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    return [Record(row, "rows.jsonl", number) for number, row in enumerate(rows, 1)]
+
+
+def test_the_shape_that_uses_most_columns_is_chosen() -> None:
+    words: list[object] = [f"some words {n}" for n in range(8)]
+    alpaca = records(instruction=words, input=words, output=words)
+    assert shape_for(alpaca)[0].name == "alpaca"
+    assert shape_for(records(instruction=words, output=words))[0].name == "alpaca"
+    assert shape_for(records(instruction=words, response=words))[0].name == "prompt_completion"
+    assert shape_for(records(text=words, label=["a", "b"] * 4))[0].name == "labelled"
+    assert shape_for(records(text=words, url=list(range(8))))[0].name == "raw"
+
+
+def test_turns_tell_messages_from_sharegpt() -> None:
+    openai: list[object] = [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]]
+    vicuna: list[object] = [[{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]]
+    assert shape_for(records(conversations=openai))[0].changed() == {"messages": "conversations"}
+    assert shape_for(records(conversations=vicuna))[0].name == "sharegpt"
+
+
+def test_two_shapes_that_fit_equally_are_refused_with_the_lines_to_choose_from() -> None:
+    words: list[object] = [f"some words {n}" for n in range(8)]
+    with pytest.raises(Refused) as error:
+        shape_for(records(input=words, target=["a", "b"] * 4))
+    assert "labelled and prompt_completion" in str(error.value)
+    assert "`shape: {name: labelled, text: input, label: target}`" in str(error.value)
+    assert "`data.shape`" in str(error.value)
+
+
+def test_a_shape_that_nothing_fits_is_refused_with_the_columns_there_are() -> None:
+    with pytest.raises(Refused, match="its columns are alfa, beta"):
+        shape_for(records(alfa=["x y", "z w"], beta=["q r", "s t"]))
+
+
+def test_damaged_records_do_not_count() -> None:
+    sound = records(question=["a", "b"], answer=["c", "d"])
+    damaged = [Record("torn", "rows.jsonl", 9, "not JSON")] * 5
+    assert shape_for([*damaged, *sound])[0].name == "prompt_completion"

@@ -1,0 +1,43 @@
+from affina.core.example import Chat, Example, Labelled, Message, Text
+from affina.core.kinds import transforms
+from affina.data.ledger import Ledger
+
+
+def kept(examples: list[Example]) -> tuple[list[str], dict[str, int]]:
+    ledger = Ledger()
+    left = transforms.build("dedup").apply(examples, ledger, 0)
+    return [example.id for example in left], ledger.summary()["dropped"]["reasons"]
+
+
+def test_the_first_of_equal_rows_is_kept_and_white_space_does_not_count() -> None:
+    rows: list[Example] = [
+        Labelled(id="a:1", text="Where is my card", label="card"),
+        Labelled(id="a:2", text=" Where  is\nmy card ", label="card"),
+        Labelled(id="a:3", text="where is my card", label="card"),
+    ]
+    assert kept(rows) == (["a:1", "a:3"], {"exact duplicate of a:#": 1})
+
+
+def test_the_same_text_with_another_target_is_kept() -> None:
+    rows: list[Example] = [Labelled(id="a:1", text="x", label="card"), Labelled(id="a:2", text="x", label="cash")]
+    assert kept(rows) == (["a:1", "a:2"], {})
+
+
+def test_conversations_differ_by_roles_and_tool_calls() -> None:
+    def chat(id: str, *turns: Message) -> Chat:
+        return Chat(id=id, messages=turns)
+
+    asked, said = Message("user", "x"), Message("assistant", "y")
+    called = Message("assistant", "y", {"tool_calls": [{"function": {"name": "look", "arguments": {}}}]})
+    rows: list[Example] = [
+        chat("a:1", asked, said),
+        chat("a:2", asked, called),
+        chat("a:3", said, asked, said),
+        chat("a:4", Message("system", "x"), said),
+        chat("a:5", asked, said),
+    ]
+    assert kept(rows)[0] == ["a:1", "a:2", "a:3", "a:4"]
+
+
+def test_texts_without_a_target_are_compared_by_themselves() -> None:
+    assert kept([Text(id="a:1", text="x"), Text(id="a:2", text="x"), Text(id="a:3", text="y")])[0] == ["a:1", "a:3"]

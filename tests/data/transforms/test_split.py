@@ -1,0 +1,144 @@
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shared_data import shared
+
+from affina.core.example import Chat, Example, Labelled, Message, Text
+from affina.core.kinds import Transform, readers, transforms
+from affina.data.ledger import Ledger
+from affina.data.near import clusters
+
+WORDS = [first + last for first in ("alfa", "bravo", "carta", "delta", "eco") for last in ("ne", "tto", "rri", "gulo")]
+
+
+def split(examples: list[Example], seed: int = 0, **fields: object) -> dict[str, str]:
+    part: Transform = transforms.build({"name": "split", **fields})
+    return {example.id: example.split for example in part.apply(examples, Ledger(), seed)}
+
+
+def made(labels: list[str], seed: int = 0) -> list[Example]:
+    dice = random.Random(seed)
+    return [
+        Labelled(id=f"a:{place}", text=" ".join(dice.choices(WORDS, k=8)), label=label)
+        for place, label in enumerate(labels)
+    ]
+
+
+ROWS = st.lists(
+    st.tuples(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), st.sampled_from("xyz")), max_size=40
+)
+
+
+@settings(deadline=None)
+@given(rows=ROWS, seed=st.integers(0, 5), by=st.sampled_from(["label", "none"]))
+def test_a_split_is_a_partition_that_keeps_near_duplicates_together(
+    rows: list[tuple[list[str], str]], seed: int, by: str
+) -> None:
+    examples: list[Example] = [
+        Labelled(id=f"a:{place}", text=" ".join(words), label=label) for place, (words, label) in enumerate(rows)
+    ]
+    found = split(examples, seed, by=by)
+    assert list(found) == [example.id for example in examples]
+    assert set(found.values()) <= {"train", "validation", "test"}
+    side: dict[int, str] = {}
+    for example, cluster in zip(examples, clusters([example.given for example in examples], 0.8), strict=True):
+        assert side.setdefault(cluster, found[example.id]) == found[example.id]
+
+
+@settings(deadline=None)
+@given(rows=ROWS, seed=st.integers(0, 5), shuffle=st.randoms())
+def test_the_split_depends_on_seed_and_content_not_on_the_order(
+    rows: list[tuple[list[str], str]], seed: int, shuffle: random.Random
+) -> None:
+    examples: list[Example] = [
+        Labelled(id=f"a:{place}", text=" ".join(words), label=label) for place, (words, label) in enumerate(rows)
+    ]
+    once = split(examples, seed)
+    shuffled = list(examples)
+    shuffle.shuffle(shuffled)
+    assert split(shuffled, seed) == once
+
+
+def test_another_seed_gives_another_split() -> None:
+    examples = made(["x", "y"] * 50)
+    assert split(examples, 0) != split(examples, 1)
+
+
+def test_classes_keep_their_proportions_and_small_ones_are_in_every_split() -> None:
+    examples = made(["big"] * 200 + ["middle"] * 50 + ["small"] * 3 + ["two"] * 2 + ["one"])
+    found = split(examples)
+    counts: dict[str, Counter[str]] = {}
+    for example in examples:
+        counts.setdefault(example.target, Counter())[found[example.id]] += 1
+    assert counts["big"] == {"train": 140, "validation": 20, "test": 40}
+    assert counts["middle"] == {"train": 35, "validation": 5, "test": 10}
+    assert counts["small"] == {"train": 1, "validation": 1, "test": 1}
+    assert counts["two"] == {"train": 1, "test": 1}
+    assert counts["one"] == {"train": 1}
+
+
+def test_shares_are_kept_without_classes() -> None:
+    examples: list[Example] = [Text(id=f"a:{n}", text=f"{n} {WORDS[n % 20]} {n * 7919}") for n in range(100)]
+    assert Counter(split(examples, test=0.3, validation=0.2).values()) == {"train": 50, "validation": 20, "test": 30}
+
+
+def test_a_shared_system_prompt_does_not_tie_conversations_together() -> None:
+    examples: list[Example] = [
+        Chat(
+            id=f"a:{n}",
+            messages=(
+                Message("system", "You are a careful adviser of a support desk. " * 5),
+                Message("user", f"{WORDS[n]} {n * 7919}"),
+                Message("assistant", "yes"),
+            ),
+        )
+        for n in range(10)
+    ]
+    assert set(split(examples).values()) == {"train", "validation", "test"}
+
+
+def test_conversations_without_a_question_are_compared_by_their_answers() -> None:
+    examples: list[Example] = [
+        Chat(id=f"a:{n}", messages=(Message("assistant", f"{WORDS[n]} {n * 7919}"),)) for n in range(10)
+    ]
+    assert set(split(examples).values()) == {"train", "validation", "test"}
+
+
+def test_large_clusters_still_reach_every_split() -> None:
+    texts = ["alfa bravo carta delta eco fiume", "gatto hotel isola lago mare nave", "olio pane quota rosa sole uva"]
+    examples: list[Example] = [Text(id=f"a:{n}", text=texts[n % 3] + "!" * (n // 3)) for n in range(9)]
+    assert Counter(split(examples, near=0.7).values()) == {"train": 3, "validation": 3, "test": 3}
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
+    with pytest.raises(ValueError, match="leave nothing to train on"):
+        transforms.build({"name": "split", "test": 0.6, "validation": 0.4})
+
+
+def test_no_near_duplicates_of_real_messages_straddle_the_split() -> None:
+    path = shared("data", "sms_spam", "sms.tsv")
+    examples: list[Example] = [
+        Labelled(id=f"a:{n}", text=record.values["column 2"], label=record.values["column 1"])
+        for n, record in enumerate(readers.build("csv").records(path))
+    ]
+    found = split(examples)
+    grams = [
+        {text[at : at + 5] for at in range(max(1, len(text) - 4))}
+        for text in (" ".join(example.given.casefold().split()) for example in examples)
+    ]
+    held: dict[str, list[int]] = {}
+    for place, each in enumerate(grams):
+        for gram in each:
+            held.setdefault(gram, []).append(place)
+    straddling = 0
+    for place, each in enumerate(grams):
+        if found[f"a:{place}"] == "test":
+            beside = Counter(other for gram in each for other in held[gram] if found[f"a:{other}"] != "test")
+            straddling += sum(
+                shared_grams / (len(each) + len(grams[other]) - shared_grams) >= 0.8
+                for other, shared_grams in beside.items()
+            )
+    assert straddling == 0

@@ -1,0 +1,63 @@
+"""Pictures: valid, thinned without losing a spike, and to scale."""
+
+import math
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from affina.evaluation.svg import HEIGHT, WIDTH, Line, Mark, interval_plot, line_chart, thinned, ticks
+
+
+def test_thinning_keeps_the_ends_and_every_extreme() -> None:
+    draws = np.random.default_rng(0)
+    points = [(float(step), float(value)) for step, value in enumerate(draws.normal(size=50_000))]
+    points[31_234] = (31_234.0, 99.0)
+    kept = thinned(points)
+    assert len(kept) <= 240 and set(kept) <= set(points) and kept == sorted(kept)
+    assert {points[0], points[-1], points[31_234], min(points, key=lambda at: at[1])} <= set(kept)
+
+
+def test_few_points_are_kept_as_they_are_and_broken_ones_left_out() -> None:
+    assert thinned([(1, 2.0), (2, math.nan), (3, math.inf), (4, 1.0)]) == [(1, 2.0), (4, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0, 1, [0, 0.5, 1]), (0, 4, [0, 1, 2, 3, 4]), (0.13, 0.92, [0.2, 0.4, 0.6, 0.8]), (-3, 3, [-2, 0, 2])],
+)
+def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert ticks(low, high) == pytest.approx(expected)
+
+
+def drawn(picture: str, tag: str) -> list[ET.Element]:
+    return list(ET.fromstring(picture).iter(tag))
+
+
+def test_curves_stay_inside_the_picture_and_go_up_when_values_do() -> None:
+    picture = line_chart("t", [Line("learned", [(1, 5.0), (2, -3.0), (100, 2.0)])], Mark((2, -3.0), "best"))
+    places = [tuple(map(float, place.split(","))) for place in drawn(picture, "polyline")[0].attrib["points"].split()]
+    assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in places)
+    (x1, y1), (x2, y2), (x3, y3) = places
+    assert x1 < x2 < x3 and y1 < y3 < y2
+    assert drawn(picture, "circle")[0].attrib["cy"] == f"{y2:.1f}"
+
+
+@pytest.mark.parametrize("points", [[], [(1, 2.0)], [(1, 0.0), (2, 0.0)], [(5, -1.0), (6, -1.0)], [(1, math.nan)]])
+def test_odd_curves_draw_without_failing(points: list[tuple[float, float]]) -> None:
+    ET.fromstring(line_chart("<odd & title>", [Line("learned", points)]))
+
+
+def test_an_interval_is_drawn_to_scale_around_zero() -> None:
+    lines = drawn(interval_plot(0.2, 0.1, 0.3, "good"), "line")
+    zero, interval = float(lines[0].attrib["x1"]), lines[1]
+    start, stop = float(interval.attrib["x1"]), float(interval.attrib["x2"])
+    assert zero < start < stop
+    assert (stop - zero) / (start - zero) == pytest.approx(3, abs=0.02)
+
+
+def test_an_open_interval_runs_to_the_edges_without_an_end() -> None:
+    picture = interval_plot(0.2, None, None, "open")
+    lines = drawn(picture, "line")
+    assert len(lines) == 2 and (lines[1].attrib["x1"], lines[1].attrib["x2"]) == ("0.0", "200.0")
+    assert len(drawn(interval_plot(None, None, None, "open"), "line")) == 1
