@@ -2,8 +2,6 @@
 
 import hashlib
 
-import torch
-
 from affina.core.kinds import Bench, Engine, Finding, Proof
 from affina.evaluation.probe import probe
 
@@ -34,6 +32,8 @@ class GradientFlow(Proof):
 
 
 def _nudge(engine: Engine, seed: int) -> None:
+    import torch
+
     noise = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in engine.trainable().values():
@@ -42,6 +42,8 @@ def _nudge(engine: Engine, seed: int) -> None:
 
 
 def _digests(engine: Engine) -> dict[str, bytes]:
+    import torch
+
     return {
         name: hashlib.blake2b(each.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data).digest()
         for name, each in engine.frozen().items()

@@ -1,12 +1,17 @@
 """Rows that are computed together do not see one another."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from affina.core.kinds import Batch, Bench, Finding, Forward, Proof
 from affina.evaluation.probe import probe
+
+if TYPE_CHECKING:
+    import torch
 
 CLOSE = 1e-3  # nats: float32 sums in another order
 
@@ -15,6 +20,8 @@ class PackingIsolation(Proof):
     """Changing one row's own tokens changes no other row's numbers by a bit; alone, each row gives the same numbers."""
 
     def examine(self, bench: Bench) -> Finding:
+        import torch
+
         rows, said = probe(bench, 4)
         if len(rows) < 2:
             return Finding(True, "one row: nothing to leak into")
@@ -49,6 +56,8 @@ def _perturbed(batch: Batch) -> Batch:
 
 def _of(forward: Forward, row: int, others: bool = False) -> torch.Tensor:
     """A row's log-probabilities or label scores, or everybody else's."""
+    import torch
+
     if forward.scores_RL is not None:
         mine = torch.arange(len(forward.scores_RL), device=forward.scores_RL.device) == row
         return forward.scores_RL[mine != others]

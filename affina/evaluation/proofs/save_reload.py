@@ -4,7 +4,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 
 from affina.core.kinds import Bench, Engine, Finding, Floats, Proof, Row
 from affina.evaluation.probe import probe
@@ -35,6 +34,8 @@ class SaveReload(Proof):
 
 
 def _shift(engine: Engine, size: float, seed: int) -> None:
+    import torch
+
     noise = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in engine.trainable().values():
