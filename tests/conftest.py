@@ -62,3 +62,35 @@ def byte_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     save_file({"embedding": np.zeros((len(vocabulary), 2), np.float32)}, folder / "model.safetensors")
     return folder
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A family's name → the folder of a tiny random model of it, built on first use."""
+    from families import store
+
+    return store(tmp_path_factory.mktemp("families"))
+
+
+@pytest.fixture(scope="session")
+def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny real Llama with the ChatML template."""
+    from tiny import chat_base
+
+    return chat_base(tmp_path_factory.mktemp("chat-model"))
+
+
+@pytest.fixture(scope="session")
+def encoder_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny real BERT."""
+    from tiny import encoder_base
+
+    return encoder_base(tmp_path_factory.mktemp("encoder-model"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, chat_model: Path, encoder_model: Path) -> Callable[[str], Any]:
+    """A kind of `tiny.KINDS` → its run, trained to the end on first use; only to be read."""
+    from tiny import Finished
+
+    return Finished(tmp_path_factory.mktemp("finished"), chat_model, encoder_model)

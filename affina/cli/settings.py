@@ -1,6 +1,10 @@
 """The options that several verbs share: `--set` where a recipe is read, `--offline` where a model may be fetched."""
 
 import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 from affina.core.errors import Refused
@@ -51,6 +55,15 @@ def sampled(given: argparse.Namespace) -> Any:
     if given.temperature < 0:
         raise Refused(f"--temperature {given.temperature:g} is below 0", instead="0 takes the likeliest token")
     return Sampling(max_tokens=given.max_tokens, temperature=given.temperature, seed=given.seed)
+
+
+def command() -> str:
+    """How this program is called from here: by name where the shell finds it, by its path where it does not."""
+    own = Path(sys.argv[0])
+    found = shutil.which("affina")
+    if own.name != "affina" or (found and Path(found).resolve() == own.resolve()):
+        return "affina"
+    return os.path.relpath(own)
 
 
 def where_runs_live(given: argparse.Namespace) -> str:

@@ -22,15 +22,15 @@ def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Trains; the run's own account, its samples and the commands that follow."""
     recipe = affina.Recipe.load(given.recipe, settings.changes(given))
     run = affina.train(recipe, run=given.run, root=given.root, offline=given.offline, say=screen.say)
-    there = settings.where_runs_live(given)
+    there, affina_here = settings.where_runs_live(given), settings.command()
     return {
         **affina.show(run.name, root=given.root),
         "samples": run.read("samples.json", []),
         "next": [
-            f"affina show {run.name}{there}",
-            f'affina generate {run.name} "your own text"{there}',
-            f"affina chat {run.name}{there}",
-            f"affina evaluate {run.name} --on FILE{there}",
+            f"{affina_here} show {run.name}{there}",
+            f'{affina_here} generate {run.name} "your own text"{there}',
+            f"{affina_here} chat {run.name}{there}",
+            f"{affina_here} evaluate {run.name} --on FILE{there}",
         ],
     }
 

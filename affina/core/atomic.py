@@ -31,7 +31,7 @@ def write_text(path: Path, text: str, mode: int = 0o644) -> None:
         os.replace(aside, path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise _disk(path, error) from error
+        raise disk_error(path, error) from error
 
 
 def write_json(path: Path, plain: Any, mode: int = 0o644) -> None:
@@ -60,7 +60,7 @@ def sealed(folder: Path) -> Iterator[Path]:
         os.rename(aside, folder)
         _sync(folder.parent)
     except OSError as error:
-        raise _disk(folder, error) from error
+        raise disk_error(folder, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -83,7 +83,8 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _disk(path: Path, error: OSError) -> Failed:
+def disk_error(path: Path, error: OSError) -> Failed:
+    """The sentence for a disk that refuses: no space, no permission, a size limit."""
     return Failed(
         f"{path} could not be written",
         why=error.strerror or str(error),

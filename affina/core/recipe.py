@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ from affina.core.kinds import (
     shapes,
     tunings,
 )  # fmt: skip
+from affina.core.part import Part
 
 RULES = ("better than base",)
 
@@ -217,14 +217,10 @@ class Recipe(Section):
         return yaml.safe_dump(_shortest(self), sort_keys=False, allow_unicode=True)
 
     def resolved(self) -> dict[str, Any]:
-        """Every setting, defaults included, as plain data: what the lock records."""
-        plain = json.loads(self.model_dump_json())
-        for section, names in {"": ("tuning", "objective", "regime"), "train": ("schedule", "optimizer")}.items():
-            holder, owner = (plain[section], getattr(self, section)) if section else (plain, self)
-            for name in names:
-                part = getattr(owner, name)
-                holder[name] = {"name": part.name, **part.model_dump(mode="json")}
-        return plain  # type: ignore[no-any-return]
+        """Every setting of every part, defaults included, as plain data: what the lock records."""
+        plain: dict[str, Any] = _whole(self)
+        del plain["folder"]
+        return plain
 
     @field_serializer("folder")
     def _folder(self, folder: Path) -> str:
@@ -241,6 +237,15 @@ def _shortest(section: Section) -> dict[str, Any]:
         if name in plain and value != ({} if isinstance(inner, Section) else field.default):
             kept[name] = value
     return kept
+
+
+def _whole(value: Any) -> Any:
+    """A setting as plain data with every field of every part in it."""
+    if isinstance(value, Part):
+        return {"name": value.name, **{name: _whole(getattr(value, name)) for name in type(value).model_fields}}
+    if isinstance(value, Section):
+        return {name: _whole(getattr(value, name)) for name in type(value).model_fields}
+    return [_whole(each) for each in value] if isinstance(value, list) else value
 
 
 def _set(given: Any, path: list[str], value: Any) -> None:

@@ -2,16 +2,19 @@
 
 import fcntl
 import json
+import math
 import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from affina.core.atomic import damage, write_json, write_text
+from affina.core.atomic import damage, disk_error, write_json, write_text
 from affina.core.errors import Failed, Refused, nearest
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RUNNING = ("preparing", "proving", "training", "evaluating")
 KEPT = 2  # recent checkpoints kept beside the best one
 
@@ -28,6 +31,10 @@ class Run:
     @classmethod
     def create(cls, root: Path, name: str) -> "Run":
         """The run's folder, made when absent. Raises Refused when the root cannot be written."""
+        if not NAME.fullmatch(name):
+            raise Refused(
+                f"a run cannot be called '{name}'", instead="use letters, digits, '.', '_' and '-', a letter first"
+            )
         folder = root / name
         try:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -118,11 +125,9 @@ class Run:
     def log(self, step: int, kind: str, values: Mapping[str, float]) -> None:
         """Appends one event; the line is on disk before a checkpoint of the same step is."""
         known = self._known()  # read before the line is there, or it would be known twice
-        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, "kind": kind, **values}, allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        known.append({"step": step, "kind": kind, **values})
+        event = {"step": step, "kind": kind, **values}
+        self._append("events.jsonl", [event])
+        known.append(event)
 
     def events(self, kind: str = "") -> list[dict[str, Any]]:
         """Every event in order; a last line torn by a crash is left out."""
@@ -132,16 +137,31 @@ class Run:
         if self._events is None:
             path = self.folder / "events.jsonl"
             lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-            self._events = [json.loads(line) for line in lines]
+            try:
+                self._events = [json.loads(line) for line in lines]
+            except ValueError as error:
+                raise Failed(f"{path} is damaged", why=str(error), instead="delete the run and train again") from error
         return self._events
 
+    def _append(self, name: str, events: Sequence[Mapping[str, Any]]) -> None:
+        path = self.folder / name
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(event, allow_nan=False) + "\n" for event in events)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise disk_error(path, error) from error
+
     def rewind(self, step: int) -> None:
-        """Sets aside the events after `step`: what happens next is decided by what remains."""
+        """Sets aside the events after `step` and removes later checkpoints: what remains decides what happens next."""
+        for folder in reversed(self.checkpoints()):
+            if step_of(folder) > step:
+                shutil.rmtree(folder)
         kept = [event for event in self.events() if event["step"] <= step]
         gone = [event for event in self.events() if event["step"] > step]
         if gone:
-            with (self.folder / "events.aside.jsonl").open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(event) + "\n" for event in gone)
+            self._append("events.aside.jsonl", gone)
         self.write("events.jsonl", "".join(json.dumps(event) + "\n" for event in kept))
         self._events = kept
 
@@ -153,18 +173,26 @@ class Run:
         """Every checkpoint's folder, the oldest first."""
         return sorted((self.folder / "checkpoints").glob("step-*"))
 
-    def latest(self) -> Path | None:
-        """The newest checkpoint that verifies; damaged ones are named in `damaged` and passed over."""
-        for folder in reversed(self.checkpoints()):
-            wrong = damage(folder)
-            if not wrong:
+    def latest(self, monitor: str = "", higher: bool = False) -> Path | None:
+        """The newest checkpoint that verifies and, where a monitor is named, whose best so far verifies too.
+
+        Damaged ones are named in `damaged` and passed over.
+        """
+        wrong = {folder: damage(folder) for folder in self.checkpoints()}
+        self.damaged = [
+            f"checkpoint {folder.name} is damaged ({what}); using the one before it"
+            for folder, what in wrong.items()
+            if what
+        ]
+        for folder in reversed(wrong):
+            best = self.best(monitor, higher, step_of(folder)) if monitor else None
+            if not wrong[folder] and not (best and wrong.get(self.checkpoint(best[0]))):
                 return folder
-            self.damaged.append(f"checkpoint {folder.name} is damaged ({wrong}); using the one before it")
         return None
 
-    def best(self, monitor: str, higher: bool) -> tuple[int, float] | None:
-        """The step and value of the best validation so far; the earlier one when two are equal."""
-        seen = [(event["step"], event[monitor]) for event in self.events("validate")]
+    def best(self, monitor: str, higher: bool, until: float = math.inf) -> tuple[int, float] | None:
+        """The step and value of the best validation, of those up to step `until`; the earlier when two are equal."""
+        seen = [(event["step"], event[monitor]) for event in self.events("validate") if event["step"] <= until]
         return min(seen, key=lambda pair: (-pair[1] if higher else pair[1], pair[0])) if seen else None
 
     def prune(self, best: int | None) -> None:
@@ -173,6 +201,15 @@ class Run:
         for folder in self.checkpoints()[:-KEPT]:
             if folder not in keep:
                 shutil.rmtree(folder)
+
+    def tidy(self) -> None:
+        """Removes what a killed process had begun to write: names with a dot before and a process id behind."""
+        for place in (self.folder, self.folder / "checkpoints"):
+            for left in place.glob(".*.[0-9]*"):
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
 
     # ── the whole ──
     def show(self) -> dict[str, Any]:
@@ -194,3 +231,8 @@ class Run:
             "best_step": result.get("best_step"),
             "weights_sha256": result.get("weights_sha256"),
         }
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step a checkpoint's folder is named after."""
+    return int(checkpoint.name.removeprefix("step-"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,25 +32,31 @@ class _Forest:
         self.size += len(tokens)
         return len(self.segments) - 1
 
+    def runs(self, number: int) -> list[tuple[int, int]]:
+        """The runs of T from the root to the end of this segment."""
+        segment = self.segments[number]
+        above = self.runs(segment.parent) if segment.parent >= 0 else []
+        return [*above, (segment.start, segment.stop)]
+
 
 def layout(rows: Sequence[Row], share: bool = True) -> Batch:
     """The rows' batch. With `share`, the longest common prefixes before any first target become common ancestors."""
     forest = _Forest()
     limits = [_shareable(row) if share else 0 for row in rows]
-    _grow(forest, rows, list(range(len(rows))), limits, 0, -1, [])
+    _grow(forest, rows, list(range(len(rows))), limits, 0, -1)
     places = [np.concatenate([np.arange(*run) for run in forest.paths[r]]) for r in range(len(rows))]
     sources, targets, weights, owners = _supervised(rows, places)
     return Batch(
         ids=tuple(row.id for row in rows),
-        tokens_T=np.concatenate(forest.tokens).astype(np.int64),
-        depths_T=np.concatenate(forest.depths),
+        tokens_T=_joined(forest.tokens),
+        depths_T=_joined(forest.depths),
         segments=tuple(forest.segments),
         sources_S=sources,
         targets_S=targets,
         weights_S=weights,
         owners_S=owners,
-        starts_R=np.array([place[0] for place in places]),
-        ends_R=np.array([place[-1] for place in places]),
+        starts_R=np.array([place[0] for place in places], dtype=np.int64),
+        ends_R=np.array([place[-1] for place in places], dtype=np.int64),
         labels_R=np.array([row.label for row in rows], dtype=np.int64),
         tokens=sum(len(row.tokens) for row in rows),
     )
@@ -75,16 +82,8 @@ def _shareable(row: Row) -> int:
     return min(int(supervised[0]) if len(supervised) else len(row.tokens), len(row.tokens) - 1)
 
 
-def _grow(
-    forest: _Forest,
-    rows: Sequence[Row],
-    members: list[int],
-    limits: list[int],
-    depth: int,
-    parent: int,
-    path: list[tuple[int, int]],
-) -> None:
-    """Lays out `members`, which agree on their first `depth` tokens (segment `parent`, runs `path`)."""
+def _grow(forest: _Forest, rows: Sequence[Row], members: list[int], limits: list[int], depth: int, parent: int) -> None:
+    """Lays out `members`, which agree on their first `depth` tokens (those up to the end of segment `parent`)."""
     alike: dict[tuple[int, ...], list[int]] = {}
     for r in members:
         reach = depth + SHORTEST_SHARED
@@ -93,13 +92,10 @@ def _grow(
     for group in alike.values():
         if len(group) == 1:
             r = group[0]
-            number = forest.add(rows[r].tokens[depth:], depth, parent)
-            forest.paths[r] = [*path, (forest.segments[number].start, forest.segments[number].stop)]
+            forest.paths[r] = forest.runs(forest.add(rows[r].tokens[depth:], depth, parent))
         else:
             shared = _common(rows, group, limits, depth)
-            number = forest.add(rows[group[0]].tokens[depth:shared], depth, parent)
-            run = (forest.segments[number].start, forest.segments[number].stop)
-            _grow(forest, rows, group, limits, shared, number, [*path, run])
+            _grow(forest, rows, group, limits, shared, forest.add(rows[group[0]].tokens[depth:shared], depth, parent))
 
 
 def _common(rows: Sequence[Row], group: list[int], limits: list[int], depth: int) -> int:
@@ -118,8 +114,13 @@ def _supervised(
     """Sources, targets, weights and owners of every supervised position, row by row."""
     at = [np.flatnonzero(row.weights[1:]) + 1 for row in rows]
     return (
-        np.concatenate([place[i - 1] for place, i in zip(places, at, strict=True)]),
-        np.concatenate([row.tokens[i] for row, i in zip(rows, at, strict=True)]).astype(np.int64),
-        np.concatenate([row.weights[i] for row, i in zip(rows, at, strict=True)]),
+        _joined([place[i - 1] for place, i in zip(places, at, strict=True)]),
+        _joined([row.tokens[i] for row, i in zip(rows, at, strict=True)]),
+        np.concatenate([np.zeros(0, np.float32), *(row.weights[i] for row, i in zip(rows, at, strict=True))]),
         np.repeat(np.arange(len(rows)), [len(i) for i in at]),
     )
+
+
+def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    """The parts one after the other; of no parts, nothing (a micro-batch may be empty at an epoch's end)."""
+    return np.concatenate([np.zeros(0, np.int64), *parts])

@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +47,12 @@ class Ledger:
         """The examples that go on, by split."""
         for split, examples in splits.items():
             self._used.setdefault(split, []).extend(example.id for example in examples)
+
+    def withdraw(self, ids: Collection[str], reason: str) -> None:
+        """Examples that were to go on turn out to be unusable: they end as dropped."""
+        for split, used in self._used.items():
+            self._dropped += [(id, reason) for id in used if id in ids]
+            self._used[split] = [id for id in used if id not in ids]
 
     def cut(self, rows: int, tokens: int, targets: int) -> None:
         """Rows that were longer than `max_tokens`, the tokens they lost, and how many of those were targets."""

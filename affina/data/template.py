@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import jinja2
 from jinja2.ext import Extension, loopcontrols
-from jinja2.nodes import Node
+from jinja2.nodes import Node, Scope
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -18,8 +18,11 @@ from affina.core.example import Chat, Message
 
 PLAIN = (
     "{{ opening }}{% for message in messages %}{{ message.content }}"
-    "{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}"
-)
+    "{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}"
+)  # the line end is an expression: one that stands bare after a block is trimmed away
+
+ERRORS = (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
+"""What code in a template can raise."""
 
 
 class Generation(Extension):
@@ -28,8 +31,9 @@ class Generation(Extension):
     tags = {"generation"}  # noqa: RUF012  (jinja2 declares it as an instance attribute)
 
     def parse(self, parser: Parser) -> list[Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return [Scope(body).set_lineno(line)]  # what is set inside is not seen outside, as in transformers
 
 
 class Template:
@@ -71,10 +75,11 @@ class Template:
             return self._compiled.render(
                 messages=[message.as_dict() for message in messages],
                 tools=list(tools) or None,
+                documents=None,
                 add_generation_prompt=opening,
                 **self.tokens,
             )
-        except (jinja2.TemplateError, TypeError) as error:
+        except ERRORS as error:
             raise Refused(
                 "the base's chat template refuses a conversation",
                 str(error),
@@ -91,8 +96,10 @@ class Template:
         )
 
 
-def _tojson(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _tojson(
+    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
 def _raise(message: str) -> NoReturn:

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from affina.core.errors import Refused
 
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
+PADDING_FIRST = ("roberta", "xlm-roberta", "camembert")  # positions start behind the padding token's
 SPARE = 0.1  # share of the embedding that may have no token: published bases pad by up to 2 %
 
 
@@ -22,14 +23,14 @@ class Vocabulary:
             raise Refused(
                 f"{folder} has no tokenizer.json", instead="save the tokenizer in its fast form beside the model"
             )
-        self.tokenizer = Tokenizer.from_file(str(path))
+        self.tokenizer = _tokenizer(path)
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         config, settings = _json(folder / "config.json"), _json(folder / "tokenizer_config.json")
         self.named = {role: text for role in ROLES if (text := _text(settings.get(role)))}
         self.special = {token.content: number for number, token in self.tokenizer.get_added_tokens_decoder().items()}
         self.stops = self._stops(_json(folder / "generation_config.json"), config)
-        self.limit = int(config.get("max_position_embeddings") or config.get("n_positions") or 2**31)
+        self.limit = _positions(config)
         self.model_type = str(config.get("model_type", ""))
         self._same_size(folder, int(config.get("vocab_size") or 0))
 
@@ -67,8 +68,29 @@ class Vocabulary:
         return next((token for token in self.special if token in text and not token.isspace()), "")
 
 
+def _positions(config: dict[str, Any]) -> int:
+    """The longest row a base takes, in tokens."""
+    embedded = int(config.get("max_position_embeddings") or config.get("n_positions") or 2**31)
+    shifted = config.get("model_type") in PADDING_FIRST
+    return embedded - int(config.get("pad_token_id") or 0) - 1 if shifted else embedded
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise _damaged(path, error) from error
+
+
 def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> Refused:
+    return Refused(f"{path} cannot be read", str(error), "fetch or save the model folder again")
 
 
 def _text(token: Any) -> str:

@@ -39,6 +39,14 @@ def check_weights(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def has_words(folder: Path) -> bool:
+    """Whether the base ends in its own vocabulary. An encoder does not, whatever head a library would put on it."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    heads = [name for name in config.get("architectures") or [] if not name.startswith("BertLM")]
+    speaking = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+    return not config.get("architectures") or bool(config.get("is_decoder")) or any(n.endswith(speaking) for n in heads)
+
+
 def _header(path: Path) -> bytes:
     """A safetensors file's header. Raises Refused when the file is shorter or longer than its header says."""
     size = path.stat().st_size

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import cache
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -118,7 +119,9 @@ def _by_head(model: Model, examples: Sequence[Labelled], progress: Progress | No
 
 
 def _by_option(model: Model, chats: Sequence[Chat], progress: Progress | None) -> Answers:
-    """Earlier assistant turns are scored too, but they are common to all options: the likeliest option is the same."""
+    """The option of the highest log-probability. Its stop token is left out, as the LM evaluation harness does (a base
+    says a label without ending there), unless one option begins another. Earlier assistant turns are scored too, but
+    they are common to all options: the likeliest option is the same."""
     labels = tuple(sorted({option for chat in chats for option in chat.options}))
     code = {label: place for place, label in enumerate(labels)}
     asked = [with_answer(chat, option, f"{chat.id}?{k}") for chat in chats for k, option in enumerate(chat.options)]
@@ -128,9 +131,10 @@ def _by_option(model: Model, chats: Sequence[Chat], progress: Progress | None) -
         right = last_answer(chat)[1]
         _known(right, chat.options, chat.id)
         options = list(islice(results, len(chat.options)))
-        logprobs = np.array([scored.logprobs_S.sum() for _, scored in options])
+        stop = slice(None) if _nested(chat.options) else slice(-1)
+        logprobs = np.array([scored.logprobs_S[stop].sum() for _, scored in options])
         place = chat.options.index(right)
-        nats.append(-logprobs[place])
+        nats.append(-options[place][1].logprobs_S.sum())
         tokens.append(options[place][0].targets)
         target.append(code[right])
         predicted.append(code[chat.options[int(logprobs.argmax())]])
@@ -142,6 +146,13 @@ def _by_option(model: Model, chats: Sequence[Chat], progress: Progress | None) -
         target_N=np.array(target, dtype=np.int64),
         predicted_N=np.array(predicted, dtype=np.int64),
     )
+
+
+@cache
+def _nested(options: tuple[str, ...]) -> bool:
+    """Whether one option begins another, so that only its end tells them apart."""
+    ordered = sorted(options)
+    return any(longer.startswith(shorter) for shorter, longer in pairwise(ordered))
 
 
 def _by_target(model: Model, examples: Sequence[Example], progress: Progress | None) -> Answers:

@@ -13,7 +13,7 @@ from affina.evaluation.answer import answer, require
 from affina.evaluation.compare import compare as paired
 from affina.evaluation.gate import judge
 from affina.evaluation.measure import measure
-from affina.evaluation.open import Opened, chosen_metrics, from_file, open_model, test_split
+from affina.evaluation.open import Opened, chosen_metrics, from_file, is_run, open_model, test_split
 
 SPARE_TOKENS = 8  # generated beyond the longest right answer
 
@@ -27,11 +27,11 @@ def evaluate(
     """
     say = say or Silent()
     opened = open_model(model, Path(root), offline, say)
-    examples = from_file(opened, on) if on else _own(opened)
+    examples = from_file(opened, on, say) if on else _own(opened)
     asked = opened.objective.expand(examples)
     chosen = chosen_metrics(opened, asked)
     answers = _answers(opened, asked, chosen, say)
-    measured = measure(answers, chosen, alpha=_gate(opened).alpha, seed=0)
+    measured = measure(answers, chosen, _gate(opened).alpha, _seed(opened))
     metrics = {name: estimate.as_dict() for name, estimate in measured.items()}
     return {"model": model, "items": len(answers), "metrics": metrics}
 
@@ -44,21 +44,30 @@ def compare(
     The items are the file's, or the test split of the one run among the two (of both, when they share data and split).
     """
     say = say or Silent()
-    first, second = (open_model(each, Path(root), offline, say) for each in (a, b))
+    first, second = _both(a, b, Path(root), offline, say)
     judged = second if second.run else first
-    examples = from_file(judged, on) if on else _shared(first, second)
+    examples = from_file(judged, on, say) if on else _shared(first, second)
     asked = {id(each): _put(each, judged, examples) for each in (first, second)}
     chosen = chosen_metrics(judged, asked[id(judged)])
     both = [_answers(each, asked[id(each)], chosen, say) for each in (first, second)]
-    gate = _gate(judged)
-    differences = paired(both[0], both[1], chosen, gate.alpha, gate.power, seed=0)
-    values = [measure(each, chosen, gate.alpha, seed=0) for each in both]
+    gate, seed = _gate(judged), _seed(judged)
+    differences = paired(both[0], both[1], chosen, gate.alpha, gate.power, seed)
+    values = [measure(each, chosen, gate.alpha, seed) for each in both]
     metrics = {
         name: {"a": values[0][name].value, "b": values[1][name].value, "difference": found.as_dict()}
         for name, found in differences.items()
     }
     verdict = judge(gate.model_copy(update={"rules": {}}), differences, chosen).as_dict()
     return {"a": a, "b": b, "items": len(both[0]), "metrics": metrics, "verdict": verdict}
+
+
+def _both(a: str, b: str, root: Path, offline: bool, say: Say) -> tuple[Opened, Opened]:
+    """The two models; a base beside a run is asked as in that run, so the run is opened first."""
+    if is_run(a, root) and not is_run(b, root):
+        first = open_model(a, root, offline, say)
+        return first, open_model(b, root, offline, say, beside=first)
+    second = open_model(b, root, offline, say)
+    return open_model(a, root, offline, say, beside=second), second
 
 
 def _answers(opened: Opened, asked: list[Example], chosen: list[Metric], say: Say) -> Answers:
@@ -71,7 +80,7 @@ def _answers(opened: Opened, asked: list[Example], chosen: list[Metric], say: Sa
 def _own(opened: Opened) -> list[Example]:
     if opened.run is None:
         raise Refused(f"{opened.name} is a base: it has no test split", instead="give the items with --on FILE")
-    return test_split(opened).examples["test"]
+    return test_split(opened)
 
 
 def _shared(first: Opened, second: Opened) -> list[Example]:
@@ -103,3 +112,8 @@ def _known(example: Example, opened: Opened) -> Example:
 
 def _gate(opened: Opened) -> Gate:
     return opened.recipe.evaluate.gate if opened.recipe else Gate()
+
+
+def _seed(opened: Opened) -> int:
+    """What the bootstrap draws by: a run's own seed, so that its numbers are those it was judged by."""
+    return opened.recipe.train.seed if opened.recipe else 0

@@ -1,18 +1,21 @@
-"""A model reference becomes a Model: a run's best checkpoint, or any base (alias, folder, GGUF file, hub name, package)."""
+"""A model reference becomes a Model: a run's best checkpoint, or any base (alias, folder, file, hub name, package)."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from affina.core.errors import Refused, nearest
+from affina.core.atomic import damage
+from affina.core.errors import Failed, Refused, nearest
 from affina.core.example import Chat, Example, Labelled, Message, Text
-from affina.core.kinds import Metric, Model, Objective, metrics, objectives
+from affina.core.kinds import Metric, Model, Objective, metrics, objectives, shapes
 from affina.core.recipe import Data, Recipe
 from affina.core.run import Run
 from affina.core.say import Say
+from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare, read_examples
 from affina.data.rows import Renderer
+from affina.engine.folder import has_words
 from affina.engine.source import ALIASES, find
 from affina.evaluation.answer import usual
 
@@ -53,18 +56,25 @@ class Opened:
         return Chat(id="asked", messages=(*before, Message("user", text)))
 
 
-def open_model(reference: str, root: Path, offline: bool, say: Say) -> Opened:
-    """Raises Refused for an unknown reference (with the nearest run or alias) or a run without a checkpoint."""
+def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Opened | None = None) -> Opened:
+    """A model by its reference; a base that is measured `beside` a run is asked and computed as in that run.
+
+    Raises Refused for an unknown reference (with the nearest run or alias), a run without a checkpoint, or an encoder.
+    """
     from affina.engine.torch import tuned
     from affina.engine.torch.machine import chosen_precision
 
     run = _run(reference, root)
     recipe, lock = (recipe_of(run), run.read("lock.json")) if run else (None, {})
     source = find(lock["base"]["reference"] if run else reference, offline, say.progress)
-    data = recipe.data if recipe else Data(read=["-"])
+    shared = beside.recipe if beside else None
+    data = recipe.data if recipe else shared.data if shared else Data(read=["-"])
     renderer = Renderer.open(source.folder, data.template, data.max_tokens)
     if run is None or recipe is None:
-        return Opened(reference, tuned.base(source.folder, renderer, chosen_precision("auto")), None)
+        if not has_words(source.folder):
+            raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
+        precision = beside.lock["machine"]["precision"] if beside and beside.run else chosen_precision("auto")
+        return Opened(reference, tuned.base(source.folder, renderer, precision), None)
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     labels = len(lock["labels"]) if recipe.objective.head == "labels" else 0
@@ -79,24 +89,27 @@ def recipe_of(run: Run) -> Recipe:
     return Recipe.build(lock["recipe"], Path(lock["machine"]["folder"]))
 
 
-def test_split(opened: Opened) -> Prepared:
-    """The run's own data, split as it was. Raises Refused when the files are not what they were."""
+def test_split(opened: Opened) -> list[Example]:
+    """The run's own test items, as they were. Raises Refused when the files are not what they were."""
     assert opened.run is not None and opened.recipe is not None
     prepared = prepare(opened.recipe, _objection(opened))
     if prepared.files != opened.lock["data"]:
         raise Refused(f"the data of run '{opened.name}' has changed since", instead="give the items with --on FILE")
-    return prepared
+    fitting, _ = fit(prepared, opened.objective, opened.model.renderer, opened.recipe.data.truncate)
+    return fitting.examples["test"]
 
 
-def from_file(opened: Opened, path: str) -> list[Example]:
-    """A file's usable rows, read with the run's own shape where there is one, under the labels it was trained with."""
-    data = (opened.recipe.data if opened.recipe else Data(read=[path])).model_copy(update={"read": [path]})
-    try:
-        prepared = read_examples(data, Path(), _objection(opened))
-    except Refused:
-        if data.shape is None:
-            raise
-        prepared = read_examples(data.model_copy(update={"shape": None}), Path(), _objection(opened))
+def from_file(opened: Opened, path: str, say: Say) -> list[Example]:
+    """A file's usable rows, read with the run's own shape where there is one, under the labels it was trained with.
+
+    Raises Refused for rows longer than the model takes, unless its recipe allows them to be cut.
+    """
+    data = opened.recipe.data if opened.recipe else Data(read=[path])
+    prepared, rows = fit(_read(opened, data, path), opened.objective, opened.model.renderer, data.truncate)
+    if data.truncate == "refuse" and (problem := too_long(rows, opened.model.renderer.max_tokens)):
+        raise Refused(problem, where=path)
+    for reason, times in prepared.ledger.reasons():
+        say.line(f"{path}: {times} rows left out: {reason}")
     known = opened.labels
     return [
         replace(each, labels=known) if known and isinstance(each, Labelled) else each
@@ -104,11 +117,29 @@ def from_file(opened: Opened, path: str) -> list[Example]:
     ]
 
 
+def _read(opened: Opened, data: Data, path: str) -> Prepared:
+    """The file by the run's own reader and shape; where they do not fit, as recognised, if it is of the same kind."""
+    shape = shapes.build(opened.lock["shape"]) if opened.run else None
+    plain = data.model_copy(update={"read": [path], "shape": None, "reader": None})
+    try:
+        return read_examples(
+            plain.model_copy(update={"shape": shape, "reader": data.reader}), Path(), _objection(opened)
+        )
+    except Refused:
+        if shape is None:
+            raise
+        prepared = read_examples(plain, Path(), _objection(opened))
+        if prepared.shape.makes is not shape.makes:
+            raise
+        return prepared
+
+
 def chosen_metrics(opened: Opened, examples: list[Example]) -> list[Metric]:
-    """The recipe's metrics, or the usual ones of the task."""
-    if opened.recipe and opened.recipe.evaluate.metrics:
-        return list(opened.recipe.evaluate.metrics)
-    return [metrics.build(name) for name in usual(examples)]
+    """The recipe's metrics, or the usual ones of the task; for a run also the one its early stopping watched."""
+    settled = opened.recipe.evaluate if opened.recipe else None
+    chosen = settled.metrics if settled and settled.metrics else [metrics.build(name) for name in usual(examples)]
+    named = {metric.name: metric for metric in (*chosen, *([settled.monitor] if settled else []))}
+    return list(named.values())
 
 
 def _objection(opened: Opened) -> Any:
@@ -116,11 +147,18 @@ def _objection(opened: Opened) -> Any:
     return renderer.objection
 
 
+def is_run(reference: str, root: Path) -> bool:
+    """Whether a run of that name, or in that folder, is there."""
+    return any((folder / "lock.json").is_file() for folder in (root / reference, Path(reference)))
+
+
 def _run(reference: str, root: Path) -> Run | None:
     """The run of that name or path; None when the reference can only be a base."""
     for folder in (root / reference, Path(reference)):
         if (folder / "lock.json").is_file():
             return Run(folder)
+    if (root / reference / "state.json").is_file():
+        raise Refused(f"run '{reference}' has no checkpoint yet", instead="let it train to its first validation")
     known = [run.name for run in Run.all(root)]
     if reference not in ALIASES and not Path(reference).exists() and not any(sign in reference for sign in "/:."):
         raise Refused(f"no run and no base is called '{reference}'", instead=nearest(reference, [*known, *ALIASES]))
@@ -132,4 +170,6 @@ def _best(run: Run, recipe: Recipe) -> Path:
     best = run.best(monitor.name, monitor.higher_is_better)
     if best is None or not run.checkpoint(best[0]).is_dir():
         raise Refused(f"run '{run.name}' has no checkpoint yet", instead="let it train to its first validation")
+    if wrong := damage(run.checkpoint(best[0])):
+        raise Failed(f"the best checkpoint of run '{run.name}' is damaged", why=wrong, instead="train it again")
     return run.checkpoint(best[0])

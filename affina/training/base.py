@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from affina.core.errors import Refused
 from affina.core.example import Labelled
 from affina.core.kinds import Answers, Sampling, objectives
 from affina.core.say import Say
@@ -15,13 +14,20 @@ def base_answers(session: Session, say: Say) -> Answers:
     """The base's answers to the test split. An untrained label head is never asked: a decoder answers in words."""
     if session.material.label_count == 0:
         return answer(session.engine, session.expanded("test"), session.columns, session.sampling, say.progress)
-    try:
-        spoken = tuned.base(session.material.source.folder, session.material.renderer, session.plan.precision)
-    except Refused:
+    if not session.material.base_speaks:
         say.line("the base has no words to answer with: the training split's majority class stands for it")
         return majority(session)
+    say.line("a label head is new, so the base answers in words: the likeliest label")
+    spoken = tuned.base(session.material.source.folder, session.material.renderer, session.plan.precision)
     asked = objectives.build("cross_entropy").expand(session.material.prepared.examples["test"])
     return answer(spoken, asked, frozenset({"nats", "label"}), Sampling(), say.progress)
+
+
+def base_is(session: Session) -> str:
+    """What the base's numbers are of, in a phrase; empty where it is simply the base, asked as the tuned model is."""
+    if session.material.label_count == 0:
+        return ""
+    return "the base answering in words" if session.material.base_speaks else "the majority class"
 
 
 def majority(session: Session) -> Answers:

@@ -1,7 +1,7 @@
 """`check`: everything of a recipe that can be known without computing, and what training would refuse. No torch."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,17 @@ def check(recipe: Recipe | str | Path, offline: bool = False, say: Say | None = 
     say = say or Silent()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     material = Material.gather(recipe, offline, say)
-    rows = {}
-    for done, name in enumerate(material.prepared.examples):
-        say.progress("reading tokens", done, len(material.prepared.examples))
-        rows[name] = material.rows if name == "train" else material.renderer.rows(material.split(name))
-    say.progress("reading tokens", len(rows), len(rows))
     return {
         "base": {"reference": material.source.reference, "licence": material.source.licence},
         "notes": [*material.prepared.notes, *material.renderer.notes],
         "ledger": material.prepared.ledger.summary(),
         "labels": _labels(material),
-        "splits": {name: _sizes(held) for name, held in rows.items()},
+        "splits": {name: _sizes(held) for name, held in material.by_split.items()},
         "max_tokens": material.renderer.max_tokens,
         "batch": recipe.train.batch,
         "steps": recipe.train.total_steps(len(material.rows)),
         "examples": [_shown(row, material) for row in _spread(material.rows)],
-        "problems": [*_problems(material, rows)],
+        "problems": material.problems,
     }
 
 
@@ -73,18 +68,3 @@ def _shown(row: Row, material: Material) -> dict[str, Any]:
         "label": material.prepared.labels[row.label] if row.label >= 0 else None,
         "pieces": [{"text": text, "learned": learned} for text, learned in material.renderer.pieces(row)],
     }
-
-
-def _problems(material: Material, rows: dict[str, list[Row]]) -> Iterator[str]:
-    limit = material.renderer.max_tokens
-    cut = [row for held in rows.values() for row in held if row.cut]
-    if cut and material.recipe.data.truncate == "refuse":
-        longest = max(cut, key=lambda row: row.cut)
-        size = len(longest.tokens) + longest.cut
-        yield (
-            f"{len(cut)} rows are longer than data.max_tokens ({limit}), the longest is {longest.id} with {size}: "
-            f"set data.max_tokens to {size}, or data.truncate to allow"
-        )
-    silent = [row.id for row in material.rows if not row.targets and row.label < 0]
-    if silent:
-        yield f"{len(silent)} training rows have nothing to learn, the first is {silent[0]}: mend or remove them"

@@ -23,11 +23,12 @@ class LowRank(nn.Module):
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))  # once, for both products
         y = self.base(x)
         x = nn.functional.dropout(x, self.dropout, self.training) if self.dropout else x
         change = nn.functional.linear(nn.functional.linear(x, self.lora_A), self.lora_B)
-        total = torch.promote_types(change.dtype, torch.float32)
-        return torch.add(y.to(total), change.to(total), alpha=self.scale)
+        return torch.add(y.to(torch.promote_types(y.dtype, torch.float32)), change, alpha=self.scale)
 
 
 def shape(layer: nn.Module) -> tuple[int, int]:

@@ -3,57 +3,76 @@
 Nothing here needs torch.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from affina.core.errors import Refused
 from affina.core.example import Example
 from affina.core.kinds import Metric, Row, metrics
 from affina.core.recipe import Recipe
 from affina.core.say import Say
+from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare
 from affina.data.rows import Renderer
-from affina.engine.source import Source, find
+from affina.engine.folder import has_words
+from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import require, usual
 
 
 @dataclass(frozen=True)
 class Material:
-    """A recipe's data as its base reads them."""
+    """A recipe's data as its base reads them; `by_split` are the rows of each split."""
 
     recipe: Recipe
     source: Source
     renderer: Renderer
     prepared: Prepared
+    by_split: Mapping[str, Sequence[Row]]
 
     @classmethod
     def gather(cls, recipe: Recipe, offline: bool, say: Say) -> "Material":
         """Raises Refused for anything in the data, the base or the metrics that cannot work."""
-        source = find(recipe.model.base, offline, say.progress)
+        source = find(_base(recipe), offline, say.progress)
         renderer = Renderer.open(source.folder, recipe.data.template, recipe.data.max_tokens)
-        prepared = prepare(recipe, renderer.objection)
-        material = cls(recipe, source, renderer, prepared)
-        consumed = recipe.objective.consumes
-        odd = next((each for each in prepared.examples["train"] if not isinstance(each, consumed)), None)
-        if odd is not None:
+        if recipe.objective.head == "words" and not has_words(source.folder):
             raise Refused(
-                f"objective {recipe.objective.name} cannot learn from {type(odd).__name__.lower()} examples",
-                why=f"it takes {', '.join(kind.__name__.lower() for kind in consumed)}",
-                instead="choose another objective, or set data.shape",
+                f"objective {recipe.objective.name} needs a base that ends in words",
+                why=f"{source.reference} is an encoder",
+                instead="choose another base, or the objective classify",
             )
+        prepared = prepare(recipe, renderer.objection)
+        _consumed(recipe, prepared)
+        prepared, rows = fit(prepared, recipe.objective, renderer, recipe.data.truncate)
+        material = cls(recipe, source, renderer, prepared, rows)
         require(material.metrics, material.split("test"))
+        material._decidable()
         return material
 
     def split(self, name: str) -> list[Example]:
         """A split's examples as the objective expands them."""
         return self.recipe.objective.expand(self.prepared.examples[name])
 
-    @cached_property
-    def rows(self) -> list[Row]:
-        """The training split as tokens. Raises Refused when a row is cut and `data.truncate` does not allow it."""
-        return self.renderer.rows(self.split("train"))
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The training split as tokens."""
+        return self.by_split["train"]
 
     @property
+    def problems(self) -> list[str]:
+        """What training refuses although it can be looked at, a sentence each."""
+        found = []
+        if self.recipe.data.truncate == "refuse":
+            found.append(too_long(self.by_split, self.renderer.max_tokens))
+        silent = [row.id for row in self.rows if not row.targets and row.label < 0 and not row.cut]
+        if silent:
+            found.append(
+                f"{len(silent)} training rows have nothing to learn, the first is {silent[0]}: mend or remove them"
+            )
+        return [problem for problem in found if problem]
+
+    @cached_property
     def metrics(self) -> list[Metric]:
         """What is measured at the end: the recipe's metrics, or the usual ones; and the one early stopping watches."""
         chosen = self.recipe.evaluate.metrics or [metrics.build(name) for name in usual(self.split("test"))]
@@ -64,3 +83,46 @@ class Material:
     def label_count(self) -> int:
         """Outputs of the label head; 0 where the model ends in words."""
         return len(self.prepared.labels) if self.recipe.objective.head == "labels" else 0
+
+    @cached_property
+    def base_speaks(self) -> bool:
+        """Whether the base itself can be asked in words: it has a vocabulary head, and a token that ends an answer."""
+        try:
+            return has_words(self.source.folder) and bool(self.renderer.stops)
+        except Refused:
+            return False
+
+    def _decidable(self) -> None:
+        """Refuses a verdict on what is not measured, or on a loss that the base and a label head count differently."""
+        named = {metric.name: metric for metric in self.metrics}
+        deciding = [*self.recipe.evaluate.gate.rules] or [next(iter(named))]
+        absent = next((name for name in deciding if name not in named), "")
+        if absent:
+            raise Refused(
+                f"evaluate.gate asks for {absent}, which is not measured",
+                instead=f"add {absent} to evaluate.metrics, or take it out of evaluate.gate",
+            )
+        counted = next((name for name in deciding if named[name].reads in ("nats", "words")), "")
+        if counted and self.label_count and self.base_speaks:
+            raise Refused(
+                f"{counted} cannot decide about a label head",
+                why="the base is measured in words, and a loss per word says nothing beside a loss per label",
+                instead="put accuracy first in evaluate.metrics",
+            )
+
+
+def _base(recipe: Recipe) -> str:
+    """The base's reference; a path starts, as in `data.read`, from the recipe's own folder."""
+    beside = recipe.folder / Path(recipe.model.base).expanduser()
+    return str(beside.resolve()) if recipe.model.base not in ALIASES and beside.exists() else recipe.model.base
+
+
+def _consumed(recipe: Recipe, prepared: Prepared) -> None:
+    consumed = recipe.objective.consumes
+    odd = next((each for each in prepared.examples["train"] if not isinstance(each, consumed)), None)
+    if odd is not None:
+        raise Refused(
+            f"objective {recipe.objective.name} cannot learn from {type(odd).__name__.lower()} examples",
+            why=f"it takes {', '.join(kind.__name__.lower() for kind in consumed)}",
+            instead="choose another objective, or set data.shape",
+        )

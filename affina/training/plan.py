@@ -11,6 +11,7 @@ from typing import Any
 
 import affina
 from affina.core.errors import Refused
+from affina.core.kinds import shapes
 from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.data.prepare import Prepared
@@ -18,6 +19,9 @@ from affina.engine.source import Source
 from affina.engine.torch.machine import chosen_precision, device, processors
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
+
+
+WATCHED = {"recipe": "another recipe", "data": "other data", "base": "another base", "versions": "other versions"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: int, run: Run
             "folder": str(recipe.folder.resolve()),
         },
         "steps": steps,
+        "shape": shapes.dump(prepared.shape),
         "labels": list(prepared.labels),
         "task": type(prepared.examples["train"][0]).__name__.lower(),
     }
@@ -66,20 +71,25 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: int, run: Run
 
 def proof_key(lock: Mapping[str, Any]) -> str:
     """The same for the same recipe, data, base, code and versions: proofs shown under a key are not run again."""
+    recipe = {name: section for name, section in lock["recipe"].items() if name != "name"}
+    known = {
+        **lock,
+        "recipe": recipe,
+        "machine": {name: value for name, value in lock["machine"].items() if name != "folder"},
+    }
     code = hashlib.sha256()
     for path in sorted(Path(affina.__file__).parent.rglob("*.py")):
         code.update(path.read_bytes())
-    return hashlib.sha256(json.dumps([lock, code.hexdigest()], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([known, code.hexdigest()], sort_keys=True).encode()).hexdigest()
 
 
 def _same(run: Run, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    for part, what in (("recipe", "recipe"), ("data", "data"), ("base", "base"), ("versions", "versions of libraries")):
-        changed = list(_differences(begun[part], json.loads(json.dumps(now[part]))))
+    for part, what in WATCHED.items():
+        old, new = begun[part], json.loads(json.dumps(now[part]))
+        changed = _differences(old, new) if part != "base" or old["digest"] != new["digest"] else []
         if changed:
             raise Refused(
-                f"run '{run.name}' was begun with another {what}"
-                if part != "versions"
-                else f"run '{run.name}': {what}",
+                f"run '{run.name}' was begun with {what}",
                 why="; ".join(changed[:3]) + (f"; and {len(changed) - 3} more" if len(changed) > 3 else ""),
                 instead="restore it to resume, or give this one its own --run name",
             )

@@ -4,7 +4,8 @@ import time
 from typing import Any
 
 from affina.core.errors import Failed
-from affina.core.kinds import Bench, proofs
+from affina.core.kinds import Bench, Finding, proofs
+from affina.core.run import Run
 from affina.core.say import Say
 from affina.training.plan import proof_key
 from affina.training.session import Session
@@ -16,8 +17,10 @@ FIRST = ("supervised_spans", "stop_token", "truncation", "template_parity")
 def prove(session: Session, say: Say) -> None:
     """Raises Failed with the sentences of the proofs that do not hold. Proofs already shown for the same are kept."""
     run, key = session.run, proof_key(session.plan.lock)
-    if run.read("proofs.json", {}).get("key") == key:
-        say.line("proofs: shown before for this recipe, data, base, code and versions")
+    if shown := _shown(run, key):
+        say.line(f"proofs: shown before, in run '{shown.name}', for this recipe, data, base, code and versions")
+        if shown.name != run.name:
+            run.write("proofs.json", shown.read("proofs.json"))
         return
     names = sorted(proofs.names(), key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
     bench = Bench(
@@ -32,7 +35,7 @@ def prove(session: Session, say: Say) -> None:
     for number, name in enumerate(names):
         say.progress("proofs", number, len(names), name)
         started = time.perf_counter()
-        found = proofs.build(name).examine(bench)
+        found = _examined(name, bench)
         seconds = round(time.perf_counter() - started, 3)
         findings.append({"name": name, "passed": found.passed, "seconds": seconds, "detail": found.detail})
     failed = [finding for finding in findings if not finding["passed"]]
@@ -41,3 +44,17 @@ def prove(session: Session, say: Say) -> None:
     say.progress("proofs", len(names), len(names), f"{len(names) - len(failed)} of {len(names)} hold, {seconds:.1f} s")
     if failed:
         raise Failed("\n".join(f"proof {finding['name']} failed: {finding['detail']}" for finding in failed))
+
+
+def _shown(run: Run, key: str) -> Run | None:
+    """This run, or one beside it, whose proofs were shown under the same key."""
+    beside = [each for each in Run.all(run.folder.parent) if each.name != run.name]
+    return next((each for each in (run, *beside) if each.read("proofs.json", {}).get("key") == key), None)
+
+
+def _examined(name: str, bench: Bench) -> Finding:
+    """A proof that cannot be carried through does not hold: its error says why."""
+    try:
+        return proofs.build(name).examine(bench)
+    except Failed as error:
+        return Finding(False, str(error))

@@ -1,5 +1,6 @@
 """Everything a run works with, opened once: examples, rows, the engine and the plan."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,14 +58,15 @@ class Session:
     @cached_property
     def sampling(self) -> Sampling:
         """Greedy, as long as the longest right answer of the test split and a little."""
-        rows = self.material.renderer.rows(self.expanded("test"))
-        return Sampling(max_tokens=max(row.targets for row in rows) + SPARE_TOKENS)
+        return Sampling(max_tokens=max(row.targets for row in self.material.by_split["test"]) + SPARE_TOKENS)
 
     def begin(self, say: Say) -> None:
         """Writes recipe, lock and ledger, and says what will move."""
-        if self.run.read("lock.json") is None:
-            self.run.write("recipe.yaml", self.material.recipe.dump())
+        lock = self.run.read("lock.json")
+        if lock is None:
+            self.run.write("recipe.yaml", self._moved().dump())
             self.material.prepared.ledger.write(self.run.folder)
+        if lock != self.plan.lock:  # on resume only the recipe's folder may differ: the data are found where they are
             self.run.write("lock.json", self.plan.lock)
         for note in (*self.material.renderer.notes, *self.material.prepared.notes):
             say.line(note)
@@ -75,6 +77,14 @@ class Session:
             f"({100 * count / (count + size):.2f} %), {4 * count / 1e6:.1f} MB on disk; "
             f"{self.plan.steps} steps in {self.plan.precision} on {self.plan.lock['machine']['device']}"
         )
+
+    def _moved(self) -> Recipe:
+        """The recipe as it reads from the run's own folder."""
+        recipe, here = self.material.recipe, self.run.folder.resolve()
+        paths = [os.path.relpath(recipe.folder.resolve() / each, here) for each in recipe.data.read]
+        base = recipe.folder.resolve() / recipe.model.base
+        kept = os.path.relpath(base, here) if base.exists() else recipe.model.base
+        return recipe.change({"data.read": paths, "model.base": kept})
 
     def expanded(self, split: str) -> Sequence[Example]:
         return self.material.split(split)

@@ -4,11 +4,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from affina.core.atomic import damage
 from affina.core.errors import AffinaError, Failed, Refused, Stopped
 from affina.core.kinds import metrics
 from affina.core.recipe import Recipe
@@ -38,27 +39,50 @@ def train(
     say = say or Silent()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     material = Material.gather(recipe, offline, say)
-    _ = material.rows  # refused rows are refused before a folder is made
+    if material.problems:
+        raise Refused("; ".join(material.problems))
     folder = Run.create(Path(root), run or recipe.name)
     with folder.hold():
         settled = plan(recipe, material.prepared, material.source, len(material.rows), folder)
-        if folder.state == "finished":
+        if folder.state == "finished" and _whole(folder, say):
             say.line(f"run '{folder.name}' is finished; `affina show {folder.name}` shows it")
             return folder
+        folder.tidy()
         session = _opened(material, settled, folder)
         try:
             _work(session, say)
         except AffinaError as error:
-            folder.mark("stopped" if isinstance(error, Stopped) else "failed", error=str(error))
+            _note(folder, error)
             raise
+        except Exception as error:  # a bug: kept with the run, and raised
+            _note(folder, Failed(f"a bug in affina: {error!r}"))
+            raise
+        except KeyboardInterrupt as error:
+            stopped = Stopped("stopped; what was saved before is intact", instead="the same command resumes")
+            _note(folder, stopped)
+            raise stopped from error
     return folder
+
+
+def _note(run: Run, error: AffinaError) -> None:
+    """Keeps the error with the run."""
+    with suppress(Failed):  # a disk that refuses this note too: the error itself goes to the caller
+        run.mark("stopped" if isinstance(error, Stopped) else "failed", error=str(error))
+
+
+def _whole(run: Run, say: Say) -> bool:
+    """Whether a finished run's best checkpoint is as it was written; if not, the run is made whole again."""
+    best = run.checkpoint(run.read("result.json")["best_step"])
+    if wrong := damage(best):
+        say.line(f"checkpoint {best.name} of the finished run is damaged ({wrong}): training again from what is intact")
+    return not wrong
 
 
 def _opened(material: Material, settled: Plan, run: Run) -> Session:
     """The session; when it cannot be opened, a folder made for it goes away again."""
     try:
         return Session.open(material, settled, run)
-    except Refused:
+    except AffinaError:
         if run.state == "new":
             run.discard()
         raise
@@ -82,8 +106,8 @@ def _work(session: Session, say: Say) -> None:
 def loop(session: Session, say: Say) -> None:
     """The training loop, the whole of it, for every objective, tuning and regime."""
     run, engine, recipe = session.run, session.engine, session.recipe
-    train, objective = recipe.train, recipe.objective
-    if saved := run.latest():
+    train, objective, monitor = recipe.train, recipe.objective, recipe.evaluate.monitor
+    if saved := run.latest(monitor.name, monitor.higher_is_better):
         engine.load(saved)
     for sentence in run.damaged:
         say.line(sentence)

@@ -16,7 +16,7 @@ class Warmed(Schedule):
 
     def factor(self, step: int, steps: int) -> float:
         """The share of the peak rate at `step` of 1 … `steps`."""
-        climb = math.ceil(self.warmup * steps)
+        climb = math.ceil(round(self.warmup * steps, 9))  # 0.07 · 100 is 7, in binary a little more
         if step <= climb:
             return step / climb
         return max(0.0, self.course((step - climb - 1) / max(1, steps - climb)))

@@ -6,7 +6,7 @@ Signature, window rule and the absence of a mask function: `AttentionInterface`,
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,24 +17,61 @@ from affina.core.kinds import Segment
 
 NAME = "affina_forest"
 LONG = 768  # keys: from here on the library's fused kernel is faster than plain products (measured, 2 cores, bf16)
+OVERHEAD = 15_000  # query-key pairs that cost as much as one more segment does (measured, 2 cores, bf16, 9 heads)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One segment's queries, the runs of keys it sees, and where the keys stand relative to the queries."""
+    """Queries [start, stop) of the flat batch, and the runs of keys they see; or, masked, the whole batch at once."""
 
     start: int
     stop: int
     runs: tuple[tuple[int, int], ...]
     keys: int
+    whole: bool = False
 
 
 @dataclass(slots=True)
 class Forest:
-    """What the attention function needs to know of the batch being computed; `calls` counts attention layers."""
+    """What the attention function needs to know of the batch in hand; `calls` counts attention layers."""
 
+    segments: tuple[Segment, ...]
     plans: tuple[Plan, ...]
     calls: int = 0
+    masks: dict[tuple[Plan, bool, int | None], torch.Tensor | None] = field(default_factory=dict)
+
+    def hidden(self, plan: Plan, causal: bool, window: int | None, device: torch.device) -> torch.Tensor | None:
+        """[Q, K], True where a query must not look, kept for the next layer; None when it may look everywhere."""
+        key = (plan, causal, window)
+        if key not in self.masks:
+            mask = self._hidden(plan, causal, window)
+            self.masks[key] = None if mask is None else mask.to(device)
+        return self.masks[key]
+
+    def _hidden(self, plan: Plan, causal: bool, window: int | None) -> torch.Tensor | None:
+        if plan.whole:
+            depths, sees = self._relations()
+            distance, hidden = depths[:, None] - depths[None, :], ~sees
+        else:
+            queries = plan.stop - plan.start
+            distance = torch.arange(plan.keys - queries, plan.keys)[:, None] - torch.arange(plan.keys)[None, :]
+            hidden = torch.zeros_like(distance, dtype=torch.bool)
+        if causal:
+            hidden = hidden | (distance < 0)
+        if window is not None:
+            hidden = hidden | (distance.abs() >= window)
+        return hidden if causal or window is not None or plan.whole else None
+
+    def _relations(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """[T] depths, and [T, T]: True where the key's segment is the query's own or an ancestor."""
+        size = self.segments[-1].stop
+        depths, sees = torch.empty(size, dtype=torch.long), torch.zeros(size, size, dtype=torch.bool)
+        for segment, runs in zip(self.segments, _runs(self.segments), strict=True):
+            above = sum(stop - start for start, stop in runs[:-1])
+            depths[segment.start : segment.stop] = torch.arange(above, above + segment.stop - segment.start)
+            for start, stop in runs:
+                sees[segment.start : segment.stop, start:stop] = True
+        return depths, sees
 
 
 _current: ContextVar[Forest] = ContextVar("affina_forest")
@@ -43,19 +80,32 @@ _current: ContextVar[Forest] = ContextVar("affina_forest")
 @contextmanager
 def computing(segments: Sequence[Segment]) -> Iterator[Forest]:
     """Attention inside the block follows these segments."""
-    runs: list[tuple[tuple[int, int], ...]] = []
-    for segment in segments:
-        above = runs[segment.parent] if segment.parent >= 0 else ()
-        runs.append((*above, (segment.start, segment.stop)))
-    plans = tuple(
-        Plan(segment.start, segment.stop, run, sum(stop - start for start, stop in run))
-        for segment, run in zip(segments, runs, strict=True)
-    )
-    token = _current.set(forest := Forest(plans))
+    token = _current.set(forest := Forest(tuple(segments), _plans(segments)))
     try:
         yield forest
     finally:
         _current.reset(token)
+
+
+def _runs(segments: Sequence[Segment]) -> list[tuple[tuple[int, int], ...]]:
+    """For every segment, the runs of its ancestors and its own, root first."""
+    runs: list[tuple[tuple[int, int], ...]] = []
+    for segment in segments:
+        above = runs[segment.parent] if segment.parent >= 0 else ()
+        runs.append((*above, (segment.start, segment.stop)))
+    return runs
+
+
+def _plans(segments: Sequence[Segment]) -> tuple[Plan, ...]:
+    """A plan per segment, or one masked plan where many short segments would cost more than the pairs it wastes."""
+    plans = tuple(
+        Plan(segment.start, segment.stop, run, sum(stop - start for start, stop in run))
+        for segment, run in zip(segments, _runs(segments), strict=True)
+    )
+    size, pairs = segments[-1].stop, sum((plan.stop - plan.start) * plan.keys for plan in plans)
+    if len(plans) > 1 and size**2 < pairs + OVERHEAD * len(plans):
+        return (Plan(0, size, ((0, size),), size, whole=True),)
+    return plans
 
 
 def forest_attention(
@@ -73,31 +123,32 @@ def forest_attention(
         raise Refused("this base's attention has sinks", why="packed attention does not compute them yet")
     forest = _current.get()
     forest.calls += 1
-    causal = bool(getattr(module, "is_causal", True))
+    causal, window = bool(getattr(module, "is_causal", True)), more.get("sliding_window")
     size = query.shape[-1] ** -0.5 if scaling is None else scaling
-    score = _Score(size, dropout, causal, more.get("sliding_window"), more.get("softcap"))
+    score = _Score(size, dropout, more.get("softcap"))
     outputs = []
     for plan in forest.plans:
-        keys = torch.cat([key[0, :, start:stop] for start, stop in plan.runs], dim=1)
-        values = torch.cat([value[0, :, start:stop] for start, stop in plan.runs], dim=1)
-        outputs.append(score.attend(query[0, :, plan.start : plan.stop], keys, values))
+        keys, values = (
+            torch.cat([each[0, :, start:stop] for start, stop in plan.runs], dim=1) for each in (key, value)
+        )
+        hidden = forest.hidden(plan, causal, window, query.device)
+        outputs.append(score.attend(query[0, :, plan.start : plan.stop], keys, values, hidden))
     return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0), None
 
 
 @dataclass(frozen=True, slots=True)
 class _Score:
-    """How one layer scores: scale, dropout, direction, window (`|query - key| < window`), soft cap."""
+    """How one layer scores: scale, dropout, soft cap."""
 
     scale: float
     dropout: float
-    causal: bool
-    window: int | None
     softcap: float | None
 
-    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """query [H, Q, D], key and value [Hkv, K, D] → [H, Q, D]; the queries are the last Q of the K positions."""
+    def attend(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden: torch.Tensor | None
+    ) -> torch.Tensor:
+        """query [H, Q, D], key and value [Hkv, K, D], hidden [Q, K] → [H, Q, D]."""
         (heads, q, width), (groups, k, _) = query.shape, key.shape
-        hidden = self._hidden(q, k, query.device)
         if k >= LONG and self.softcap is None:
             mask = None if hidden is None else ~hidden
             out = torch.nn.functional.scaled_dot_product_attention(
@@ -114,14 +165,6 @@ class _Score:
         weights = torch.nn.functional.dropout(scores.softmax(-1), self.dropout, training=self.dropout > 0)
         mixed = torch.matmul(weights.to(value.dtype).view(groups, heads // groups * q, k), value)
         return mixed.view(heads, q, width)
-
-    def _hidden(self, q: int, k: int, device: torch.device) -> torch.Tensor | None:
-        """[Q, K], True where a query must not look; None when it may look everywhere."""
-        if not self.causal and self.window is None:
-            return None
-        distance = torch.arange(k - q, k, device=device)[:, None] - torch.arange(k, device=device)[None, :]
-        hidden = distance < 0 if self.causal else torch.zeros_like(distance, dtype=torch.bool)
-        return hidden | (distance.abs() >= self.window) if self.window is not None else hidden
 
 
 AttentionInterface.register(NAME, forest_attention)

@@ -1,15 +1,16 @@
 """A verified local folder → a network: transformers' classes with forest attention, ending in words or in labels."""
 
 import copy
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from affina.core.errors import Refused
@@ -19,6 +20,13 @@ from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
 
 SCALES: dict[str, Callable[[float], float]] = {"logits_scaling": lambda value: 1 / value, "logit_scale": float}
+
+SAFELY = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError,
+    SafetensorError, StrictDataclassError,
+)  # fmt: skip
+"""What the library raises for a folder it cannot make a model of."""
 
 
 class Network(nn.Module):
@@ -33,6 +41,9 @@ class Network(nn.Module):
         self.labels = nn.Linear(width, labels, device=device()) if labels else None
         self.causal = bool(getattr(self.config, "is_decoder", False)) or _is_causal(model)
         self.flat = bool(getattr(model, "_supports_attention_backend", False)) and self._takes_forest()
+        if not self.flat and self.config._attn_implementation == attention.NAME:
+            model.set_attn_implementation(self._library_name)
+        self.causal = self.causal or (not self.flat and self._looks_back_only())
 
     @property
     def body(self) -> Any:
@@ -90,14 +101,28 @@ class Network(nn.Module):
             self._run(tokens, torch.zeros_like(tokens) + self._first_position)
         return bool(forest.calls == layers)
 
+    def _looks_back_only(self) -> bool:
+        """Two small forwards: families with an attention of their own do not say it, but the first token shows it."""
+        with torch.no_grad(), self.computing():
+            states = [self._run(torch.tensor([0, last], device=device()), None)[0] for last in (0, 1)]
+        return torch.equal(*states)
+
     @contextmanager
     def library_attention(self) -> Iterator[None]:
         """Inside, the library's own attention and masks are used: what its `generate` needs."""
-        self.model.set_attn_implementation("sdpa")
+        if not self.flat:
+            yield
+            return
+        self.model.set_attn_implementation(self._library_name)
         try:
             yield
         finally:
             self.model.set_attn_implementation(attention.NAME)
+
+    @property
+    def _library_name(self) -> str:
+        """The library's fused attention, but where scores have a soft cap, which it would leave out without a word."""
+        return "eager" if getattr(self.config, "attn_logit_softcapping", None) else "sdpa"
 
 
 def load(folder: Path, precision: str, labels: int = 0) -> Network:
@@ -107,21 +132,27 @@ def load(folder: Path, precision: str, labels: int = 0) -> Network:
     kind = AutoModel if labels else AutoModelForCausalLM
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     try:
-        config = copy.deepcopy(AutoConfig.from_pretrained(folder))
+        config = copy.deepcopy(AutoConfig.from_pretrained(folder, trust_remote_code=False))
         if config.is_encoder_decoder:
             raise Refused(f"{folder} is an encoder–decoder", why="no objective here trains one yet")
-        name = attention.NAME if _declares_backend(kind, config) else "sdpa"
-        model: Any = kind.from_pretrained(
-            folder, config=config, dtype=dtype, attn_implementation=name, use_safetensors=True, local_files_only=True
+        name = attention.NAME if _declares_backend(kind, config) else None  # None: the class's own
+        loaded: Any = kind.from_pretrained(
+            folder, config=config, dtype=dtype, attn_implementation=name, output_loading_info=True, **SAFELY
         )
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
-        raise Refused(f"{folder} cannot be loaded as a model", why=str(error).split("\n")[0]) from error
+    except UNREADABLE as error:
+        raise Refused(f"{folder} cannot be loaded as a model", why=" ".join(str(error).split("\n")[:2])) from error
+    model, told = loaded
+    if absent := sorted(name for name in told["missing_keys"] if "pooler" not in name):  # no pooler is ever used
+        why = f"{len(absent)} weights are not in its files, {absent[0]} among them"
+        raise Refused(f"{folder} cannot be loaded as a model", why, "fetch or save the whole model again")
     model.requires_grad_(False)
+    if model.can_generate():  # how to decode is asked for: a penalty the base declares would change "the likeliest"
+        model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
     for module in model.modules():
         if isinstance(module, nn.Embedding):
-            module.padding_idx = (
-                None  # where the pad token is also the stop token it must learn; nothing is padded here
-            )
+            module.padding_idx = None  # the pad token may be the stop token, which must learn; nothing is padded
+        if isinstance(module, nn.LayerNorm):
+            module.float()  # takes bf16 and the float32 that a low-rank sum leaves; bf16 weights would take only bf16
     return Network(model.to(device()), precision, labels).eval()
 
 

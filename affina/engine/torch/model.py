@@ -14,7 +14,7 @@ from affina.data.rows import Renderer
 from affina.engine.torch.load import Network
 from affina.engine.torch.machine import device
 
-SCORE_TOKENS = 4096  # whole tokens of the rows scored at once: bounds memory, changes no number
+SCORE_TOKENS = 8192  # whole tokens of the rows scored at once: bounds memory, changes no number
 SAMPLE_ROWS = 8
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affina.core.kinds import Batch, Bench, Finding, Forward, Proof
+from affina.core.kinds import Batch, Bench, Finding, Forward, Proof, Segment
 from affina.evaluation.probe import probe
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ class PackingIsolation(Proof):
         others = _of(before, 0, others=True), _of(after, 0, others=True)
         if not torch.equal(*others):
             return Finding(False, f"{said}: changing {rows[0].id} changed its neighbours; {REMEDY}")
-        if torch.equal(_of(before, 0), _of(after, 0)):
+        if _sees_its_own(together) and torch.equal(_of(before, 0), _of(after, 0)):
             return Finding(False, f"{said}: changing {rows[0].id} did not change its own numbers; {REMEDY}")
         apart = max(_distance(_of(packed, r), _of(alone[r], 0)) for r in range(len(rows)))
-        if apart > CLOSE:
+        if not apart <= CLOSE:
             return Finding(False, f"{said}: packed and alone differ by {apart:.2g}; {REMEDY}")
         return Finding(True, f"{said}: neighbours unchanged to the bit; packed and alone differ by {apart:.1e}")
 
@@ -48,10 +48,20 @@ REMEDY = "this base's attention mixes packed rows: choose another base and repor
 
 def _perturbed(batch: Batch) -> Batch:
     """Other tokens wherever only row 0 has them: its last segment, which no other row continues."""
-    last = next(segment for segment in batch.segments if segment.start <= batch.ends_R[0] < segment.stop)
-    tokens = batch.tokens_T.copy()
-    tokens[last.start : last.stop] = np.roll(tokens[last.start : last.stop], 1) ^ 1  # the neighbour in the vocabulary
+    own, tokens = _own(batch), batch.tokens_T.copy()
+    tokens[own.start : own.stop] = (tokens[own.start : own.stop] + 1) % (tokens.max() + 1)  # ids that surely exist
     return replace(batch, tokens_T=tokens)
+
+
+def _own(batch: Batch) -> Segment:
+    """Row 0's last segment."""
+    return next(segment for segment in batch.segments if segment.start <= batch.ends_R[0] < segment.stop)
+
+
+def _sees_its_own(batch: Batch) -> bool:
+    """Whether any of row 0's numbers depends on its last segment: not where that is one token, itself the target."""
+    own, sources = _own(batch), batch.sources_S[batch.owners_S == 0]
+    return not len(sources) or bool(np.any(sources >= own.start))
 
 
 def _of(forward: Forward, row: int, others: bool = False) -> torch.Tensor:

@@ -8,10 +8,10 @@ from affina.training.warmup import Warmed
 
 
 class Cosine(Warmed):
-    """Falls along half a cosine to `floor` at the last step (Loshchilov and Hutter, 2017)."""
+    """Falls along half a cosine towards `floor`, due one step after the last (Loshchilov and Hutter, 2017)."""
 
     floor: float = Field(0.0, ge=0, le=1)
-    """The share of the peak rate at the end."""
+    """The share of the peak rate that the end approaches."""
 
     def course(self, progress: float) -> float:
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2

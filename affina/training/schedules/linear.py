@@ -4,7 +4,7 @@ from affina.training.warmup import Warmed
 
 
 class Linear(Warmed):
-    """Falls in a straight line to zero at the last step."""
+    """Falls in a straight line towards zero, due one step after the last: every step moves."""
 
     def course(self, progress: float) -> float:
         return 1.0 - progress

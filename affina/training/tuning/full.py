@@ -1,5 +1,6 @@
 """Full fine-tuning: every weight of the base moves."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -31,7 +32,9 @@ class Full(Tuning):
         from safetensors.torch import save
 
         named = dict(model.named_parameters())  # a tied weight stands once, under its first name
-        tensors = {name: each.detach().to("cpu", torch.bfloat16).contiguous() for name, each in named.items()}
+        config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+        kept = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
+        tensors = {name: each.detach().to("cpu", kept).contiguous() for name, each in named.items()}
         (folder / WEIGHTS).write_bytes(save(tensors, {"format": "pt"}))
         for pattern in KEPT:
             for file in base.glob(pattern):

@@ -59,7 +59,7 @@ class Lora(Tuning):
         linear: Any = [type(model.get_submodule(name).base).__name__ for name in names]
         return {
             "peft_type": "LORA",
-            "task_type": "CAUSAL_LM" if hasattr(model, "lm_head") else "FEATURE_EXTRACTION",
+            "task_type": "CAUSAL_LM" if _head(model) is not None else "FEATURE_EXTRACTION",
             "base_model_name_or_path": str(base),
             "r": self.rank,
             "lora_alpha": self.alpha,
@@ -73,16 +73,24 @@ class Lora(Tuning):
     def _chosen(self, model: "torch.nn.Module") -> list[tuple[str, Any]]:
         from affina.training.low_rank import is_linear
 
-        head = model.get_output_embeddings() if hasattr(model, "lm_head") else None  # type: ignore[operator]
+        head = _head(model)
         linear = [(name, each) for name, each in model.named_modules() if is_linear(each) and each is not head]
-        chosen = [
-            (name, each)
-            for name, each in linear
-            if self.targets == "all-linear" or any(name == end or name.endswith(f".{end}") for end in self.targets)
-        ]
-        if not chosen:
+        if self.targets == "all-linear":
+            return linear
+        unknown = [end for end in self.targets if not any(_ends(name, [end]) for name, _ in linear)]
+        if unknown or not self.targets:
             ends = sorted({name.rpartition(".")[2] for name, _ in linear})
             raise Refused(
-                f"tuning.targets {self.targets} names no layer of this base", instead=f"it has {', '.join(ends)}"
+                f"tuning.targets: {', '.join(unknown) or 'nothing'} names no layer of this base",
+                instead=f"it has {', '.join(ends)}",
             )
-        return chosen
+        return [(name, each) for name, each in linear if _ends(name, self.targets)]
+
+
+def _ends(name: str, targets: list[str]) -> bool:
+    return any(name == end or name.endswith(f".{end}") for end in targets)
+
+
+def _head(model: Any) -> Any:
+    """The output embedding, whatever its family calls it; None where the model ends in hidden states."""
+    return model.get_output_embeddings()

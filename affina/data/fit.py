@@ -1,0 +1,50 @@
+"""Examples against the length limit: what their rows lose is counted, and a row left without a target goes out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from affina.core.errors import Refused
+from affina.core.kinds import Objective, Renderer, Row
+from affina.data.prepare import Prepared
+
+WITHDRAWN = "nothing to learn is left of it within data.max_tokens"
+
+
+def fit(
+    prepared: Prepared, objective: Objective, renderer: Renderer, truncate: str
+) -> tuple[Prepared, dict[str, list[Row]]]:
+    """The examples that stay, and each split's rows. Where `truncate` is "allow", a row that lost all its targets is
+    withdrawn; the ledger counts what the others lost. Raises Refused when that empties a split."""
+    rows = {split: renderer.rows(objective.expand(held)) for split, held in prepared.examples.items()}
+    if truncate == "allow":
+        gone = {row.id for held in rows.values() for row in held if row.cut_targets and not row.targets}
+        prepared.ledger.withdraw(gone, WITHDRAWN)
+        rows = {split: [row for row in held if row.id not in gone] for split, held in rows.items()}
+        kept = {split: [each for each in held if each.id not in gone] for split, held in prepared.examples.items()}
+        _none_empty(kept, renderer.max_tokens)
+        prepared = replace(prepared, examples=kept)
+    cut = [row for held in rows.values() for row in held if row.cut]
+    prepared.ledger.cut(len(cut), sum(row.cut for row in cut), sum(row.cut_targets for row in cut))
+    return prepared, rows
+
+
+def too_long(rows: Mapping[str, Sequence[Row]], limit: int) -> str:
+    """What is wrong with rows longer than the limit, and what to do, in a sentence; empty when none is."""
+    cut = [row for held in rows.values() for row in held if row.cut]
+    if not cut:
+        return ""
+    longest = max(cut, key=lambda row: len(row.tokens) + row.cut)
+    size = len(longest.tokens) + longest.cut
+    return (
+        f"{len(cut)} rows are longer than data.max_tokens ({limit}), the longest is {longest.id} with {size}: "
+        f"set data.max_tokens to {size}, or data.truncate to allow"
+    )
+
+
+def _none_empty(examples: Mapping[str, Sequence[object]], limit: int) -> None:
+    empty = next((split for split, held in examples.items() if not held), "")
+    if empty:
+        raise Refused(
+            f"cut to {limit} tokens, no row of the {empty} split has anything left to learn",
+            instead="raise data.max_tokens",
+        )

@@ -1,0 +1,121 @@
+"""The law of objectives: a sum and a count that add up over any division of the rows, from what the engine computed."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from affina.core.example import Chat, Example, Labelled, Message, Text
+from affina.core.kinds import Batch, Forward, Loss, Row, objectives
+from affina.data.layout import layout
+
+NAMES = objectives.names()
+LABELS = ("refund", "delay", "other")
+ROWS = [
+    Row(
+        f"r:{n}",
+        np.arange(10 + n, dtype=np.int32),
+        (np.arange(10 + n) >= 8 - n).astype(np.float32) * (1 + n % 2),
+        label=n % 3,
+    )
+    for n in range(6)
+]
+EXAMPLES: dict[type[Example], Example] = {
+    Chat: Chat(id="a", messages=(Message("user", "x"), Message("assistant", "y"))),
+    Text: Text(id="b", text="x"),
+    Labelled: Labelled(id="c", split="train", text="where is it {labels}", label="delay", labels=LABELS),
+}
+
+
+def computed(batch: Batch, head: str) -> Forward:
+    """Numbers that depend on the row alone."""
+    weights, owners = torch.from_numpy(batch.weights_S), torch.from_numpy(batch.owners_S)
+    labels = torch.from_numpy(batch.labels_R)
+    if head == "labels":
+        scores = torch.stack([torch.sin(torch.arange(3.0) * (int(name[2:]) + 1)) for name in batch.ids])
+        return Forward(None, weights, owners, scores.requires_grad_(True), labels)
+    logprobs = -1 - torch.sin(torch.from_numpy(batch.targets_S).float()).abs()
+    return Forward(logprobs.requires_grad_(True), weights, owners, None, labels)
+
+
+def loss_of(name: str, rows: Sequence[Row]) -> Loss:
+    part, batch = objectives.build(name), layout(rows)
+    return part.loss(computed(batch, part.head), batch)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_objective_builds_from_defaults_round_trips_and_is_documented(name: str) -> None:
+    part = objectives.build(name)
+    assert part.name == name == objectives.dump(part) and objectives.build(objectives.dump(part)) == part
+    assert type(part).__doc__ and len(type(part).model_fields) <= 10
+    assert all(field.description for field in type(part).model_fields.values())
+    assert part.head in ("words", "labels") and part.consumes
+    assert all(issubclass(kind, Example) for kind in part.consumes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sums_and_counts_of_parts_add_up_to_those_of_the_whole(name: str) -> None:
+    if objectives.build(name).couples:
+        return
+    whole = loss_of(name, ROWS)
+    for parts in ([[0, 1, 2, 3, 4, 5]], [[0], [1, 2, 3, 4, 5]], [[5, 0], [1], [4, 2, 3]], [[n] for n in range(6)]):
+        losses = [loss_of(name, [ROWS[n] for n in part]) for part in parts]
+        assert sum(float(each.total.detach()) for each in losses) == pytest.approx(
+            float(whole.total.detach()), rel=1e-6
+        )
+        assert sum(each.count for each in losses) == pytest.approx(whole.count, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_is_one_differentiable_number_and_twice_the_same(name: str) -> None:
+    part, batch = objectives.build(name), layout(ROWS)
+    forward = computed(batch, part.head)
+    loss = part.loss(forward, batch)
+    assert loss.total.shape == () and loss.count > 0 and float(loss.total.detach()) > 0
+    assert float(part.loss(forward, batch).total.detach()) == float(loss.total.detach())
+    torch.autograd.backward(loss.total)
+    leaf = forward.logprobs_S if part.head == "words" else forward.scores_RL
+    assert leaf is not None and leaf.grad is not None and torch.isfinite(leaf.grad).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_expanding_keeps_every_example_its_id_and_its_split(name: str) -> None:
+    part = objectives.build(name)
+    given = [example for kind, example in EXAMPLES.items() if kind in part.consumes]
+    expanded = part.expand(given)
+    assert [(each.id, each.split) for each in expanded] == [(each.id, each.split) for each in given]
+    assert part.expand(given) == expanded and part.expand([]) == []
+
+
+def test_cross_entropy_is_the_weighted_sum_of_nats_over_the_sum_of_weights() -> None:
+    batch = layout(ROWS)
+    logprobs = torch.log(torch.linspace(0.1, 0.9, len(batch.targets_S)))
+    forward = Forward(
+        logprobs, torch.from_numpy(batch.weights_S), torch.from_numpy(batch.owners_S), None, torch.zeros(6)
+    )
+    loss = objectives.build("cross_entropy").loss(forward, batch)
+    expected = sum(-w * math.log(p) for w, p in zip(batch.weights_S, np.linspace(0.1, 0.9, len(logprobs)), strict=True))
+    assert float(loss.total) == pytest.approx(expected, rel=1e-5) and loss.count == pytest.approx(batch.weights_S.sum())
+
+
+def test_cross_entropy_asks_a_labelled_text_with_all_labels_and_answers_with_its_own() -> None:
+    (asked,) = objectives.build("cross_entropy").expand([EXAMPLES[Labelled]])
+    assert isinstance(asked, Chat) and [each.role for each in asked.messages] == ["system", "user", "assistant"]
+    assert asked.messages[0].content.endswith("\nrefund\ndelay\nother")
+    assert asked.messages[1].content == "where is it {labels}"  # the text is data, never a template
+    assert asked.messages[2].content == "delay" and asked.options == LABELS
+    with pytest.raises(ValueError, match=r"must contain \{labels\}"):
+        objectives.build({"name": "cross_entropy", "instruction": "Classify."})
+
+
+def test_classify_is_the_sum_of_label_nats_by_hand() -> None:
+    # Equal scores: log 3 nats for each of six rows.
+    batch = layout(ROWS)
+    scores = torch.zeros(6, 3)
+    forward = Forward(None, torch.zeros(0), torch.zeros(0), scores, torch.from_numpy(batch.labels_R))
+    loss = objectives.build("classify").loss(forward, batch)
+    assert float(loss.total) == pytest.approx(6 * math.log(3), rel=1e-6) and loss.count == 6
+    scores[0, ROWS[0].label] = 50.0  # one row certain of its right label: nothing to pay
+    assert float(objectives.build("classify").loss(forward, batch).total) == pytest.approx(5 * math.log(3), rel=1e-6)

@@ -1,0 +1,38 @@
+"""What the machine offers is looked up once and obeyed."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from affina.engine.torch import machine
+
+
+def test_the_device_is_the_accelerator_where_there_is_one() -> None:
+    assert machine.device() == torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    assert machine.device() is machine.device()
+
+
+def test_a_precision_that_is_asked_for_is_taken_and_auto_follows_the_processor() -> None:
+    assert (machine.chosen_precision("bf16"), machine.chosen_precision("float32")) == ("bf16", "float32")
+    assert machine.chosen_precision("auto") == ("bf16" if machine.fast_bf16() else "float32")
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists() or torch.cuda.is_available(), reason="looks at /proc/cpuinfo")
+def test_bf16_is_fast_where_torch_multiplies_it_in_hardware() -> None:
+    # torch's own look at the processor (cpuinfo library), an implementation that reads no file.
+    capable = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if os.uname().machine == "x86_64":
+        assert machine.fast_bf16() == capable
+
+
+def test_processors_are_those_this_process_may_use() -> None:
+    assert 1 <= machine.processors() <= (os.cpu_count() or 1)
+    if hasattr(os, "sched_setaffinity"):
+        before = os.sched_getaffinity(0)
+        try:
+            os.sched_setaffinity(0, {min(before)})
+            assert machine.processors() == 1
+        finally:
+            os.sched_setaffinity(0, before)

@@ -1,0 +1,64 @@
+"""A network with a tuning attached trains what the tuning says, and reopens as it was saved."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from families import random_rows
+
+from affina.core.errors import Failed
+from affina.core.kinds import objectives, optimizers, schedules, tunings
+from affina.data.rows import Renderer
+from affina.engine.torch.load import load
+from affina.engine.torch.step import Course, TorchEngine
+from affina.engine.torch.tuned import attach, base, reopen, trainable
+
+Folder = Callable[[str], Path]
+
+
+@pytest.mark.parametrize("tuning", tunings.names())
+def test_a_label_head_is_drawn_by_the_seed_and_trains_with_the_tuning(tuning: str, family: Folder) -> None:
+    drawn = []
+    for seed in (0, 0, 1):
+        net = load(family("bert"), "bf16", labels=3)
+        attach(net, tunings.build(tuning), seed)
+        own = trainable(net)
+        assert {"labels.weight", "labels.bias"} < set(own) and not net.training
+        assert all(each.dtype == torch.float32 for each in own.values())
+        assert not own["labels.bias"].any() and 0.01 < float(own["labels.weight"].detach().std()) < 0.03
+        drawn.append(own["labels.weight"].detach())
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+
+
+def test_a_base_ends_in_words_and_nothing_of_it_trains(family: Folder) -> None:
+    model = base(family("llama"), Renderer.open(family("llama")), "float32")
+    assert trainable(model.network) == {} and model.score(random_rows(300))[0].labels_L is None
+
+
+@pytest.mark.parametrize("tuning", tunings.names())
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_what_was_trained_reopens_with_the_same_scores(
+    tuning: str, precision: str, family: Folder, tmp_path: Path
+) -> None:
+    folder, rows, renderer = family("llama"), random_rows(300), Renderer.open(family("llama"))
+    course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-2, 10, 0)
+    engine = TorchEngine(load(folder, precision), renderer, course)
+    untouched = engine.score(rows)
+    for step in (1, 2):
+        engine.learn([engine.layout(rows)], objectives.build("cross_entropy"), step)
+    engine.save(tmp_path / "c")
+    again = reopen(folder, renderer, precision, 0, (course.tuning, tmp_path / "c"))
+    for mine, theirs, before in zip(engine.score(rows), again.score(rows), untouched, strict=True):
+        assert np.array_equal(mine.logprobs_S, theirs.logprobs_S)
+        assert not len(mine.logprobs_S) or not np.array_equal(mine.logprobs_S, before.logprobs_S)
+
+
+def test_a_checkpoint_of_another_tuning_does_not_reopen(family: Folder, tmp_path: Path) -> None:
+    folder, renderer = family("llama"), Renderer.open(family("llama"))
+    course = Course(tunings.build("lora"), optimizers.build("adamw"), schedules.build("constant"), 1e-2, 10, 0)
+    TorchEngine(load(folder, "float32"), renderer, course).save(tmp_path / "c")
+    for tuning in ("full", {"name": "lora", "rank": 4}):
+        with pytest.raises(Failed, match="does not fit"):
+            reopen(folder, renderer, "float32", 0, (tunings.build(tuning), tmp_path / "c"))

@@ -1,0 +1,74 @@
+"""A plan leaves nothing open, and its lock says what a resumed run must find again."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import data, recipe
+
+from affina.core.recipe import Recipe
+from affina.core.run import Run
+from affina.core.say import Silent
+from affina.training.material import Material
+from affina.training.plan import Plan, plan, proof_key
+
+
+def planned(folder: Path, base: Path, run: Run | None = None, **sections: Any) -> Plan:
+    asked = Recipe.load(recipe(data(folder), base, **sections))
+    material = Material.gather(asked, offline=True, say=Silent())
+    return plan(asked, material.prepared, material.source, len(material.rows), run)
+
+
+def test_what_a_recipe_leaves_open_is_settled(tmp_path: Path, chat_model: Path) -> None:
+    made = planned(
+        tmp_path, chat_model, train={"steps": None, "epochs": 2, "learning_rate": None}, evaluate={"every": None}
+    )
+    rows = 90 - 18 - 9  # the test split is a fifth, validation a tenth, class by class
+    assert made.steps == 2 * -(-rows // 8)
+    assert made.recipe.evaluate.every == -(-rows // 8)  # once an epoch
+    assert made.learning_rate == 5e-4  # LoRA's own
+    assert made.lock["recipe"]["train"]["learning_rate"] == 5e-4
+
+
+def test_the_lock_names_data_base_versions_and_machine(tmp_path: Path, chat_model: Path) -> None:
+    lock = planned(tmp_path, chat_model).lock
+    assert lock["data"] == {"tickets.csv": hashlib.sha256((tmp_path / "tickets.csv").read_bytes()).hexdigest()}
+    assert set(lock["versions"]) == {"affina", "python", "torch", "transformers", "tokenizers", "safetensors", "numpy"}
+    assert lock["machine"]["threads"] == len(os.sched_getaffinity(0))
+    assert lock["machine"]["precision"] == "float32"
+    assert lock["labels"] == ["account", "refund", "shipping"]
+    assert lock["recipe"]["tuning"] == {
+        "name": "lora",
+        "rank": 4,
+        "alpha": 32.0,
+        "dropout": 0.0,
+        "targets": "all-linear",
+    }
+
+
+def test_a_run_begun_keeps_its_threads_and_precision(tmp_path: Path, chat_model: Path) -> None:
+    auto: dict[str, Any] = {"train": {"precision": "auto"}}
+    run = Run.create(tmp_path / "runs", "tiny")
+    lock = planned(tmp_path, chat_model, **auto).lock
+    run.write("lock.json", {**lock, "machine": {**lock["machine"], "threads": 7, "precision": "bf16"}})
+    made = planned(tmp_path, chat_model, run, **auto)
+    assert (made.threads, made.precision) == (7, "bf16")
+
+
+@pytest.mark.parametrize(
+    ("sections", "same"),
+    [({}, True), ({"train": {"steps": 13}}, False), ({"tuning": {"name": "lora", "rank": 5}}, False)],
+)
+def test_proofs_are_keyed_by_recipe_data_base_code_and_versions(
+    sections: dict[str, Any], same: bool, tmp_path: Path, chat_model: Path
+) -> None:
+    first = proof_key(planned(tmp_path, chat_model).lock)
+    assert (proof_key(planned(tmp_path, chat_model, **sections).lock) == first) is same
+
+
+def test_where_the_recipe_lies_is_no_part_of_the_key(tmp_path: Path, chat_model: Path) -> None:
+    here, there = (planned(tmp_path / name, chat_model).lock for name in ("here", "there"))
+    assert here["machine"]["folder"] != there["machine"]["folder"]
+    assert proof_key(here) == proof_key(there)
