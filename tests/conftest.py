@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from affina.cli.main import SPIN
 from affina.core.part import Shelf
 
+os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # as the command line does, before any test loads torch
 AddPart = Callable[[Shelf[Any], str, str], None]
 
 

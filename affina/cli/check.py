@@ -19,7 +19,10 @@ def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """The function of the same name."""
     recipe = affina.Recipe.load(given.recipe, settings.changes(given))
     found: dict[str, Any] = affina.check(recipe, offline=given.offline, say=screen.say)
-    return {"recipe": given.recipe, **found}
+    changed = [word for change in given.set for word in ("--set", change)]
+    offline = ["--offline"] if given.offline else []
+    train = settings.typed("train", given.recipe, *changed, *offline, *settings.where_runs_live(given))
+    return {"recipe": given.recipe, **found, "next": [] if found["problems"] else [train]}
 
 
 def exit_code(seen: dict[str, Any]) -> int:
@@ -42,8 +45,8 @@ def show(seen: dict[str, Any], screen: Screen) -> None:
     screen.text()
     for problem in seen["problems"]:
         screen.text(f"problem: {problem}")
-    if not seen["problems"]:
-        screen.text(f"ready; next: affina train {seen['recipe']}")
+    for command in seen["next"]:
+        screen.text(f"ready; next: {command}")
 
 
 def _ledger(ledger: dict[str, Any]) -> list[tuple[int, str]]:

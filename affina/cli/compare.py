@@ -37,4 +37,5 @@ def show(compared: dict[str, Any], screen: Screen) -> None:
 
 
 def _p(difference: dict[str, Any] | None) -> str:
-    return "–" if difference is None or difference.get("p") is None else f"{difference['p']:.2g}"
+    known = difference is not None and difference["value"] is not None and difference.get("p") is not None
+    return f"{difference['p']:.2g}" if difference and known else "–"

@@ -1,5 +1,6 @@
 """Where a verb writes: progress and notes on standard error, results on standard output; colour only on a terminal."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,8 @@ class Screen:
     """Where a verb speaks (`say`) and prints its result. Used as a context: leaving it ends the live display."""
 
     def __init__(self, silent: bool = False) -> None:
-        self.say: Say = Silent() if silent else Live() if sys.stderr.isatty() else Lines()
+        live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.say: Say = Silent() if silent else Live() if live else Lines()
 
     def __enter__(self) -> Self:
         return self
@@ -33,7 +35,7 @@ class Screen:
 
     def heading(self, line: str) -> None:
         """A line that opens a block, after an empty one."""
-        print(f"\n\033[1m{line}\033[0m" if sys.stdout.isatty() else f"\n{line}")
+        print(f"\n\033[1m{line}\033[0m" if _coloured() else f"\n{line}")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Aligned columns; the last one may be long. Empty cells for None."""
@@ -46,9 +48,14 @@ class Screen:
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def spans(self, pieces: Iterable[tuple[str, bool]]) -> None:
-        """A row's text, what is learned in colour on a terminal and between ⟦ ⟧ elsewhere."""
-        marks = ("\033[30;42m", "\033[0m") if sys.stdout.isatty() else ("⟦", "⟧")
+        """A row's text, what is learned in colour where there is colour and between ⟦ ⟧ elsewhere."""
+        marks = ("\033[30;42m", "\033[0m") if _coloured() else ("⟦", "⟧")
         print("".join(f"{marks[0]}{text}{marks[1]}" if learned else text for text, learned in pieces))
+
+
+def _coloured() -> bool:
+    """On a terminal that has colours, unless the person wants none (no-color.org)."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 class Pace:
@@ -176,9 +183,13 @@ def _rich_table(columns: Sequence[str], cells: list[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    plain = not _coloured()
+    console = Console(no_color=plain or None, highlight=not plain)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="none" if plain else "table.header")
+    names = max((len(row[0]) for row in [list(columns), *cells]), default=0)
+    for place, column in enumerate(columns):
+        # Names stay whole and longer columns wrap, unless the names alone would fill the screen.
+        table.add_column(column, overflow="fold", no_wrap=place == 0 and 2 * names <= console.width)
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console.print(table)

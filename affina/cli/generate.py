@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import affina
@@ -21,13 +22,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """{"model", "answers": [{"prompt", "answer", "stopped"}]}. Raises Refused when there is nothing to answer."""
     how = settings.sampled(given)
-    prompts = given.prompts or ([] if sys.stdin.isatty() else [line for line in sys.stdin.read().splitlines() if line])
+    prompts = given.prompts or ([] if sys.stdin.isatty() else prompts_of(sys.stdin))
     if not any(prompt.strip() for prompt in prompts):
         raise Refused(
-            "there is no prompt", instead=f'affina generate {given.model} "a text", or a text on each line of stdin'
+            "there is no prompt",
+            instead=f"{settings.typed('generate', given.model, 'a text')}, or a text on each line of standard input",
         )
     answers = affina.generate(given.model, prompts, how=how, root=given.root, offline=given.offline, say=screen.say)
     return {"model": given.model, "answers": answers}
+
+
+def prompts_of(lines: Iterable[str]) -> list[str]:
+    """A prompt per line; a line of white space is none."""
+    return [line.rstrip("\r\n") for line in lines if line.strip()]
 
 
 def show(generated: dict[str, Any], screen: Screen) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -57,6 +58,11 @@ def sampled(given: argparse.Namespace) -> Any:
     return Sampling(max_tokens=given.max_tokens, temperature=given.temperature, seed=given.seed)
 
 
+def typed(*words: str) -> str:
+    """A command to type next: this program and its arguments, quoted for the shell where they need it."""
+    return shlex.join([command(), *words])
+
+
 def command() -> str:
     """How this program is called from here: by name where the shell finds it, by its path where it does not."""
     own = Path(sys.argv[0])
@@ -66,6 +72,6 @@ def command() -> str:
     return os.path.relpath(own)
 
 
-def where_runs_live(given: argparse.Namespace) -> str:
+def where_runs_live(given: argparse.Namespace) -> list[str]:
     """What a command to type next must repeat so that it finds the same runs."""
-    return "" if given.root == "runs" else f" --root {given.root}"
+    return [] if given.root == "runs" else ["--root", given.root]

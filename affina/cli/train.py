@@ -22,15 +22,15 @@ def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Trains; the run's own account, its samples and the commands that follow."""
     recipe = affina.Recipe.load(given.recipe, settings.changes(given))
     run = affina.train(recipe, run=given.run, root=given.root, offline=given.offline, say=screen.say)
-    there, affina_here = settings.where_runs_live(given), settings.command()
+    there = settings.where_runs_live(given)
     return {
         **affina.show(run.name, root=given.root),
         "samples": run.read("samples.json", []),
         "next": [
-            f"{affina_here} show {run.name}{there}",
-            f'{affina_here} generate {run.name} "your own text"{there}',
-            f"{affina_here} chat {run.name}{there}",
-            f"{affina_here} evaluate {run.name} --on FILE{there}",
+            settings.typed("show", run.name, *there),
+            settings.typed("generate", run.name, "your own text", *there),
+            settings.typed("chat", run.name, *there),
+            settings.typed("evaluate", run.name, "--on", "FILE", *there),
         ],
     }
 
@@ -43,13 +43,18 @@ def show(trained: dict[str, Any], screen: Screen) -> None:
         screen.text(f"diagnosis: {trained['diagnosis']['sentence']}")
     for sample in trained["samples"][:SHOWN]:
         screen.heading(_short(sample["given"]))
-        screen.table(["", "answer"], [(key, _short(sample[key])) for key in ("expected", "base", "tuned")])
+        screen.table(["", "answer"], [(key, _answer(sample, key)) for key in ("expected", "base", "tuned")])
     screen.text()
     if trained["report"]:
         screen.text(f"report: {trained['report']}")
     screen.text("next:")
     for command in trained["next"]:
         screen.text(f"  {command}")
+
+
+def _answer(sample: dict[str, Any], who: str) -> str:
+    """An answer that was cut off ends in an ellipsis."""
+    return _short(sample[who]) + ("" if sample.get("stopped", {}).get(who, True) else " …")
 
 
 def _short(text: str, size: int = 200) -> str:

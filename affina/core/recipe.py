@@ -33,6 +33,7 @@ from affina.core.kinds import (
     tunings,
 )  # fmt: skip
 from affina.core.part import Part
+from affina.core.yaml_text import parsed
 
 RULES = ("better than base",)
 
@@ -72,6 +73,11 @@ class Data(Section):
     on_bad: Literal["quarantine", "stop"] = "quarantine"
     """What to do with a row that cannot be used."""
 
+    @field_validator("read", mode="before", json_schema_input_type=str | list[str])
+    @classmethod
+    def _one_file(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
+
 
 class Train(Section):
     """How long and how fast to learn."""
@@ -87,10 +93,13 @@ class Train(Section):
     learning_rate: float | None = Field(None, gt=0)
     """The peak rate; the tuning's recommended one when left out."""
     schedule: Annotated[Schedule, schedules] = "cosine"  # type: ignore[assignment]
+    """How the rate rises and falls over the steps."""
     optimizer: Annotated[Optimizer, optimizers] = "adamw"  # type: ignore[assignment]
+    """What turns gradients into changes of the weights."""
     save_every: int = Field(50, ge=1)
     """Optimizer steps between checkpoints."""
     seed: int = Field(0, ge=0, lt=2**31)
+    """Decides every draw: the split, the order of rows, new weights. The same seed gives the same run."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """Of frozen weights and products; `auto` is bf16 where the processor has it. What trains is always float32."""
 
@@ -119,7 +128,7 @@ class Gate(Section):
     """When a tuned model is good enough: written {metric: better than base, margin: …}; the first metric decides."""
 
     rules: dict[str, str] = {}
-    """Metric → `better than base`. When empty, the first metric of `evaluate.metrics` must be better than the base."""
+    """Metric → `better than base`. When empty, the first of `evaluate.metrics` must be better than the base."""
     margin: float = Field(0.05, gt=0)
     """The smallest difference worth having, in the first metric's own units."""
     alpha: float = Field(0.05, gt=0, lt=0.5)
@@ -151,7 +160,8 @@ class Evaluate(Section):
     """What is measured, how often, and when it is good enough."""
 
     metrics: list[Annotated[Metric, kinds.metrics]] = []
-    """The first decides the verdict. Left out: accuracy, f1, loss where answers are a known few, else loss, perplexity."""
+    """The first decides the verdict. When left out: accuracy, f1, loss where answers are a known few; else loss,
+    perplexity."""
     every: int | None = Field(None, ge=1)
     """Optimizer steps between validations; once an epoch when left out."""
     patience: int = Field(3, ge=1)
@@ -184,18 +194,16 @@ class Recipe(Section):
         path = Path(path)
         try:
             text = path.read_text(encoding="utf-8")
-            given = yaml.safe_load(text)
         except FileNotFoundError as error:
             raise Refused(f"no recipe at {path}", instead="`affina new FILE` writes one") from error
         except (OSError, UnicodeDecodeError) as error:
             raise Refused(f"{path} cannot be read as a recipe", why=str(error)) from error
-        except yaml.YAMLError as error:
-            raise Refused(f"{path} is not YAML", why=" ".join(str(error).split())) from error
+        given = parsed(text, str(path))
         if not isinstance(given, dict):
             raise Refused(f"{path} holds no recipe", why="it is no mapping of sections", instead="see `affina schema`")
         given.setdefault("name", path.stem)
         recipe = cls.build(given, path.parent, text=text, where=str(path))
-        return recipe.change(changes) if changes else recipe
+        return recipe.change(changes, where="--set") if changes else recipe
 
     @classmethod
     def build(cls, given: Mapping[str, Any], folder: Path = Path(), text: str = "", where: str = "recipe") -> Recipe:
@@ -205,12 +213,15 @@ class Recipe(Section):
         except ValidationError as error:
             raise located(cls, error, text, where) from error
 
-    def change(self, changes: Mapping[str, Any]) -> Recipe:
+    def change(self, changes: Mapping[str, Any], where: str = "change") -> Recipe:
         """The same recipe with dotted settings changed: `recipe.change({"objective.beta": 0.3})`."""
         given = self.model_dump(mode="json")
         for key, value in changes.items():
             _set(given, key.split("."), value)
-        return self.build(given, self.folder)
+        try:
+            return type(self).model_validate({**given, "folder": self.folder})
+        except ValidationError as error:
+            raise located(type(self), error, "", where, changes) from error
 
     def dump(self) -> str:
         """The shortest YAML that loads as this recipe."""

@@ -65,7 +65,7 @@ class Ledger:
         return len(self._quarantined)
 
     def reasons(self) -> list[tuple[str, int]]:
-        """Why records were set aside, commonest first; numbers inside a reason are written #."""
+        """Why records were set aside, commonest first; a number that differs between them is written #."""
         return _counted(reason for _, reason in self._quarantined)
 
     def reconcile(self) -> None:
@@ -115,7 +115,12 @@ class Ledger:
 
 
 def _counted(reasons: Iterable[str]) -> list[tuple[str, int]]:
-    return Counter(re.sub(r"\d+", "#", reason) for reason in reasons).most_common()
+    """Reasons that differ only in numbers are one; its numbers are shown where they are the same every time."""
+    alike: dict[str, list[str]] = {}
+    for reason in reasons:
+        alike.setdefault(re.sub(r"\d+", "#", reason), []).append(reason)
+    told = [(each[0] if len(set(each)) == 1 else plain, len(each)) for plain, each in alike.items()]
+    return sorted(told, key=lambda pair: -pair[1])
 
 
 def _write(path: Path, lines: Iterable[Any]) -> None:

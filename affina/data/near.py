@@ -14,14 +14,16 @@ WINDOW = 32
 MOST = 20_000_000
 """5-grams held; of a larger corpus an equal sample, the same for every text."""
 COMMON = 0.5
-"""A 5-gram in more than this share of the texts (a prompt they share) says nothing about what distinguishes them."""
+"""Where more than this share of a typical text are 5-grams that more than this share of all texts have, these are a
+prompt they share: it says nothing about what distinguishes them and is left out. Elsewhere every 5-gram counts."""
 FEW = 20
 """Texts below which nothing counts as common."""
 
 
 def clusters(texts: Sequence[str], near: float) -> list[int]:
     """For each text the number of its cluster: texts whose sets of 5-grams have a Jaccard similarity of at least `near`
-    are together, and so are chains of them. Case and white space do not count. Numbers follow first appearance."""
+    are together, and so are chains of them. Case and white space do not count, nor does a prompt that most texts share.
+    Numbers follow first appearance."""
     plain = [" ".join(text.casefold().split()) for text in texts]
     place = {text: number for number, text in enumerate(dict.fromkeys(plain))}
     grams, starts = _grams(list(place))
@@ -54,8 +56,10 @@ def _grams(texts: Sequence[str]) -> tuple[Hashes, Indices]:
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     if len(texts) >= FEW:
         _, inverse, counts = np.unique(grams, return_inverse=True, return_counts=True)
-        rare = (counts <= COMMON * len(texts))[inverse]
-        grams, owners = grams[rare], owners[rare]
+        common = (counts > COMMON * len(texts))[inverse]
+        shares = np.bincount(owners, common, len(parts)) / np.maximum(1, np.bincount(owners, minlength=len(parts)))
+        if np.median(shares) > COMMON:
+            grams, owners = grams[~common], owners[~common]
     return grams, np.searchsorted(owners, np.arange(len(parts) + 1)).astype(np.int64)
 
 

@@ -22,6 +22,7 @@ BASE = "smollm2-135m-instruct"
 FEW_DOCUMENTS = 10  # below it whole documents cannot be divided into three splits worth the name
 WINDOW = 512  # tokens in a row of raw text
 STEP = 64  # `max_tokens` is a multiple of it
+LONGEST = 8192  # tokens: most bases that train on one machine take no more, and a step's memory grows with it
 MARKUP = 8  # tokens a chat template puts around a turn, with room to spare
 LABELLED, CHAT, RAW = "classification", "answers", "continued text"
 METRICS = {LABELLED: "[accuracy, f1, loss]", CHAT: "[loss, perplexity]", RAW: "[loss, perplexity]"}
@@ -51,7 +52,8 @@ class Seen:
 
 
 def new(files: Sequence[str], out: str | None = None) -> dict[str, Any]:
-    """Writes a recipe for `files`; returns recipe (its text), path, format, shape, task and why each was chosen.
+    """Writes a recipe for `files`; returns recipe (its text), path, format, shape, task, why each was chosen, notes,
+    and the ledger.
 
     Raises Refused, writing nothing, when the files cannot be read or used, or the recipe's file exists.
     """
@@ -60,13 +62,14 @@ def new(files: Sequence[str], out: str | None = None) -> dict[str, Any]:
     read = [os.path.relpath(file, path.parent) for file in files]
     seen = _look(read, path.parent)
     text = _written(_name(path), read, seen)
-    prepare(Recipe.build(yaml.safe_load(text), path.parent))  # refused before it is written
+    prepared = prepare(Recipe.build(yaml.safe_load(text), path.parent))  # refused before it is written
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise Refused(f"{path} cannot be written", why=error.strerror or str(error), instead="give --out") from error
     why = "; ".join(dict.fromkeys(reason for _, reason in seen.formats))
+    told = tuple(reason for _, reason in seen.formats)
     return {
         "recipe": text,
         "path": str(path),
@@ -74,6 +77,8 @@ def new(files: Sequence[str], out: str | None = None) -> dict[str, Any]:
         "shape": seen.shape.name,
         "task": seen.task,
         "why": {"format": why, "shape": seen.why_shape, "task": seen.why_task},
+        "notes": [note for note in prepared.notes if not note.endswith(told)],
+        "ledger": prepared.ledger.summary(),
     }
 
 
@@ -109,11 +114,11 @@ def _name(path: Path) -> str:
 
 def _written(name: str, read: list[str], seen: Seen) -> str:
     """The recipe's text; every line says in a few words what it is for."""
-    task = seen.task
+    task, longest = seen.task, _max_tokens(seen)
     lines = [
         ("", f"# {seen.why_task}."),
         ("", "# What is left out is the recommended setting: `affina describe data` (or train, evaluate …) shows it."),
-        (f"name: {name}", ""),
+        (f"name: {_inline(name)}", ""),
         ("model:", ""),
         (f"  base: {BASE}", "what is fine-tuned: an alias, a folder, a .gguf file or a hub name"),
         ("data:", ""),
@@ -121,7 +126,7 @@ def _written(name: str, read: list[str], seen: Seen) -> str:
         (f"  reader: {_inline(seen.reader)}" if seen.reader else "", "what one row is"),
         (f"  shape: {_inline(shapes.dump(seen.shape))}", "what the rows mean"),
         ("  transforms: [dedup, split]", "exact duplicates out; 70/10/20, near-duplicates on one side"),
-        (f"  max_tokens: {_max_tokens(seen)}", _max_tokens_reason(task)),
+        (f"  max_tokens: {min(LONGEST, longest)}", _max_tokens_reason(task, longest)),
         ("tuning: lora", "a small adapter; `full` moves every weight"),
         ("objective: cross_entropy", "the label is answered in words" if task == LABELLED else "next token"),
         ("train:", ""),
@@ -147,7 +152,9 @@ def _inline(plain: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def _max_tokens_reason(task: str) -> str:
+def _max_tokens_reason(task: str, longest: int) -> str:
+    if longest > LONGEST:
+        return f"the longest row may need {longest}: divide it, choose a base that takes it, or add `truncate: allow`"
     return (
         "tokens in a row: longer text continues in the next" if task == RAW else "the longest row, with room to spare"
     )

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from affina.core.errors import Refused, nearest
-from affina.core.example import Example, Labelled, Text
+from affina.core.example import Example, Labelled
 from affina.core.kinds import Record, Shape, Unusable, describe_columns
 from affina.core.recipe import Data, Recipe
 from affina.data import encoding
@@ -42,7 +43,7 @@ def prepare(recipe: Recipe, objection: Objection | None = None) -> Prepared:
 
     Raises Refused for unreadable files, an unknown shape, no usable row, a single class, a missing or an empty split.
     """
-    files, records, ledger, notes = _read(recipe.data, recipe.folder)
+    files, records, ledger, notes, used = _read(recipe.data, recipe.folder)
     shape, examples = _shaped(recipe.data, records, ledger, notes, objection)
     for transform in recipe.data.transforms:
         examples = transform.apply(examples, ledger, recipe.train.seed)
@@ -51,7 +52,7 @@ def prepare(recipe: Recipe, objection: Objection | None = None) -> Prepared:
         raise Refused(
             "there is only one class to learn", why=f"every usable row is '{labels[0]}'", instead="add rows of others"
         )
-    splits = _divided(examples)
+    splits = _divided(examples, used == {"text"})
     ledger.use(splits)
     ledger.reconcile()
     return Prepared(splits, ledger, shape, files, labels, tuple(notes))
@@ -59,7 +60,7 @@ def prepare(recipe: Recipe, objection: Objection | None = None) -> Prepared:
 
 def read_examples(data: Data, folder: Path, objection: Objection | None = None) -> Prepared:
     """Every usable row of `data.read` under the key `all`, no transform applied: what a file is evaluated on."""
-    files, records, ledger, notes = _read(data, folder)
+    files, records, ledger, notes, _ = _read(data, folder)
     shape, examples = _shaped(data, records, ledger, notes, objection)
     examples, labels = _labelled(examples, notes)
     ledger.use({"all": examples})
@@ -67,14 +68,25 @@ def read_examples(data: Data, folder: Path, objection: Objection | None = None) 
     return Prepared({"all": examples}, ledger, shape, files, labels, tuple(notes))
 
 
-def _read(data: Data, folder: Path) -> tuple[dict[str, str], list[tuple[str, Record]], Ledger, list[str]]:
-    """Each file's hash, and every record with the id its example will have."""
+class _Found(NamedTuple):
+    """What the files hold: each one's hash, every record with the id its example will have, and by which readers."""
+
+    files: dict[str, str]
+    records: list[tuple[str, Record]]
+    ledger: Ledger
+    notes: list[str]
+    readers: set[str]
+
+
+def _read(data: Data, folder: Path) -> _Found:
     paths, notes = listed(data.read, folder, data.reader)
     names, ledger = short_names(paths), Ledger(data.on_bad)
     found: list[tuple[str, Record]] = []
     reasons: dict[str, list[str]] = {}
+    used: set[str] = set()
     for path in paths:
         reader, reason = reader_for(path, data.reader)
+        used.add(reader.name)
         reasons.setdefault(reason, []).append(names[path])
         if "encoding" in type(reader).model_fields and getattr(data.reader, "encoding", None) is None:
             notes += filter(None, [encoding.detect(path).note])
@@ -83,7 +95,7 @@ def _read(data: Data, folder: Path) -> tuple[dict[str, str], list[tuple[str, Rec
         found += records
     for reason, told in reasons.items():
         notes.append(f"{told[0]}{f' and {len(told) - 1} more' if len(told) > 1 else ''}: {reason}")
-    return {names[path]: sha256(path) for path in paths}, found, ledger, notes
+    return _Found({names[path]: sha256(path) for path in paths}, found, ledger, notes, used)
 
 
 def _numbered(name: str, records: Iterator[Record]) -> Iterator[tuple[str, Record]]:
@@ -101,6 +113,7 @@ def _shaped(
     """Every record as an example or in quarantine. Raises Refused when nothing is left."""
     examples: list[Example] = []
     missing: Counter[str] = Counter()
+    objected = 0
     shape = data.shape
     if shape is None and any(not record.problem for _, record in records):
         shape, reason = shape_for([record for _, record in records])
@@ -112,6 +125,7 @@ def _shaped(
         try:
             example = replace(shape.example(record), id=id)
             if objection and (reason := objection(example)):
+                objected += 1
                 raise Unusable(reason)
             examples.append(example)
         except MissingColumn as error:
@@ -120,11 +134,11 @@ def _shaped(
         except Unusable as error:
             ledger.quarantine(record, str(error))
     if shape is None or not examples:
-        raise _nothing_left([record for _, record in records], missing, ledger)
+        raise _nothing_left([record for _, record in records], missing, objected, ledger)
     return shape, examples
 
 
-def _nothing_left(records: Sequence[Record], missing: Counter[str], ledger: Ledger) -> Refused:
+def _nothing_left(records: Sequence[Record], missing: Counter[str], objected: int, ledger: Ledger) -> Refused:
     sound = [record for record in records if not record.problem]
     columns = describe_columns(sound)
     if missing and missing.total() == len(sound):
@@ -132,16 +146,25 @@ def _nothing_left(records: Sequence[Record], missing: Counter[str], ledger: Ledg
         return Refused(
             f"no column is called '{column}'",
             why=f"the columns are {', '.join(columns) or 'none: the rows are plain text'}",
-            instead=f"{nearest(column, columns) if columns else ''} name the columns under `data.shape`".strip(),
+            instead=f"{_meant(column, columns)}name the columns under `data.shape`",
             where=records[0].file,
         )
+    remedies = ["mend the file"] if objected < len(sound) or not sound else ["mend the texts, or choose another base"]
+    if columns and objected < len(sound):
+        remedies.append("or name its columns under `data.shape`")
     reasons = "; ".join(f"{times} × {reason}" for reason, times in ledger.reasons()[:5])
     return Refused(
         "no usable row is left",
         why=f"{len(records)} were read and all were set aside: {reasons}" if records else "there are no rows",
-        instead="mend the file, or name its columns under `data.shape`",
+        instead=", ".join(remedies),
         where=records[0].where if records else "",
     )
+
+
+def _meant(column: str, columns: Sequence[str]) -> str:
+    """A question that offers the nearest column; empty when none is near."""
+    close = nearest(column, [*columns])
+    return f"{close} " if close.endswith("?") else ""
 
 
 def _labelled(examples: list[Example], notes: list[str]) -> tuple[list[Example], tuple[str, ...]]:
@@ -160,8 +183,9 @@ def _labelled(examples: list[Example], notes: list[str]) -> tuple[list[Example],
     return shared, labels
 
 
-def _divided(examples: Sequence[Example]) -> dict[str, list[Example]]:
-    """Examples by split. Raises Refused when nothing sets the split or one is empty."""
+def _divided(examples: Sequence[Example], divisible: bool) -> dict[str, list[Example]]:
+    """Examples by split. Raises Refused when nothing sets the split or one is empty; `divisible`: they are of text that
+    can be divided into smaller rows."""
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
     for example in examples:
         if example.split not in splits:
@@ -176,7 +200,7 @@ def _divided(examples: Sequence[Example]) -> dict[str, list[Example]]:
             f"the {empty[0]} split is empty",
             why=", ".join(f"{split} {len(held)}" for split, held in splits.items()) + f" of {len(examples)} examples",
             instead="divide the text into more rows: `reader: {name: text, by: paragraph}`"
-            if isinstance(next(iter(examples), None), Text)
+            if divisible
             else "add rows: three that are no near-duplicates of each other are the least",
         )
     return splits

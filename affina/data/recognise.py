@@ -12,6 +12,8 @@ from affina.data.dialect import sniff
 
 SAMPLE = 1000
 """Records a shape is recognised on."""
+UNUSED = 8
+"""Columns without a part in the shape that are named; of more, the number is told."""
 
 
 def suffixes() -> dict[str, str]:
@@ -35,16 +37,16 @@ def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
     """The shape that uses most columns of these records, and why. Raises Refused when none fits or two fit equally."""
     sound = [record for record in records if not record.problem]
     sample = sound[:: max(1, len(sound) // SAMPLE)][:SAMPLE]
-    columns = set(describe_columns(sample))
+    columns = describe_columns(sample)
     found = [match for name in shapes.names() if (match := shapes.build(name).recognise(sample)) is not None]
     if not found:
         raise Refused(
             "the dataset's shape is not recognised",
-            why=f"its columns are {', '.join(sorted(columns)) or 'none'}, and no known shape has such columns",
+            why=f"its columns are {', '.join(columns) or 'none'}, and no known shape has such columns",
             instead="name them under `data`: `shape: {name: labelled, text: COLUMN, label: COLUMN}` for classes, "
             "`shape: {name: prompt_completion, prompt: COLUMN, completion: COLUMN}` for answers",
         )
-    used = {shape.name: len(columns & _texts(shape)) for shape, _ in found}
+    used = {shape.name: len(_texts(shape).intersection(columns)) for shape, _ in found}
     best = [match for match in found if used[match[0].name] == max(used.values())]
     if len(best) > 1:
         lines = " or ".join(f"`shape: {_line(shape)}`" for shape, _ in best)
@@ -53,7 +55,12 @@ def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
             why="; ".join(reason for _, reason in best),
             instead=f"say which with `data.shape`: write {lines} under `data`",
         )
-    return best[0]
+    shape, reason = best[0]
+    unused = [repr(name) for name in columns if name not in _texts(shape)]
+    if unused:
+        reason += f"; not used: {', '.join(unused[:UNUSED])}"
+        reason += f" and {len(unused) - UNUSED} more" if len(unused) > UNUSED else ""
+    return shape, reason
 
 
 def _texts(shape: Shape) -> set[str]:

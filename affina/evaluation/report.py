@@ -8,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from affina.core.kinds import objectives
 from affina.evaluation import svg
 
 MOST_SAMPLES = 12
@@ -77,12 +78,20 @@ class LedgerSummary(TypedDict):
     cut: dict[str, int]
 
 
+class Stopped(TypedDict):
+    """Whether an answer ended by itself; False: it was cut off."""
+
+    base: bool
+    tuned: bool
+
+
 class SampleSummary(TypedDict):
     id: str
     given: str
     expected: str
     base: str
     tuned: str
+    stopped: NotRequired[Stopped]
 
 
 class ConfusionSummary(TypedDict):
@@ -99,6 +108,8 @@ class Summary(TypedDict, total=False):
     created: str
     verdict: VerdictSummary
     metrics: dict[str, MetricSummary]
+    base_is: str
+    """What answers in the base's place where the base itself cannot, such as "the majority class"."""
     proofs: list[ProofSummary]
     events: list[dict[str, Any]]
     """`learn` events have step, loss, learning_rate, tokens_per_s; `validate` events step, loss and other metrics."""
@@ -128,6 +139,7 @@ def report_html(summary: Summary) -> str:
         created=summary.get("created", ""),
         verdict=summary.get("verdict"),
         metrics=[(name, found, _colour(found["difference"])) for name, found in summary.get("metrics", {}).items()],
+        base_is=summary.get("base_is", ""),
         interval_plot=svg.interval_plot,
         charts=_charts(events, summary.get("best_step"), list(summary.get("metrics", {}))),
         validated=bool(_points(events, "validate", "loss")),
@@ -136,6 +148,7 @@ def report_html(summary: Summary) -> str:
         proofs=summary.get("proofs") or [],
         ledger=_funnel(summary.get("ledger")),
         samples=(summary.get("samples") or [])[:MOST_SAMPLES],
+        words_for_labels=bool(summary.get("confusion")) and _speaks(summary.get("settings") or {}),
         confusion=_confused(summary.get("confusion")),
         settings=list(_flat(summary.get("settings") or {})),
         versions=summary.get("versions") or {},
@@ -156,6 +169,12 @@ def number(value: float | int | None) -> str:
 def excerpt(text: str) -> str:
     """The text, or its beginning when it is long."""
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} … ({len(text):,} characters)"
+
+
+def _speaks(settings: Mapping[str, Any]) -> bool:
+    """Whether the tuned model answers in words, so that its samples are generated; a label head only chooses."""
+    objective = settings.get("objective", "cross_entropy")
+    return objectives.find(objective["name"] if isinstance(objective, Mapping) else objective).head == "words"
 
 
 def _shown(value: Any) -> Any:

@@ -49,7 +49,15 @@ def prove(session: Session, say: Say) -> None:
 def _shown(run: Run, key: str) -> Run | None:
     """This run, or one beside it, whose proofs were shown under the same key."""
     beside = [each for each in Run.all(run.folder.parent) if each.name != run.name]
-    return next((each for each in (run, *beside) if each.read("proofs.json", {}).get("key") == key), None)
+    return next((each for each in (run, *beside) if _key(each) == key), None)
+
+
+def _key(run: Run) -> str:
+    """The key under which a run's proofs were shown; none where its file is damaged, and they are shown again."""
+    try:
+        return str(run.read("proofs.json", {}).get("key", ""))
+    except Failed:
+        return ""
 
 
 def _examined(name: str, bench: Bench) -> Finding:

@@ -33,10 +33,12 @@ def test_in_a_pipe_progress_is_plain_lines_on_standard_error() -> None:
     assert done.stdout.splitlines() == ["name      value", "accuracy  0.5", "asked ⟦answered⟧"]
 
 
-def test_on_a_terminal_progress_is_live_and_what_is_learned_is_in_colour() -> None:
+def on_a_terminal(script: str, **environment: str) -> str:
+    """What a script writes where both outputs are a terminal."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    done = subprocess.Popen([sys.executable, "-c", WORK], stdout=theirs, stderr=theirs, env=environment)
+    inherited = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TERM", "COLUMNS")}
+    settings = {**inherited, "TERM": "xterm", "COLUMNS": "100", **environment}
+    done = subprocess.Popen([sys.executable, "-c", script], stdout=theirs, stderr=theirs, env=settings)
     done.wait(timeout=60)
     os.close(theirs)
     seen = b""
@@ -49,11 +51,51 @@ def test_on_a_terminal_progress_is_live_and_what_is_learned_is_in_colour() -> No
             break
         seen += piece
     os.close(ours)
-    text = seen.decode()
-    assert done.returncode == 0
+    assert done.returncode == 0, seen
+    return seen.decode().replace("\r\n", "\n")
+
+
+def test_on_a_terminal_progress_is_live_and_what_is_learned_is_in_colour() -> None:
+    text = on_a_terminal(WORK)
     assert "loss 0.3" in text and "3/3" in text
     assert "a [sentence] worth keeping" in text
     assert "\033[30;42manswered\033[0m" in text
+
+
+PRINTED = """
+from affina.cli.console import Screen
+with Screen(silent=True) as screen:
+    screen.heading("proofs")
+    screen.table(["name", "value"], [("accuracy", 0.5)])
+    screen.spans([("asked ", False), ("answered", True)])
+"""
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_who_wants_no_colour_gets_none(environment: dict[str, str]) -> None:
+    text = on_a_terminal(PRINTED, **environment)
+    assert "\033" not in text
+    assert "asked ⟦answered⟧" in text
+    assert "\033[1m" in on_a_terminal(PRINTED, NO_COLOR="")  # empty is as if it were not there
+
+
+def test_a_dumb_terminal_gets_plain_lines_of_progress() -> None:
+    text = on_a_terminal(WORK, TERM="dumb")
+    assert "training · 1/3 · loss 0.1\n" in text
+    assert "\033" not in text
+
+
+@pytest.mark.parametrize("columns", ["44", "60", "80"])
+def test_in_a_narrow_terminal_the_long_column_wraps_and_names_stay_whole(columns: str) -> None:
+    names = ["packing_isolation", "accumulation", "stop_token"]
+    rows = [(name, "passed", "0.25 s", "the same loss within 1e-6, over many rows of many lengths") for name in names]
+    script = (
+        "from affina.cli.console import Screen\n"
+        f"with Screen(silent=True) as screen: screen.table(['proof', '', 'took', 'what was seen'], {rows!r})"
+    )
+    text = on_a_terminal(script, COLUMNS=columns, NO_COLOR="1")
+    assert all(name in text for name in names), text
+    assert max(map(len, text.splitlines())) <= int(columns)
 
 
 def test_silent_means_silent(capsys: Any) -> None:

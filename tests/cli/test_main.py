@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ import pytest
 from affina.cli.main import VERBS, main
 from affina.core.run import Run
 
+ROOT = Path(__file__).parents[2]
 AFFINA = [sys.executable, "-m", "affina.cli.main"]
 HELP_S = 0.1
+SPOKEN = ["red", "green", "blue", "round", "square", "small", "large", "heavy", "light", "open", "closed", "warm"]
 HEAVY = ("torch", "pydantic", "numpy", "yaml", "rich", "transformers")
 
 
@@ -67,6 +70,40 @@ def test_help_names_every_verb_and_is_no_error(arguments: list[str], capsys: Any
 def test_the_version_is_the_packages(capsys: Any) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"affina {version('affina')}\n"
+
+
+def test_help_and_version_are_also_one_object(capsys: Any) -> None:
+    assert main(["--version", "--json"]) == main(["--json", "--version"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == [{"version": version("affina")}] * 2
+    assert main(["--help", "--json"]) == 0
+    helped = json.loads(capsys.readouterr().out)
+    assert helped["verbs"] == {verb: line for verb, (line, _) in VERBS.items()}
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "--help", "--json"])
+    assert caught.value.code == 0
+    assert json.loads(capsys.readouterr().out)["usage"].startswith("usage: affina train")
+
+
+def test_nothing_that_takes_time_is_imported_outside_what_hears_an_interrupt() -> None:
+    script = (
+        "import sys\nimport affina.cli.main\n"
+        "print([name for name in ('argparse', 'json', 'difflib', 'affina.cli.command') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_an_interrupt_while_the_program_is_still_loading_is_130_without_a_traceback() -> None:
+    script = (
+        "import builtins, sys\nfrom affina.cli.main import main\nreal = builtins.__import__\n"
+        "def hit(name, *rest):\n"
+        "    if name == 'argparse': raise KeyboardInterrupt\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = hit\nsys.exit(main(['runs']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "affina: stopped. the same command starts again\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["trian"]])
@@ -224,10 +261,42 @@ def test_new_and_check_lead_from_a_file_to_a_recipe(tickets: Path, byte_base: Pa
     assert main([*check, "--quiet"]) == 0
     said = capsys.readouterr()
     assert "⟦ask<|im_end|>⟧" in said.out
-    assert "ready; next: affina train tickets.yaml" in said.out
+    settings = f"--set model.base={byte_base} --set data.max_tokens=512"
+    assert f"ready; next: affina train tickets.yaml {settings}\n" in said.out
     assert said.err == ""
     assert main([*check, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["splits"]["train"]["rows"] > 0
+
+
+def test_options_may_stand_between_the_arguments(tickets: Path, capsys: Any) -> None:
+    Path("more.csv").write_text(tickets.read_text(encoding="utf-8"), encoding="utf-8")
+    assert main(["new", str(tickets), "--out", "both.yaml", "more.csv", "--json"]) == 0
+    assert "read: [tickets.csv, more.csv]" in json.loads(capsys.readouterr().out)["recipe"]
+    assert main(["generate", "absent-model", "--max-tokens", "10", "hello", "--temperatur", "1"]) == 2
+    assert "'--temperatur' is not understood. did you mean '--temperature'?" in capsys.readouterr().err
+    assert main(["generate", "--max-tokens", "10", "absent-model", "--offline", "hello"]) == 2
+    assert "absent-model" in capsys.readouterr().err
+
+
+def test_commands_to_type_next_are_quoted_for_the_shell(tickets: Path, capsys: Any) -> None:
+    assert main(["new", str(tickets), "--out", "my $recipe's.yaml"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [shlex.split(line) for line in shown[-2:]] == [
+        ["affina", "check", "my $recipe's.yaml"],
+        ["affina", "train", "my $recipe's.yaml"],
+    ]
+
+
+def test_new_tells_what_it_guessed_and_left_out(capsys: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"perché {word} {word[::-1]} {word * 2},{('ask', 'buy')[at % 2]}" for at, word in enumerate(SPOKEN)]
+    text = "\n".join(["text,label", *rows, rows[0], "one,two,three"])
+    Path("old.csv").write_bytes(text.encode("cp1252"))
+    assert main(["new", "old.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert "old.csv is not UTF-8" in shown and "was read as cp1252" in shown
+    assert f"dropped: 1 of {len(rows) + 2} rows: exact duplicate of old.csv:2" in shown
+    assert f"quarantined: 1 of {len(rows) + 2} rows: the row has 3 cells where 2 are expected" in shown
 
 
 def test_check_ends_with_2_when_training_would_refuse(tickets: Path, byte_base: Path, capsys: Any) -> None:

@@ -1,12 +1,13 @@
 """What each verb prints of its function's plain result, and what it passes on."""
 
+import io
 from typing import Any
 
 import pytest
 
 from affina.cli import compare, evaluate, generate, settings, train
+from affina.cli.command import Parser
 from affina.cli.console import Screen
-from affina.cli.main import Parser
 from affina.core.errors import Refused
 from affina.core.kinds import Sampling
 
@@ -96,6 +97,24 @@ def test_compare_prints_differences_with_their_p_and_the_verdict(screen: Screen,
         "verdict: not enough data (n needed: 1,234)",
         "  the interval straddles 0",
     ]
+
+
+def test_where_the_difference_is_unknown_there_is_no_p(screen: Screen, capsys: Any) -> None:
+    difference = {"value": None, "low": None, "high": None, "p": 1.0}
+    metrics = {"accuracy": {"a": None, "b": 0.75, "difference": difference}}
+    compare.show({"a": "old", "b": "new", "items": 100, "metrics": metrics, "verdict": VERDICT}, screen)
+    assert lines(capsys)[2].split()[-1] == "–"
+
+
+def test_an_answer_that_was_cut_off_says_so_after_training(screen: Screen, capsys: Any) -> None:
+    sample = {"id": "a.csv:2", "given": "why", "expected": "so", "base": "because the", "tuned": "so"}
+    trained = {"metrics": {}, "verdict": None, "diagnosis": None, "report": "", "next": []}
+    train.show({**trained, "samples": [{**sample, "stopped": {"base": False, "tuned": True}}]}, screen)
+    assert {"base      because the …", "tuned     so"} <= {*lines(capsys)}
+
+
+def test_lines_of_white_space_are_no_prompts() -> None:
+    assert generate.prompts_of(io.StringIO(" one \n \t \n\ntwo")) == [" one ", "two"]
 
 
 def test_a_single_answer_stands_alone_and_one_that_was_cut_says_so(screen: Screen, capsys: Any) -> None:

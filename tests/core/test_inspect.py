@@ -112,7 +112,7 @@ def test_a_recipe_of_every_parts_defaults_fits_the_schema(title: str) -> None:
         ("train", {"batch": 0}),
         ("evaluate", {"gate": {"acuracy": "better than base"}}),
         ("evaluate", {"gate": {"accuracy": "worse"}}),
-        ("data", {"read": "a.csv"}),
+        ("data", {"read": 3}),
     ],
 )
 def test_what_a_recipe_refuses_does_not_fit_the_schema(section: str, setting: dict[str, Any]) -> None:
@@ -121,6 +121,13 @@ def test_what_a_recipe_refuses_does_not_fit_the_schema(section: str, setting: di
     assert complaints(plain, schema, schema)
     with pytest.raises(Refused):
         Recipe.build({"name": WRONG, **plain})
+
+
+def test_one_file_may_be_written_without_a_list() -> None:
+    schema, plain = affina.schema(), full_recipe()
+    plain["data"] = {**plain["data"], "read": "a.csv"}
+    assert complaints(plain, schema, schema) == []
+    assert Recipe.build({"name": "one", **plain}).data.read == ["a.csv"]
 
 
 def test_every_reference_of_the_schema_resolves() -> None:

@@ -49,6 +49,22 @@ def test_where_cutting_is_not_allowed_nothing_goes_out_and_the_sentence_says_wha
     assert too_long({"all": []}, 64) == ""
 
 
+def test_a_row_longer_than_the_base_takes_is_not_answered_with_a_higher_max_tokens(
+    tmp_path: Path, byte_base: Path
+) -> None:
+    prepared = read(tmp_path, "a" * 10, "c" * 5000)
+    unbounded = Renderer.open(byte_base, None, 64)
+    base_limit = unbounded.vocabulary.limit
+    assert base_limit < 5000
+    remedy = "divide the long texts, set data.truncate to allow, or choose a base with a longer context"
+    for limit in (64, 10**6):
+        renderer = Renderer.open(byte_base, None, limit)
+        _, rows = fit(prepared, objectives.build("cross_entropy"), renderer, "refuse")
+        sentence = too_long(rows, renderer.max_tokens)
+        assert sentence.endswith(remedy) and "set data.max_tokens" not in sentence
+        assert f"{base_limit}" in sentence
+
+
 def test_a_split_left_without_rows_is_refused(tmp_path: Path, byte_base: Path) -> None:
     with pytest.raises(Refused, match=r"cut to 16 tokens, no row of the all split has anything left to learn\. raise"):
         fit(read(tmp_path, "a" * 30), objectives.build("cross_entropy"), Renderer.open(byte_base, None, 16), "allow")

@@ -47,6 +47,24 @@ def test_a_prompt_that_all_texts_share_makes_no_two_alike() -> None:
     assert len(set(clusters([prompt + ticket for ticket in tickets], 0.8))) == 60
 
 
+def test_what_most_texts_have_in_common_still_counts_where_it_is_no_prompt() -> None:
+    """`are you based on gpt-2?` is 23 letters, 19 5-grams; with a 3 in the 2's place two differ: 17 / 21 = 0.81. The
+    four of `are you ` stand in all texts; without them it would be 13 / 17 = 0.76."""
+    texts = [f"are you {word} on {word[::-1]}?" for word in ("sitting", "leaning", "waiting", "looking", "working")]
+    texts += [f"are you {chr(97 + n) * 7} and {chr(122 - n) * 6}" for n in range(20)]
+    texts += ["are you based on gpt-2?", "are you based on gpt-3?"]
+    found = clusters(texts, 0.8)
+    assert found[-1] == found[-2]
+    assert canonical(found) == canonical(brute(texts, 0.8))
+
+
+def test_real_short_questions_cluster_as_a_comparison_of_all_pairs_says() -> None:
+    path = shared("data", "fastchat_dummy_conversation", "dummy_conversation.json")
+    asked = [record.values["conversations"][0]["value"] for record in readers.build("json").records(path)]
+    assert len(set(asked)) > 20
+    assert canonical(clusters(asked, 0.8)) == canonical(brute(asked, 0.8))
+
+
 def test_nothing_and_one_text_are_clustered() -> None:
     assert clusters([], 0.8) == []
     assert clusters(["one"], 0.8) == [0]

@@ -105,6 +105,41 @@ def test_the_recipe_written_is_complete_and_checks_clean(byte_base: Path) -> Non
         assert seen["problems"] == []
 
 
+def test_a_file_in_which_every_row_stands_three_times_keeps_its_classes() -> None:
+    once = Path(labelled()).read_text(encoding="utf-8").splitlines()
+    made = affina.new([write("thrice.csv", "\n".join([once[0], *once[1:] * 3]))])
+    assert (made["shape"], made["task"]) == ("labelled", "classification")
+    assert made["ledger"]["dropped"]["total"] == 24
+
+
+@pytest.mark.parametrize("name", ["2024.csv", "true.csv", "null.csv", "1.5.csv", "0x10.csv"])
+def test_a_file_called_like_a_number_gives_a_recipe_that_loads(name: str) -> None:
+    Path(labelled()).rename(name)
+    made = affina.new([name])
+    assert Recipe.load(made["path"]).name == Path(name).stem
+
+
+def test_a_very_long_row_is_told_instead_of_written_as_the_limit() -> None:
+    rows = [f"{sentence},{('fault', 'request')[number % 2]}" for number, sentence in enumerate(SENTENCES)]
+    write("long.csv", "\n".join(["text,label", *rows, f"{'word by word ' * 5000},fault"]))
+    made = affina.new(["long.csv"])
+    assert Recipe.load("long.yaml").data.max_tokens == 8192
+    # three words of 4, 2 and 4 letters are 5 tokens by the estimate: 5,000 times are 25,000
+    line = next(line for line in made["recipe"].splitlines() if "max_tokens" in line)
+    assert "the longest row may need 25" in line and "truncate: allow" in line
+
+
+def test_guesses_and_rows_left_out_are_told() -> None:
+    rows = [f"{sentence} perché,{('fault', 'request')[number % 2]}" for number, sentence in enumerate(SENTENCES)]
+    text = "\n".join(["text,label", *rows, rows[0], "no label here,"])
+    Path("old.csv").write_bytes(text.encode("cp1252"))
+    made = affina.new(["old.csv"])
+    assert len(made["notes"]) == 1 and "was read as cp1252" in made["notes"][0]
+    assert made["ledger"]["dropped"]["reasons"] == {"exact duplicate of old.csv:2": 1}
+    assert made["ledger"]["quarantined"]["reasons"] == {"the label is empty (column 'label')": 1}
+    assert affina.new([labelled()])["notes"] == []
+
+
 def test_paths_are_relative_to_the_recipes_folder() -> None:
     Path("recipes").mkdir()
     affina.new([labelled()], out="recipes/tickets.yaml")

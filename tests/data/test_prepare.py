@@ -39,7 +39,7 @@ def test_every_row_has_one_end_and_a_unique_id(tmp_path: Path) -> None:
     totals = found.ledger.summary()
     assert totals["read"] == 44
     assert sum(totals["used"].values()) == 40
-    assert totals["dropped"] == {"total": 1, "reasons": {"exact duplicate of rows.jsonl:#": 1}}
+    assert totals["dropped"] == {"total": 1, "reasons": {"exact duplicate of rows.jsonl:1": 1}}
     assert totals["quarantined"]["total"] == 3
     assert list(found.examples) == ["train", "validation", "test"]
     used = [example for examples in found.examples.values() for example in examples]
@@ -108,6 +108,39 @@ def test_data_that_cannot_be_learnt_from_is_refused(
     table(tmp_path, rows)
     with pytest.raises(Refused, match=why):
         prepare(recipe(tmp_path, "rows.jsonl", **data))
+
+
+def said(folder: Path, *rows: str, objection: Any = None, **data: Any) -> str:
+    (folder / "rows.csv").write_text("\n".join(["text,category", *rows]) + "\n", encoding="utf-8")
+    with pytest.raises(Refused) as caught:
+        prepare(recipe(folder, "rows.csv", **data), objection)
+    return str(caught.value)
+
+
+def test_a_table_of_one_text_is_not_told_to_be_divided(tmp_path: Path) -> None:
+    refused = said(tmp_path, "only one row of text,a", shape="raw")
+    assert "split is empty" in refused and "add rows" in refused
+    assert "divide" not in refused and "paragraph" not in refused
+
+
+def test_rows_that_there_is_an_objection_to_are_not_blamed_on_the_columns(tmp_path: Path) -> None:
+    rows = [f"{text},{label}" for text, label in distinct(9)]
+    refused = said(tmp_path, *rows, objection=lambda _: "its text spells out the special token <x>")
+    assert "9 × its text spells out the special token <x>. mend the texts, or choose another base" in refused
+    assert "data.shape" not in refused
+
+
+def test_rows_that_are_all_broken_are_not_blamed_on_the_columns(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("one\ntwo\n", encoding="utf-8")
+    with pytest.raises(Refused, match=r"2 × not JSON.*\. mend the file$"):
+        prepare(recipe(tmp_path, "rows.jsonl"))
+
+
+def test_a_column_that_nothing_is_like_is_one_sentence(tmp_path: Path) -> None:
+    rows = [f"{text},{label}" for text, label in distinct(9)]
+    assert said(tmp_path, *rows, shape={"name": "labelled", "text": "zzzzzz", "label": "category"}).endswith(
+        "no column is called 'zzzzzz': the columns are text, category. name the columns under `data.shape`"
+    )
 
 
 def test_a_file_of_broken_rows_is_refused_with_the_reasons(tmp_path: Path) -> None:

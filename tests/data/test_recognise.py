@@ -71,6 +71,17 @@ def test_a_shape_that_nothing_fits_is_refused_with_the_columns_there_are() -> No
         shape_for(records(alfa=["x y", "z w"], beta=["q r", "s t"]))
 
 
+def test_columns_without_a_part_in_the_shape_are_named() -> None:
+    words: list[object] = [f"some words {n}" for n in range(8)]
+    label: list[object] = ["a", "b"] * 4
+    premise: list[object] = ["one premise of many", "another premise of them"] * 4
+    assert shape_for(records(text=words, url=list(range(8))))[1].endswith("; not used: 'url'")
+    assert shape_for(records(sentence1=premise, text=words, label=label))[1].endswith("; not used: 'sentence1'")
+    many = {f"extra{n}": list[object](range(8)) for n in range(10)}
+    assert shape_for(records(text=words, label=label, **many))[1].endswith("'extra7' and 2 more")
+    assert "not used" not in shape_for(records(text=words, label=label))[1]
+
+
 def test_damaged_records_do_not_count() -> None:
     sound = records(question=["a", "b"], answer=["c", "d"])
     damaged = [Record("torn", "rows.jsonl", 9, "not JSON")] * 5

@@ -187,3 +187,32 @@ def test_many_labels_get_no_matrix_but_keep_the_table() -> None:
 )  # fmt: skip
 def test_numbers_are_shown_with_about_three_digits(value: float | None, shown: str) -> None:
     assert number(value) == shown
+
+
+def test_an_answer_that_was_cut_off_ends_in_an_ellipsis() -> None:
+    sample = {"id": "a.csv:2", "given": "why", "expected": "so", "base": "because the", "tuned": "so"}
+    shown = cast(Summary, {"name": "x", "samples": [{**sample, "stopped": {"base": False, "tuned": True}}]})
+    text = Tags(report_html(shown)).text
+    assert "because the …" in text and "so …" not in text
+    assert "…" not in Tags(report_html(cast(Summary, {"name": "x", "samples": [sample]}))).text
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"), [({}, True), ({"objective": {"name": "classify"}}, False), ({"objective": "classify"}, False)]
+)
+def test_labels_said_in_words_are_told_from_what_the_metrics_take(settings: dict[str, Any], told: bool) -> None:
+    given = cast(Summary, {**summary(), "settings": settings})
+    sentence = "the answers below are generated freely; the metrics take the likeliest label"
+    assert (sentence in Tags(report_html(given)).text) is told
+    assert sentence not in Tags(report_html({**given, "confusion": None})).text
+
+
+def test_what_stands_in_for_the_base_is_said_beside_the_table() -> None:
+    assert "base: the majority class" in Tags(report_html({**summary(), "base_is": "the majority class"})).text
+    assert "base:" not in Tags(report_html(summary())).text
+
+
+def test_a_difference_that_is_unknown_has_no_p() -> None:
+    page = report_html(summary())
+    # `plain` has no difference and p = 1, `accuracy` has p = 0.001
+    assert re.findall(r'data-is="p">([^<]*)<', page) == ["0.001", "–"]

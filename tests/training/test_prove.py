@@ -44,8 +44,16 @@ def test_proofs_are_not_run_again_for_the_same_recipe(tmp_path: Path, chat_model
     prove(opened, heard)
     written = (opened.run.folder / "proofs.json").stat().st_mtime_ns
     prove(session(tmp_path, chat_model), heard)
-    assert heard.lines == ["proofs: shown before for this recipe, data, base, code and versions"]
+    assert heard.lines == ["proofs: shown before, in run 'tiny', for this recipe, data, base, code and versions"]
     assert (opened.run.folder / "proofs.json").stat().st_mtime_ns == written
+
+
+def test_nor_in_a_run_beside_one_that_showed_them(tmp_path: Path, chat_model: Path) -> None:
+    path, heard = recipe(data(tmp_path), chat_model, train={"steps": 2}), Heard()
+    first = affina.train(path, run="first", root=tmp_path / "runs")
+    second = affina.train(path, run="second", root=tmp_path / "runs", say=heard)
+    assert any(line.startswith("proofs: shown before, in run 'first'") for line in heard.lines)
+    assert second.show()["proofs"] == first.show()["proofs"]
 
 
 @pytest.mark.parametrize("sections", [{"tuning": {"name": "lora", "rank": 8}}, {"train": {"seed": 1}}])

@@ -9,6 +9,7 @@ import torch
 from tiny import Heard, session
 
 from affina.core.errors import Failed
+from affina.core.recipe import Recipe
 from affina.core.say import Silent
 
 
@@ -71,7 +72,11 @@ def test_a_run_begun_has_its_recipe_ledger_and_lock(tmp_path: Path, chat_model: 
     ledger, lock = opened.run.read("ledger.json"), opened.run.read("lock.json")
     assert ledger["read"] == 90 == sum(ledger["used"].values())
     assert lock == opened.plan.lock
-    assert (opened.run.folder / "recipe.yaml").read_text(encoding="utf-8") == opened.material.recipe.dump()
+    kept = Recipe.load(opened.run.folder / "recipe.yaml")
+    assert (kept.folder / kept.data.read[0]).resolve() == tmp_path / "tickets.csv"
+    assert (kept.folder / kept.model.base).resolve() == chat_model
+    back = kept.change({"data.read": ["tickets.csv"], "model.base": str(chat_model)})
+    assert back.dump() == opened.material.recipe.dump()
 
 
 def test_answers_may_be_as_long_as_the_longest_right_one_and_a_little(tmp_path: Path, chat_model: Path) -> None:

@@ -56,7 +56,9 @@ class Csv(Reader):
                     empty = False
                     yield _record(row, names or [], str(path))
         if empty:
-            raise Refused(f"{path} holds no rows", why="there is only a header" if names else "it has blank lines only")
+            if not names or not settled.header:
+                raise Refused(f"{path} is empty", why="there is nothing in it but white space")
+            raise Refused(f"{path} holds no rows", why="there is only a header")
 
     def _settle(self, path: Path) -> tuple[Csv, str, int]:
         found = encoding.detect(path, self.encoding)

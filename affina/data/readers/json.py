@@ -37,6 +37,8 @@ class Json(Reader):
         """Every record with the line it starts on. Raises Refused, located, for what is not JSON."""
         with encoding.open_text(path, self.encoding) as stream:
             text = stream.read()
+        if not text.strip():
+            raise Refused(f"{path} is empty", why="there is nothing in it but white space")
         decoder = Decoder()
         try:
             document = decoder.whole(text)

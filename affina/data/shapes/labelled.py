@@ -44,7 +44,9 @@ class Labelled(Shape):
 
     def recognise(self, records: Sequence[Record]) -> tuple[Shape, str] | None:
         """A class column by name or by repetition, and beside it the column that reads most like text."""
-        found = _flat(columns.usual(records))
+        if not all(isinstance(record.values, Mapping) for record in records):
+            return None
+        found = _flat(columns.usual(_distinct(records)))
         label, why = _label_column(found)
         others = {name: values for name, values in found.items() if name != label and _reads_like_text(values)}
         if not label or not others:
@@ -52,9 +54,7 @@ class Labelled(Shape):
         text = next(iter(columns.named(others, TEXTS)), None) or max(
             others, key=lambda name: sum(map(len, others[name]))
         )
-        unused = [name for name in others if name != text]
-        aside = f"; not used: {', '.join(repr(name) for name in unused)}" if unused else ""
-        return Labelled(text=text, label=label), f"labelled: text in column '{text}', class in '{label}' ({why}){aside}"
+        return Labelled(text=text, label=label), f"labelled: text in column '{text}', class in '{label}' ({why})"
 
     def example(self, record: Record) -> LabelledText:
         """Raises Unusable when the text or the label is empty or missing; the label set is added later."""
@@ -71,18 +71,33 @@ def _flat(found: Mapping[str, list[Any]]) -> dict[str, list[str]]:
     return flat
 
 
+def _distinct(records: Sequence[Record]) -> list[Record]:
+    """The records without those that say what an earlier one says; a column that only numbers the rows says nothing."""
+    numbering = {name for name, values in _flat(columns.usual(records)).items() if _numbers_rows(values)}
+    first: dict[str, Record] = {}
+    for record in records:
+        held = {name: value for name, value in columns.row(record).items() if str(name) not in numbering}
+        first.setdefault(repr(held), record)
+    return list(first.values())
+
+
+def _numbers_rows(values: Sequence[str]) -> bool:
+    """A different word or number in each row, as an identifier is."""
+    return len(set(values)) == len(values) and all(re.fullmatch(r"[\w-]+", value) for value in values)
+
+
 def _label_column(found: Mapping[str, list[str]]) -> tuple[str, str]:
     """The class column and why; empty when there is none, or when several could be."""
     fits = {name: values for name, values in found.items() if _repeats(values)}
     called = columns.named(fits, LABELS) or [name for name in fits if _words(name) & set(LABELS)]
     if called:
-        return called[0], f"by its name, {len(set(fits[called[0]]) - {''})} values"
+        return called[0], "by its name"
     if len(fits) != 1 or columns.named(found, ANSWERS):
         return "", ""
     only = next(iter(fits))
     if _looks_measured(fits[only]):
         return "", ""
-    return only, f"{len(set(fits[only]) - {''})} values that repeat"
+    return only, "few values that repeat"
 
 
 def _looks_measured(values: Sequence[str]) -> bool:

@@ -36,7 +36,8 @@ class Split(Transform):
     by: Literal["label", "none"] = "label"
     """Keep the proportions of the classes in every split, where rows have a class; or deal all rows alike."""
     near: float = Field(0.8, gt=0, le=1)
-    """The similarity (Jaccard, of sets of 5 characters) from which two texts may not be in different splits."""
+    """The similarity (Jaccard, of sets of 5 characters) from which two texts may not be in different splits. Case and
+    white space do not count, nor does a prompt that makes up most of a typical text."""
 
     @model_validator(mode="after")
     def _some_left(self) -> Self:

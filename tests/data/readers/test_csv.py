@@ -133,7 +133,16 @@ def test_what_the_reader_is_told_is_kept(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("content", "why"), [(b"", "empty"), (b"text,label\n", "only a header"), (b"\n\n", "no rows")])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is empty: it holds no bytes"),
+        (b"text,label\n", "holds no rows: there is only a header"),
+        (b"\n  \n", "is empty: there is nothing in it but white space"),
+        (b"\xef\xbb\xbf", "is empty: there is nothing in it but white space"),
+        (b"\xef\xbb\xbf\n", "is empty: there is nothing in it but white space"),
+    ],
+)
 def test_a_file_without_rows_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     with pytest.raises(Refused, match=why):
         read(written(tmp_path, content))

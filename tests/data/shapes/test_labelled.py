@@ -28,6 +28,14 @@ def test_a_class_column_is_known_by_values_that_repeat() -> None:
     assert fields(recognised(rows)) == ("column 2", "column 1")
 
 
+@pytest.mark.parametrize("times", [2, 3, 10])
+@pytest.mark.parametrize("numbered", [False, True])
+def test_rows_that_stand_several_times_are_recognised_as_once(times: int, numbered: bool) -> None:
+    rows = [{"note": f"some words {n}", "label": "abc"[n % 3]} for n in range(12)] * times
+    rows = [{"id": f"{place}", **row} for place, row in enumerate(rows)] if numbered else rows
+    assert fields(recognised(rows)) == ("note", "label")
+
+
 def test_two_columns_that_repeat_are_not_decided_between() -> None:
     assert recognised([{"x": "ab"[n % 2], "y": "cd"[n // 6], "z": f"some words {n}"} for n in range(12)]) is None
 

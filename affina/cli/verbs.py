@@ -1,0 +1,16 @@
+"""Every verb of the `affina` command: what it does in a few words, and the file that does it."""
+
+VERBS = {
+    "new": ("look at files of examples and write a recipe for them", "affina.cli.new"),
+    "check": ("read a recipe and its data, and show what training would see", "affina.cli.check"),
+    "train": ("train a recipe, or resume it, and prove whether the result is better", "affina.cli.train"),
+    "evaluate": ("measure a model, with intervals", "affina.cli.evaluate"),
+    "compare": ("measure two models on the same items and give a verdict", "affina.cli.compare"),
+    "generate": ("answer prompts", "affina.cli.generate"),
+    "chat": ("talk with a model", "affina.cli.chat"),
+    "runs": ("list the runs", "affina.cli.runs"),
+    "show": ("show one run: state, proofs, metrics, verdict", "affina.cli.show"),
+    "list": ("list the parts a recipe can name", "affina.cli.list"),
+    "describe": ("explain a part and its settings", "affina.cli.describe"),
+    "schema": ("print the JSON schema of a recipe, for editors", "affina.cli.schema"),
+}
