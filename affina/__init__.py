@@ -1,6 +1,6 @@
 """affina: specialise a pretrained language model on your own data, and prove that the result is better.
 
-Every verb of the command line is a function here; each is imported when it is first used, so `import affina` loads nothing.
+Every verb of the command line is a function here, imported when it is first used: `import affina` loads nothing.
 """
 
 from importlib import import_module

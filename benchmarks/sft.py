@@ -2,9 +2,9 @@
 
     python benchmarks/sft.py --data gsm --steps 8 --warm 2 --batch 8 --rank 16 --lr 2e-4
 
-Workloads: `gsm`, question → worked answer (gsm8k/train_first3000.jsonl); `banking`, message → one of 77 intents that the
-system prompt lists (banking77/train.csv). Both are read from $AFFINA_BENCH_DATA. Rates count the tokens of whole samples
-from optimizer step to optimizer step, warm-up steps left out.
+Workloads: `gsm`, question → worked answer (gsm8k/train_first3000.jsonl); `banking`, message → one of 77 intents that
+the system prompt lists (banking77/train.csv). Both are read from $AFFINA_BENCH_DATA. Rates count the tokens of whole
+samples from optimizer step to optimizer step, warm-up steps left out.
 """
 
 import argparse

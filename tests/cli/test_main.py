@@ -274,7 +274,7 @@ def test_options_may_stand_between_the_arguments(tickets: Path, capsys: Any) -> 
     assert "read: [tickets.csv, more.csv]" in json.loads(capsys.readouterr().out)["recipe"]
     assert main(["generate", "absent-model", "--max-tokens", "10", "hello", "--temperatur", "1"]) == 2
     assert "'--temperatur' is not understood. did you mean '--temperature'?" in capsys.readouterr().err
-    assert main(["generate", "--max-tokens", "10", "absent-model", "--offline", "hello"]) == 2
+    assert main(["generate", "--max-tokens", "10", "absent-model", "hello"]) == 2
     assert "absent-model" in capsys.readouterr().err
 
 
