@@ -13,7 +13,10 @@ import pytest
 from affina.core.atomic import sha256
 from affina.engine.source import find
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # peft 0.21 asks it
+]
 PROJECT = Path(__file__).parents[2]
 RECOMPUTED = 36  # test items answered again by other code
 
