@@ -27,7 +27,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, folder.name
-        self._events: list[dict[str, Any]] | None = None
+        self._events: dict[str, list[dict[str, Any]]] | None = None
         self.damaged: list[str] = []
 
     @classmethod
@@ -133,18 +133,20 @@ class Run:
         known = self._known()  # read before the line is there, or it would be known twice
         event = {"step": step, "kind": kind, **values}
         self._append("events.jsonl", [event])
-        known.append(event)
+        known[""].append(event)
+        known.setdefault(kind, []).append(event)
 
-    def events(self, kind: str = "") -> list[dict[str, Any]]:
-        """Every event in order; a last line torn by a crash is left out."""
-        return [event for event in self._known() if not kind or event["kind"] == kind]
+    def events(self, kind: str = "") -> Sequence[dict[str, Any]]:
+        """Every event in order, or those of one kind; a last line torn by a crash is left out."""
+        return self._known().get(kind, [])
 
-    def _known(self) -> list[dict[str, Any]]:
+    def _known(self) -> dict[str, list[dict[str, Any]]]:
+        """The events by kind, all of them under "": looking at the last few costs the same in a long run."""
         if self._events is None:
             path = self.folder / "events.jsonl"
             lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
             try:
-                self._events = [json.loads(line) for line in lines]
+                self._events = _by_kind([json.loads(line) for line in lines])
             except ValueError as error:
                 raise Failed(f"{path} is damaged", why=str(error), instead="delete the run and train again") from error
         return self._events
@@ -169,7 +171,7 @@ class Run:
         if gone:
             self._append("events.aside.jsonl", gone)
         self.write("events.jsonl", "".join(json.dumps(event) + "\n" for event in kept))
-        self._events = kept
+        self._events = _by_kind(kept)
 
     # ── checkpoints ──
     def checkpoint(self, step: int) -> Path:
@@ -237,6 +239,13 @@ class Run:
             "best_step": result.get("best_step"),
             "weights_sha256": result.get("weights_sha256"),
         }
+
+
+def _by_kind(events: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {"": [*events]}
+    for event in events:
+        found.setdefault(event["kind"], []).append(event)
+    return found
 
 
 def step_of(checkpoint: Path) -> int:
