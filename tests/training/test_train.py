@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoModelForCausalLM, PreTrainedTokenizerFas
 
 import affina
 from affina.core.errors import Failed, Refused
-from affina.core.kinds import Sampling
+from affina.core.kinds import Sampling, objectives
 from affina.core.run import Run
 
 _tokenizer: Any = PreTrainedTokenizerFast  # its constructor has no annotations
@@ -252,3 +252,35 @@ def test_the_engines_numbers_are_the_stored_ones(finished: Callable[[str], Run])
     metrics = run.show()["metrics"]
     assert metrics["loss"]["tuned"] == pytest.approx(loss, rel=1e-12)
     assert metrics["accuracy"]["tuned"] == pytest.approx(float(right))
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_an_encoder_trains_in_bf16(tuning: str, tmp_path: Path, encoder_model: Path) -> None:
+    """A float32 low-rank sum meets layer norms whose weights were bf16: they must take it."""
+    sections: dict[str, Any] = {"train": {"steps": 2, "precision": "bf16"}, "evaluate": {"metrics": ["accuracy"]}}
+    path = recipe(data(tmp_path), encoder_model, objective="classify", tuning=tuning, **sections)
+    assert affina.train(path, root=tmp_path / "runs").state == "finished"
+
+
+BROKEN = '''"""A loss with a bug in it."""
+
+from affina.core.kinds import Batch, Forward, Loss
+from affina.training.objectives.cross_entropy import CrossEntropy
+
+
+class Broken(CrossEntropy):
+    """Divides by zero."""
+
+    def loss(self, forward: Forward, batch: Batch) -> Loss:
+        raise ZeroDivisionError("a bug")
+'''
+
+
+def test_a_bug_is_raised_and_kept_with_the_run(tmp_path: Path, chat_model: Path, add_part: Any) -> None:
+    add_part(objectives, "broken", BROKEN)
+    path = recipe(data(tmp_path), chat_model, objective="broken")
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        affina.train(path, root=tmp_path / "runs")
+    run = Run(tmp_path / "runs" / "tiny")
+    assert run.state == "failed"
+    assert "a bug in affina: ZeroDivisionError" in run.show()["error"]
