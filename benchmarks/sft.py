@@ -84,7 +84,7 @@ def main() -> None:
         wall = time.perf_counter() - began
         events, counted = run.events("learn"), run.events("learn")[given.warm :]
         proofs = sum(finding["seconds"] for finding in run.read("proofs.json")["findings"])
-        precision = run.read("lock.json")["machine"]["precision"]
+        precision = run.read("lock.json")["machine"]["compute"]["precision"]
     seconds = sum(event["seconds"] for event in counted)
     rates = sorted(event["tokens_per_s"] for event in counted)
     line = {

@@ -35,6 +35,7 @@ from affina.core.kinds import (
 from affina.core.part import Part
 from affina.core.yaml_text import parsed
 
+Switch = Literal["auto", "on", "off"]
 RULES = ("better than base",)
 
 
@@ -79,6 +80,21 @@ class Data(Section):
         return [given] if isinstance(given, str) else given
 
 
+class Compute(Section):
+    """How the engine computes. Every switch changes speed and memory; none changes what is learnt beyond rounding."""
+
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    """Of frozen weights and products; `auto` is bf16 where the processor has it. What trains is always float32."""
+    kernels: Switch = "auto"
+    """Fused blocks with kernels that the machine's own C++ compiler builds once; `auto`: where both are known."""
+    compile: Switch = "auto"
+    """torch.compile of blocks that have no fused form; `auto`: when the run is long enough to repay it."""
+    checkpoint: Switch = "auto"
+    """Keep only each block's input and compute the block again in backward; `auto`: when memory would not suffice."""
+    trunk: Literal["auto", "memory", "disk", "off"] = "auto"
+    """Where the outputs of frozen lowest blocks are kept, computed once per example; `auto`: memory, then disk."""
+
+
 class Train(Section):
     """How long and how fast to learn."""
 
@@ -100,8 +116,8 @@ class Train(Section):
     """Optimizer steps between checkpoints."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Decides every draw: the split, the order of rows, new weights. The same seed gives the same run."""
-    precision: Literal["auto", "bf16", "float32"] = "auto"
-    """Of frozen weights and products; `auto` is bf16 where the processor has it. What trains is always float32."""
+    compute: Compute = Compute()
+    """How the engine computes: speed and memory, each with a switch."""
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -43,7 +43,7 @@ def validate(answers: Answers) -> None:
         raise Failed(
             f"the model's score of {answers.ids[broken[0]]} is {answers.nats_N[broken[0]]}",
             why=f"{broken.size} of {len(answers)} items have no finite log-probability",
-            instead="lower train.learning_rate, or evaluate with train.precision: float32",
+            instead="lower train.learning_rate, or evaluate with train.compute.precision: float32",
         )
 
 

@@ -1,15 +1,17 @@
 """A model reference becomes a Model: a run's best checkpoint, or any base (alias, folder, file, hub name, package)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from affina.core.atomic import damage
+from affina.core.compute import Computing
 from affina.core.errors import Failed, Refused, nearest
 from affina.core.example import Chat, Example, Labelled, Message, Text
 from affina.core.kinds import Metric, Model, Objective, metrics, objectives, shapes
-from affina.core.recipe import Data, Recipe
+from affina.core.recipe import Compute, Data, Recipe
 from affina.core.run import Run
 from affina.core.say import Say
 from affina.data.fit import fit, too_long
@@ -62,7 +64,7 @@ def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Open
     Raises Refused for an unknown reference (with the nearest run or alias), a run without a checkpoint, or an encoder.
     """
     from affina.engine.torch import tuned
-    from affina.engine.torch.machine import chosen_precision
+    from affina.engine.torch.machine import settled_on
 
     run = _run(reference, root)
     recipe, lock = (recipe_of(run), run.read("lock.json")) if run else (None, {})
@@ -73,14 +75,19 @@ def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Open
     if run is None or recipe is None:
         if not has_words(source.folder):
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
-        precision = beside.lock["machine"]["precision"] if beside and beside.run else chosen_precision("auto")
-        return Opened(reference, tuned.base(source.folder, renderer, precision), None)
+        computing = _computing(beside.lock) if beside and beside.run else settled_on(Compute())
+        return Opened(reference, tuned.base(source.folder, renderer, computing), None)
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     labels = len(lock["labels"]) if recipe.objective.head == "labels" else 0
     trained = (recipe.tuning, _best(run, recipe))
-    model = tuned.reopen(source.folder, renderer, lock["machine"]["precision"], labels, trained)
+    model = tuned.reopen(source.folder, renderer, _computing(lock), labels, trained)
     return Opened(run.name, model, run)
+
+
+def _computing(lock: Mapping[str, Any]) -> Computing:
+    """How a run computed, as its lock says."""
+    return Computing(**lock["machine"]["compute"])
 
 
 def recipe_of(run: Run) -> Recipe:

@@ -18,7 +18,7 @@ def base_answers(session: Session, say: Say) -> Answers:
         say.line("the base has no words to answer with: the training split's majority class stands for it")
         return majority(session)
     say.line("a label head is new, so the base answers in words: the likeliest label")
-    spoken = tuned.base(session.material.source.folder, session.material.renderer, session.plan.precision)
+    spoken = tuned.base(session.material.source.folder, session.material.renderer, session.plan.computing)
     asked = objectives.build("cross_entropy").expand(session.material.prepared.examples["test"])
     return answer(spoken, asked, frozenset({"nats", "label"}), Sampling(), say.progress)
 

@@ -4,19 +4,20 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import affina
+from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import shapes
 from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.data.prepare import Prepared
 from affina.engine.source import Source
-from affina.engine.torch.machine import chosen_precision, device, processors
+from affina.engine.torch.machine import device, processors, settled_on
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
@@ -31,13 +32,13 @@ class Plan:
     recipe: Recipe
     steps: int
     learning_rate: float
-    precision: str
+    computing: Computing
     threads: int
     lock: dict[str, Any]
 
 
 def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: int, run: Run | None) -> Plan:
-    """The plan for this many training rows; an existing run's own choices of precision and threads are kept.
+    """The plan for this many training rows; an existing run's own choices of computing and threads are kept.
 
     Raises Refused when the run's folder was begun with another recipe, other data, another base or other versions.
     """
@@ -53,7 +54,7 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: int, run: Run
         | {name: version(name) for name in LIBRARIES},
         "machine": {
             "device": str(device()),
-            "precision": chosen_precision(recipe.train.precision),
+            "compute": asdict(settled_on(recipe.train.compute)),
             "threads": processors(),
             "folder": str(recipe.folder.resolve()),
         },
@@ -66,7 +67,8 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: int, run: Run
     if run and begun:
         _same(run, begun, lock)
         lock["machine"] = {**begun["machine"], "folder": lock["machine"]["folder"]}
-    return Plan(settled, steps, rate, lock["machine"]["precision"], lock["machine"]["threads"], lock)
+    machine = lock["machine"]
+    return Plan(settled, steps, rate, Computing(**machine["compute"]), machine["threads"], lock)
 
 
 def proof_key(lock: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ class Session:
     def open(cls, material: Material, settled: Plan, run: Run) -> "Session":
         """Loads the base and makes what the tuning trains. Raises Failed when that is not what its formula says."""
         torch.set_num_threads(settled.threads)
-        network = load(material.source.folder, settled.precision, material.label_count)
+        network = load(material.source.folder, settled.computing, material.label_count)
         recipe = settled.recipe
         train = recipe.train
         course = Course(
@@ -75,7 +75,7 @@ class Session:
         say.line(
             f"{self.recipe.tuning.name} moves {count:,} of {count + size:,} numbers "
             f"({100 * count / (count + size):.2f} %), {4 * count / 1e6:.1f} MB on disk; "
-            f"{self.plan.steps} steps in {self.plan.precision} on {self.plan.lock['machine']['device']}"
+            f"{self.plan.steps} steps in {self.plan.computing.precision} on {self.plan.lock['machine']['device']}"
         )
 
     def _moved(self) -> Recipe:

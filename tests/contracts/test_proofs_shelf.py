@@ -8,6 +8,7 @@ import pytest
 import torch
 from families import ENCODERS
 
+from affina.core.compute import Computing
 from affina.core.example import Chat, Example, Labelled, Message, Text
 from affina.core.kinds import Bench, objectives, optimizers, proofs, schedules, tunings
 from affina.data.rows import Renderer
@@ -41,7 +42,7 @@ def bench_of(run: str, family: Folder, precision: str = "float32") -> Bench:
     objective, renderer = objectives.build(loss), Renderer.open(family(name), max_tokens=100)
     labels = 3 if objective.head == "labels" else 0
     course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-3, 10, 0)
-    engine = TorchEngine(load(family(name), precision, labels), renderer, course)
+    engine = TorchEngine(load(family(name), Computing(precision), labels), renderer, course)
     expanded = objective.expand(examples)
     return Bench(engine, objective, expanded, renderer.rows(expanded), truncate="allow", seed=0)
 

@@ -13,6 +13,7 @@ from peft import PeftModel
 from safetensors import safe_open
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
+from affina.core.compute import Computing
 from affina.core.kinds import tunings
 from affina.data.layout import layout
 from affina.engine.torch.load import Network, load
@@ -27,7 +28,7 @@ Folder = Callable[[str], Path]
 
 
 def opened(folder: Path, precision: str = "float32") -> Network:
-    return load(folder, precision, 2 if folder.name == "bert" else 0)
+    return load(folder, Computing(precision), 2 if folder.name == "bert" else 0)
 
 
 def numbers(net: Network) -> torch.Tensor:

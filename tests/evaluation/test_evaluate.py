@@ -50,7 +50,9 @@ def test_a_base_is_asked_with_the_runs_own_template_and_precision(
     precision: str, close: float, tmp_path: Path, chat_model: Path
 ) -> None:
     """In bf16 a run's base is the adapter at zero, whose sums are float32: apart from the bare base by rounding."""
-    path = recipe(data(tmp_path), chat_model, data={"template": "plain"}, train={"precision": precision, "steps": 4})
+    path = recipe(
+        data(tmp_path), chat_model, data={"template": "plain"}, train={"compute": {"precision": precision}, "steps": 4}
+    )
     run = affina.train(path, root=tmp_path / "runs")
     found, shown = affina.compare(str(chat_model), "tiny", root=tmp_path / "runs"), run.show()["metrics"]
     assert found["metrics"]["loss"]["a"] == pytest.approx(shown["loss"]["base"], rel=close)

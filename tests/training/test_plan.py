@@ -37,7 +37,7 @@ def test_the_lock_names_data_base_versions_and_machine(tmp_path: Path, chat_mode
     assert lock["data"] == {"tickets.csv": hashlib.sha256((tmp_path / "tickets.csv").read_bytes()).hexdigest()}
     assert set(lock["versions"]) == {"affina", "python", "torch", "transformers", "tokenizers", "safetensors", "numpy"}
     assert lock["machine"]["threads"] == len(os.sched_getaffinity(0))
-    assert lock["machine"]["precision"] == "float32"
+    assert lock["machine"]["compute"]["precision"] == "float32"
     assert lock["labels"] == ["account", "refund", "shipping"]
     assert lock["recipe"]["tuning"] == {
         "name": "lora",
@@ -49,12 +49,12 @@ def test_the_lock_names_data_base_versions_and_machine(tmp_path: Path, chat_mode
 
 
 def test_a_run_begun_keeps_its_threads_and_precision(tmp_path: Path, chat_model: Path) -> None:
-    auto: dict[str, Any] = {"train": {"precision": "auto"}}
+    auto: dict[str, Any] = {"train": {"compute": {"precision": "auto"}}}
     run = Run.create(tmp_path / "runs", "tiny")
     lock = planned(tmp_path, chat_model, **auto).lock
-    run.write("lock.json", {**lock, "machine": {**lock["machine"], "threads": 7, "precision": "bf16"}})
+    run.write("lock.json", {**lock, "machine": {**lock["machine"], "threads": 7, "compute": {"precision": "bf16"}}})
     made = planned(tmp_path, chat_model, run, **auto)
-    assert (made.threads, made.precision) == (7, "bf16")
+    assert (made.threads, made.computing.precision) == (7, "bf16")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class Never(Proof):
 
 
 @pytest.mark.parametrize(
-    "sections", [{}, {"tuning": "full"}, {"objective": "classify"}, {"train": {"precision": "bf16"}}]
+    "sections", [{}, {"tuning": "full"}, {"objective": "classify"}, {"train": {"compute": {"precision": "bf16"}}}]
 )
 def test_all_proofs_together_leave_every_tensor_as_it_was(
     sections: dict[str, Any], tmp_path: Path, chat_model: Path

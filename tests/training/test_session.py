@@ -87,6 +87,6 @@ def test_answers_may_be_as_long_as_the_longest_right_one_and_a_little(tmp_path: 
 
 
 def test_the_base_is_frozen_in_its_own_precision_and_what_trains_is_float32(tmp_path: Path, chat_model: Path) -> None:
-    opened = session(tmp_path, chat_model, train={"precision": "bf16"})
+    opened = session(tmp_path, chat_model, train={"compute": {"precision": "bf16"}})
     assert {each.dtype for each in opened.engine.trainable().values()} == {torch.float32}
     assert opened.engine.frozen()["model.model.embed_tokens.weight"].dtype == torch.bfloat16

@@ -257,7 +257,10 @@ def test_the_engines_numbers_are_the_stored_ones(finished: Callable[[str], Run])
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 def test_an_encoder_trains_in_bf16(tuning: str, tmp_path: Path, encoder_model: Path) -> None:
     """A float32 low-rank sum meets layer norms whose weights were bf16: they must take it."""
-    sections: dict[str, Any] = {"train": {"steps": 2, "precision": "bf16"}, "evaluate": {"metrics": ["accuracy"]}}
+    sections: dict[str, Any] = {
+        "train": {"steps": 2, "compute": {"precision": "bf16"}},
+        "evaluate": {"metrics": ["accuracy"]},
+    }
     path = recipe(data(tmp_path), encoder_model, objective="classify", tuning=tuning, **sections)
     assert affina.train(path, root=tmp_path / "runs").state == "finished"
 

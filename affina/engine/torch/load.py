@@ -13,6 +13,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
+from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Segment
 from affina.engine.torch import attention
@@ -32,10 +33,10 @@ UNREADABLE = (
 class Network(nn.Module):
     """A base and what it ends in. `flat` says whether its attention takes a forest; if not, rows go one at a time."""
 
-    def __init__(self, model: Any, precision: str, labels: int = 0) -> None:
+    def __init__(self, model: Any, computing: Computing, labels: int = 0) -> None:
         super().__init__()
         self.model: Any = model
-        self.precision = precision
+        self.how, self.precision = computing, computing.precision
         self.config = model.config
         width = self.config.get_text_config().hidden_size
         self.labels = nn.Linear(width, labels, device=device()) if labels else None
@@ -125,12 +126,12 @@ class Network(nn.Module):
         return "eager" if getattr(self.config, "attn_logit_softcapping", None) else "sdpa"
 
 
-def load(folder: Path, precision: str, labels: int = 0) -> Network:
+def load(folder: Path, computing: Computing, labels: int = 0) -> Network:
     """The network of a model folder, everything frozen, in evaluation mode. Raises Refused for what cannot be used."""
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     kind = AutoModel if labels else AutoModelForCausalLM
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = torch.bfloat16 if computing.precision == "bf16" else torch.float32
     try:
         config = copy.deepcopy(AutoConfig.from_pretrained(folder, trust_remote_code=False))
         if config.is_encoder_decoder:
@@ -153,7 +154,7 @@ def load(folder: Path, precision: str, labels: int = 0) -> Network:
             module.padding_idx = None  # the pad token may be the stop token, which must learn; nothing is padded
         if isinstance(module, nn.LayerNorm):
             module.float()  # takes bf16 and the float32 that a low-rank sum leaves; bf16 weights would take only bf16
-    return Network(model.to(device()), precision, labels).eval()
+    return Network(model.to(device()), computing, labels).eval()
 
 
 def _declares_backend(kind: Any, config: Any) -> bool:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import torch
 
+from affina.core.compute import Computing
+from affina.core.recipe import Compute
+
 
 @cache
 def device() -> torch.device:
@@ -26,9 +29,10 @@ def fast_bf16() -> bool:
     return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
-def chosen_precision(asked: str) -> str:
-    """`bf16` or `float32` for what a recipe asks (`auto`, `bf16`, `float32`)."""
-    return asked if asked != "auto" else "bf16" if fast_bf16() else "float32"
+def settled_on(asked: Compute) -> Computing:
+    """What a recipe asks for, settled for this machine."""
+    precision = asked.precision if asked.precision != "auto" else "bf16" if fast_bf16() else "float32"
+    return Computing(precision)
 
 
 def processors() -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from affina.core.compute import Computing
 from affina.core.kinds import Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint
@@ -27,15 +28,17 @@ def trainable(network: Network) -> dict[str, torch.nn.Parameter]:
     return {name: each for name, each in network.named_parameters() if each.requires_grad}
 
 
-def base(folder: Path, renderer: Renderer, precision: str) -> TorchModel:
+def base(folder: Path, renderer: Renderer, computing: Computing) -> TorchModel:
     """An untouched base that ends in words."""
-    return TorchModel(load(folder, precision), renderer)
+    return TorchModel(load(folder, computing), renderer)
 
 
-def reopen(folder: Path, renderer: Renderer, precision: str, labels: int, trained: tuple[Tuning, Path]) -> TorchModel:
+def reopen(
+    folder: Path, renderer: Renderer, computing: Computing, labels: int, trained: tuple[Tuning, Path]
+) -> TorchModel:
     """The base in `folder` with a tuning and the trained tensors of its checkpoint."""
     tuning, saved = trained
-    network = load(folder, precision, labels)
+    network = load(folder, computing, labels)
     attach(network, tuning, seed=0)
     checkpoint.load_trained(saved, trainable(network))
     return TorchModel(network, renderer)

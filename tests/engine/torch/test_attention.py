@@ -11,6 +11,7 @@ import torch
 from families import DECODERS, ENCODERS, FOREST_DECODERS, ROW_BY_ROW, build, random_rows, row
 from transformers import AutoModel, AutoModelForCausalLM
 
+from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Row, Segment
 from affina.data.layout import layout
@@ -30,7 +31,7 @@ def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def network(folder: Path) -> Network:
-    return load(folder, "float32", 2 if folder.name in ENCODERS else 0)
+    return load(folder, Computing("float32"), 2 if folder.name in ENCODERS else 0)
 
 
 def alone(folder: Path) -> Any:
@@ -190,7 +191,7 @@ def test_a_family_that_takes_no_forest_is_computed_row_by_row_with_the_same_numb
 
 def test_an_encoder_decoder_is_refused(family: Folder) -> None:
     with pytest.raises(Refused, match="encoder–decoder"):
-        load(family("t5"), "float32")
+        load(family("t5"), Computing("float32"))
 
 
 def test_attention_sinks_are_refused() -> None:

@@ -13,6 +13,7 @@ from families import DECODERS, ENCODERS, random_rows
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.data.layout import layout
 from affina.engine.torch.load import load
@@ -87,25 +88,25 @@ def test_a_folder_that_is_no_whole_model_is_refused_in_a_sentence(
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked whether to run a model's own code"))
     with pytest.raises(Refused, match=r"copy cannot be loaded as a model") as error:
-        load(damaged(change), "float32")
+        load(damaged(change), Computing("float32"))
     assert "\n" not in str(error.value) and reason in str(error.value)
 
 
 def test_an_encoder_without_a_word_head_does_not_end_in_words(family: Folder) -> None:
     with pytest.raises(Refused, match="weights are not in its files"):
-        load(family("bert"), "float32")
+        load(family("bert"), Computing("float32"))
 
 
 def test_an_unused_pooler_may_be_absent(family: Folder, tmp_path: Path) -> None:
     folder = tmp_path / "bert"
     shutil.copytree(family("bert"), folder)
     weights(lambda tensors: [tensors.pop(name) for name in list(tensors) if "pooler" in name])(folder)
-    assert load(folder, "float32", labels=2).labels is not None
+    assert load(folder, Computing("float32"), labels=2).labels is not None
 
 
 @pytest.mark.parametrize("name", ["llama", *ENCODERS])
 def test_the_padding_token_is_learnt_like_any_other(name: str, family: Folder) -> None:
-    net = load(family(name), "float32", 2)
+    net = load(family(name), Computing("float32"), 2)
     embeddings = [module for module in net.modules() if isinstance(module, torch.nn.Embedding)]
     assert embeddings and all(module.padding_idx is None for module in embeddings)
     words = net.model.get_input_embeddings()
@@ -116,7 +117,7 @@ def test_the_padding_token_is_learnt_like_any_other(name: str, family: Folder) -
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_word_log_probabilities_are_those_of_the_librarys_own_logits(name: str, family: Folder) -> None:
-    net = load(family(name), "float32")
+    net = load(family(name), Computing("float32"))
     auto: Any = AutoModelForCausalLM
     reference = auto.from_pretrained(family(name), attn_implementation="eager", dtype=torch.float32).eval()
     rows = random_rows(300)
@@ -134,27 +135,27 @@ def test_word_log_probabilities_are_those_of_the_librarys_own_logits(name: str, 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("float32", torch.float32)])
 def test_weights_and_products_have_the_precision_asked_for(precision: str, dtype: torch.dtype, family: Folder) -> None:
-    net = load(family("llama"), precision)
+    net = load(family("llama"), Computing(precision))
     assert {each.dtype for each in net.parameters()} == {dtype} and net.dtype == dtype == net.words.dtype
     with net.computing():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
 
 
 def test_a_loaded_network_is_frozen_and_rests(family: Folder) -> None:
-    net = load(family("llama"), "float32")
+    net = load(family("llama"), Computing("float32"))
     assert not net.training and not any(each.requires_grad for each in net.parameters())
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "bert", "distilbert", "bloom"])
 def test_a_label_head_is_as_wide_as_the_labels(name: str, family: Folder) -> None:
-    net = load(family(name), "float32", labels=7)
+    net = load(family(name), Computing("float32"), labels=7)
     assert net.labels is not None and net.labels.weight.shape == (7, 32)
     assert net.hidden(layout(random_rows(300), share=False)).shape[1] == 32
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma2", "bloom"])
 def test_the_librarys_attention_is_lent_and_taken_back(name: str, family: Folder) -> None:
-    net = load(family(name), "float32")
+    net = load(family(name), Computing("float32"))
     before = net.config._attn_implementation
     with pytest.raises(RuntimeError), net.library_attention():
         # The fused attention of the library leaves out soft caps.

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from affina.core.recipe import Compute
 from affina.engine.torch import machine
 
 
@@ -15,8 +16,11 @@ def test_the_device_is_the_accelerator_where_there_is_one() -> None:
 
 
 def test_a_precision_that_is_asked_for_is_taken_and_auto_follows_the_processor() -> None:
-    assert (machine.chosen_precision("bf16"), machine.chosen_precision("float32")) == ("bf16", "float32")
-    assert machine.chosen_precision("auto") == ("bf16" if machine.fast_bf16() else "float32")
+    assert (
+        machine.settled_on(Compute(precision="bf16")).precision,
+        machine.settled_on(Compute(precision="float32")).precision,
+    ) == ("bf16", "float32")
+    assert machine.settled_on(Compute()).precision == ("bf16" if machine.fast_bf16() else "float32")
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists() or torch.cuda.is_available(), reason="looks at /proc/cpuinfo")

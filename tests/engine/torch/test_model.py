@@ -12,6 +12,7 @@ import torch
 from families import DECODERS, ENCODERS, random_rows
 from transformers import AutoModel, AutoModelForCausalLM
 
+from affina.core.compute import Computing
 from affina.core.kinds import Sampling
 from affina.data.rows import Renderer
 from affina.engine.torch import model as model_file
@@ -23,7 +24,7 @@ TEXTS = ["Where is my parcel?", "a", "perché 🎈 il pacco non è arrivato, gra
 
 
 def opened(folder: Path, labels: int = 0) -> TorchModel:
-    return TorchModel(load(folder, "float32", labels), Renderer.open(folder))
+    return TorchModel(load(folder, Computing("float32"), labels), Renderer.open(folder))
 
 
 def theirs(folder: Path) -> Any:

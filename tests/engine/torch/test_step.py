@@ -11,6 +11,7 @@ import torch
 from families import row
 from transformers import AutoModelForCausalLM
 
+from affina.core.compute import Computing
 from affina.core.errors import Failed
 from affina.core.kinds import Batch, Forward, Loss, Objective, Row, objectives, optimizers, schedules, tunings
 from affina.data.layout import layout
@@ -29,7 +30,7 @@ def engine(
     folder: Path, tuning: Any = "full", optimizer: Any = "adamw", seed: int = 0, precision: str = "float32"
 ) -> TorchEngine:
     course = Course(tunings.build(tuning), optimizers.build(optimizer), schedules.build("constant"), RATE, 100, seed)
-    made = TorchEngine(load(folder, precision), Renderer.open(folder), course)
+    made = TorchEngine(load(folder, Computing(precision)), Renderer.open(folder), course)
     if tuning != "full":  # a fresh low-rank product is zero, and half of the gradients with it
         noise = torch.Generator().manual_seed(5)
         with torch.no_grad():

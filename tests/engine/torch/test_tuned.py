@@ -8,6 +8,7 @@ import pytest
 import torch
 from families import random_rows
 
+from affina.core.compute import Computing
 from affina.core.errors import Failed
 from affina.core.kinds import objectives, optimizers, schedules, tunings
 from affina.data.rows import Renderer
@@ -22,7 +23,7 @@ Folder = Callable[[str], Path]
 def test_a_label_head_is_drawn_by_the_seed_and_trains_with_the_tuning(tuning: str, family: Folder) -> None:
     drawn = []
     for seed in (0, 0, 1):
-        net = load(family("bert"), "bf16", labels=3)
+        net = load(family("bert"), Computing("bf16"), labels=3)
         attach(net, tunings.build(tuning), seed)
         own = trainable(net)
         assert {"labels.weight", "labels.bias"} < set(own) and not net.training
@@ -33,7 +34,7 @@ def test_a_label_head_is_drawn_by_the_seed_and_trains_with_the_tuning(tuning: st
 
 
 def test_a_base_ends_in_words_and_nothing_of_it_trains(family: Folder) -> None:
-    model = base(family("llama"), Renderer.open(family("llama")), "float32")
+    model = base(family("llama"), Renderer.open(family("llama")), Computing("float32"))
     assert trainable(model.network) == {} and model.score(random_rows(300))[0].labels_L is None
 
 
@@ -44,12 +45,12 @@ def test_what_was_trained_reopens_with_the_same_scores(
 ) -> None:
     folder, rows, renderer = family("llama"), random_rows(300), Renderer.open(family("llama"))
     course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-2, 10, 0)
-    engine = TorchEngine(load(folder, precision), renderer, course)
+    engine = TorchEngine(load(folder, Computing(precision)), renderer, course)
     untouched = engine.score(rows)
     for step in (1, 2):
         engine.learn([engine.layout(rows)], objectives.build("cross_entropy"), step)
     engine.save(tmp_path / "c")
-    again = reopen(folder, renderer, precision, 0, (course.tuning, tmp_path / "c"))
+    again = reopen(folder, renderer, Computing(precision), 0, (course.tuning, tmp_path / "c"))
     for mine, theirs, before in zip(engine.score(rows), again.score(rows), untouched, strict=True):
         assert np.array_equal(mine.logprobs_S, theirs.logprobs_S)
         assert not len(mine.logprobs_S) or not np.array_equal(mine.logprobs_S, before.logprobs_S)
@@ -58,7 +59,7 @@ def test_what_was_trained_reopens_with_the_same_scores(
 def test_a_checkpoint_of_another_tuning_does_not_reopen(family: Folder, tmp_path: Path) -> None:
     folder, renderer = family("llama"), Renderer.open(family("llama"))
     course = Course(tunings.build("lora"), optimizers.build("adamw"), schedules.build("constant"), 1e-2, 10, 0)
-    TorchEngine(load(folder, "float32"), renderer, course).save(tmp_path / "c")
+    TorchEngine(load(folder, Computing("float32")), renderer, course).save(tmp_path / "c")
     for tuning in ("full", {"name": "lora", "rank": 4}):
         with pytest.raises(Failed, match="does not fit"):
-            reopen(folder, renderer, "float32", 0, (tunings.build(tuning), tmp_path / "c"))
+            reopen(folder, renderer, Computing("float32"), 0, (tunings.build(tuning), tmp_path / "c"))

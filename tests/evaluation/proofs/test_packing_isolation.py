@@ -33,7 +33,7 @@ class Peeking(TorchEngine):
 
 
 @pytest.mark.parametrize(
-    "sections", [{}, {"read": "chats.jsonl"}, {"objective": "classify"}, {"train": {"precision": "bf16"}}]
+    "sections", [{}, {"read": "chats.jsonl"}, {"objective": "classify"}, {"train": {"compute": {"precision": "bf16"}}}]
 )
 def test_it_holds_for_shared_prefixes_turns_heads_and_bf16(
     sections: dict[str, object], tmp_path: Path, chat_model: Path

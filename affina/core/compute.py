@@ -1,0 +1,15 @@
+"""How the engine computes, with nothing left open."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """A `Compute` settled for a machine and a run: what the engine is given and the lock records."""
+
+    precision: str = "float32"
+    """bf16 or float32: of frozen weights and of products."""
+    kernels: bool = False
+    compile: bool = False
+    checkpoint: bool = False
+    trunk: str = "off"
