@@ -28,14 +28,14 @@ class Lora(Tuning):
     """Which layers: every linear one but the output head, or those whose name ends in one of these."""
 
     def apply(self, model: "torch.nn.Module") -> None:
-        from affina.training.low_rank import LowRank
+        from affina.engine.torch.low_rank import LowRank
 
         for name, layer in self._chosen(model):
             parent, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(parent), leaf, LowRank(layer, self.rank, self.alpha / self.rank, self.dropout))
 
     def count(self, model: "torch.nn.Module") -> int:
-        from affina.training.low_rank import LowRank, shape
+        from affina.engine.torch.low_rank import LowRank, shape
 
         layers = [each.base for each in model.modules() if isinstance(each, LowRank)]
         return sum(self.rank * sum(shape(layer)) for layer in layers)
@@ -43,7 +43,7 @@ class Lora(Tuning):
     def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
         from safetensors.torch import save
 
-        from affina.training.low_rank import LowRank
+        from affina.engine.torch.low_rank import LowRank
 
         adapted = {name: each for name, each in model.named_modules() if isinstance(each, LowRank)}
         tensors = {
@@ -71,7 +71,7 @@ class Lora(Tuning):
         }
 
     def _chosen(self, model: "torch.nn.Module") -> list[tuple[str, Any]]:
-        from affina.training.low_rank import is_linear
+        from affina.engine.torch.low_rank import is_linear
 
         head = _head(model)
         linear = [(name, each) for name, each in model.named_modules() if is_linear(each) and each is not head]

@@ -13,7 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from affina.core.errors import Refused
 from affina.core.kinds import tunings
-from affina.training.low_rank import LowRank, is_linear, shape
+from affina.engine.torch.low_rank import LowRank, is_linear, shape
 
 # PEFT 0.21 asks transformers 5.23 under a name that it has renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
