@@ -3,21 +3,27 @@
 Signature, window rule and the absence of a mask function: `AttentionInterface`, transformers 5.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from transformers import AttentionInterface
 
 from affina.core.errors import Refused
-from affina.core.kinds import Segment
+from affina.core.kinds import Ints, Segment
+from affina.engine.torch import flash
 
 NAME = "affina_forest"
 LONG = 768  # keys: from here on the library's fused kernel is faster than plain products (measured, 2 cores, bf16)
 OVERHEAD = 15_000  # query-key pairs that cost as much as one more segment does (measured, 2 cores, bf16, 9 heads)
+
+
+Runs = tuple[tuple[int, int], ...]
+"""[start, stop) of the flat batch, one run after the other: what a path from a root holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Plan:
 
     start: int
     stop: int
-    runs: tuple[tuple[int, int], ...]
+    runs: Runs
     keys: int
     whole: bool = False
 
@@ -37,8 +43,18 @@ class Forest:
 
     segments: tuple[Segment, ...]
     plans: tuple[Plan, ...]
+    kernels: bool = False
     calls: int = 0
+    heard: dict[torch.nn.Module, dict[str, Any]] = field(default_factory=dict)
+    """How each attention layer last called: scaling, dropout, and what its family adds (soft cap, window)."""
     masks: dict[tuple[Plan, bool, int | None], torch.Tensor | None] = field(default_factory=dict)
+    rows: Ints | None = None
+
+    def table(self) -> Ints:
+        """[N, 3] start, stop and parent of the segments: what the kernels read."""
+        if self.rows is None:
+            self.rows = np.array([(each.start, each.stop, each.parent) for each in self.segments], dtype=np.int64)
+        return self.rows
 
     def hidden(self, plan: Plan, causal: bool, window: int | None, device: torch.device) -> torch.Tensor | None:
         """[Q, K], True where a query must not look, kept for the next layer; None when it may look everywhere."""
@@ -66,7 +82,7 @@ class Forest:
         """[T] depths, and [T, T]: True where the key's segment is the query's own or an ancestor."""
         size = self.segments[-1].stop
         depths, sees = torch.empty(size, dtype=torch.long), torch.zeros(size, size, dtype=torch.bool)
-        for segment, runs in zip(self.segments, _runs(self.segments), strict=True):
+        for segment, runs in zip(self.segments, runs_of(self.segments), strict=True):
             above = sum(stop - start for start, stop in runs[:-1])
             depths[segment.start : segment.stop] = torch.arange(above, above + segment.stop - segment.start)
             for start, stop in runs:
@@ -77,19 +93,68 @@ class Forest:
 _current: ContextVar[Forest] = ContextVar("affina_forest")
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """How one layer scores when keys are cached: scale, soft cap, and the distance from which nothing is seen."""
+
+    scale: float
+    softcap: float | None
+    window: int | None
+
+
+class Cached(Protocol):
+    """Attention that reads and writes cached keys and values, layer by layer in the order of calls."""
+
+    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: How) -> torch.Tensor: ...
+
+
+cached: ContextVar[Cached | None] = ContextVar("affina_cached", default=None)
+
+
 @contextmanager
-def computing(segments: Sequence[Segment]) -> Iterator[Forest]:
-    """Attention inside the block follows these segments."""
-    token = _current.set(forest := Forest(tuple(segments), _plans(segments)))
+def computing(segments: Sequence[Segment], kernels: bool = False) -> Iterator[Forest]:
+    """Attention inside the block follows these segments; by the machine's own kernels where asked and possible."""
+    token = _current.set(forest := Forest(tuple(segments), _plans(segments), kernels))
     try:
         yield forest
     finally:
         _current.reset(token)
 
 
-def _runs(segments: Sequence[Segment]) -> list[tuple[tuple[int, int], ...]]:
+def current() -> Forest:
+    """The forest in hand."""
+    return _current.get()
+
+
+def in_hand() -> Forest | None:
+    """The forest in hand; None while answers are decoded, when keys come from a cache."""
+    return None if cached.get() is not None else _current.get()
+
+
+@contextmanager
+def resumed(forest: Forest) -> Iterator[None]:
+    """Inside, attention follows a forest that was in hand before."""
+    token = _current.set(forest)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def kept(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with the forest in hand now, whenever it is called."""
+    forest = current()
+
+    def call(*args: Any, **more: Any) -> Any:
+        with resumed(forest):
+            return function(*args, **more)
+
+    return call
+
+
+def runs_of(segments: Sequence[Segment]) -> list[Runs]:
     """For every segment, the runs of its ancestors and its own, root first."""
-    runs: list[tuple[tuple[int, int], ...]] = []
+    runs: list[Runs] = []
     for segment in segments:
         above = runs[segment.parent] if segment.parent >= 0 else ()
         runs.append((*above, (segment.start, segment.stop)))
@@ -100,7 +165,7 @@ def _plans(segments: Sequence[Segment]) -> tuple[Plan, ...]:
     """A plan per segment, or one masked plan where many short segments would cost more than the pairs it wastes."""
     plans = tuple(
         Plan(segment.start, segment.stop, run, sum(stop - start for start, stop in run))
-        for segment, run in zip(segments, _runs(segments), strict=True)
+        for segment, run in zip(segments, runs_of(segments), strict=True)
     )
     size, pairs = segments[-1].stop, sum((plan.stop - plan.start) * plan.keys for plan in plans)
     if len(plans) > 1 and size**2 < pairs + OVERHEAD * len(plans):
@@ -121,11 +186,18 @@ def forest_attention(
     """query [1, H, T, D], key and value [1, Hkv, T, D] → [1, T, H, D]. Raises Refused for attention sinks."""
     if more.get("s_aux") is not None:
         raise Refused("this base's attention has sinks", why="packed attention does not compute them yet")
+    if (step := cached.get()) is not None:
+        size = query.shape[-1] ** -0.5 if scaling is None else scaling
+        return step.attend(query, key, value, How(size, more.get("softcap"), more.get("sliding_window"))), None
     forest = _current.get()
     forest.calls += 1
+    forest.heard[module] = {"scaling": scaling, "dropout": dropout, **more}
     causal, window = bool(getattr(module, "is_causal", True)), more.get("sliding_window")
     size = query.shape[-1] ** -0.5 if scaling is None else scaling
-    score = _Score(size, dropout, more.get("softcap"))
+    rule = flash.Rule(size, causal, window, more.get("softcap"))
+    if forest.kernels and not dropout and flash.takes(*(lent := _lent(query, key, value)), rule):
+        return flash.attend(*lent, forest.table(), rule)[None], None
+    score = _Score(size, dropout, rule.softcap)
     outputs = []
     for plan in forest.plans:
         keys, values = (
@@ -134,6 +206,14 @@ def forest_attention(
         hidden = forest.hidden(plan, causal, window, query.device)
         outputs.append(score.attend(query[0, :, plan.start : plan.stop], keys, values, hidden))
     return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0), None
+
+
+def _lent(*tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """[1, H, T, D] → [T, H, D], in the dtype in which products are taken here."""
+    kind = tensors[0].device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensors[0].dtype
+    query, key, value = (each[0].transpose(0, 1).to(dtype) for each in tensors)
+    return query, key, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +248,8 @@ class _Score:
 
 
 AttentionInterface.register(NAME, forest_attention)
+
+
+def stay_opaque() -> None:
+    """From now on compiled blocks call the attention as it is: what it looks up cannot be compiled in."""
+    AttentionInterface.register(NAME, torch.compiler.disable(forest_attention))  # type: ignore[no-untyped-call]

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from families import DECODERS, ENCODERS, FOREST_DECODERS, ROW_BY_ROW, build, random_rows, row
-from transformers import AutoModel, AutoModelForCausalLM
+from families import DECODERS, ENCODERS, FOREST_DECODERS, PADDED_DECODERS, PADDED_ENCODERS, build, random_rows, row
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
@@ -31,12 +31,13 @@ def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def network(folder: Path) -> Network:
-    return load(folder, Computing("float32"), 2 if folder.name in ENCODERS else 0)
+    return load(folder, Computing("float32"), 2 if folder.name in (*ENCODERS, *PADDED_ENCODERS) else 0)
 
 
 def alone(folder: Path) -> Any:
     """The library's own model with eager attention; no embedding leaves the padding token's gradient out."""
-    auto: Any = AutoModel if folder.name in ENCODERS else AutoModelForCausalLM
+    auto: Any = AutoModel if folder.name in (*ENCODERS, *PADDED_ENCODERS) else AutoModelForCausalLM
+    auto = AutoModelForTextEncoding if folder.name == "t5" else auto
     model = auto.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
@@ -66,7 +67,7 @@ def more(name: str, length: int) -> dict[str, Any]:
     """RoBERTa counts from padding_idx + 1 = 2, and where not told, leaves out tokens that equal its padding token."""
     if name == "roberta":
         return {"position_ids": torch.arange(2, 2 + length)[None]}
-    return {} if name in ENCODERS else {"use_cache": False}
+    return {} if name in (*ENCODERS, *PADDED_ENCODERS) else {"use_cache": False}
 
 
 def apart(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -182,10 +183,11 @@ def test_changing_a_neighbour_changes_nothing(name: str, family: Folder) -> None
     assert torch.equal(before, after)
 
 
-@pytest.mark.parametrize("name", ROW_BY_ROW)
-def test_a_family_that_takes_no_forest_is_computed_row_by_row_with_the_same_numbers(name: str, family: Folder) -> None:
+@pytest.mark.parametrize("name", [*PADDED_DECODERS, *PADDED_ENCODERS])
+def test_a_family_that_takes_no_forest_is_padded_with_the_same_numbers(name: str, family: Folder) -> None:
     net = network(family(name))
-    assert not net.flat and net.causal
+    assert not net.flat and net.together and net.causal == (name in PADDED_DECODERS)
+    assert len(net.notes) == 1 and "padded" in net.notes[0]
     compare(family(name), random_rows(300))
 
 
@@ -224,7 +226,7 @@ def test_a_bidirectional_window_hides_both_sides() -> None:
 
 
 def test_all_decoders_are_tried_somewhere() -> None:
-    assert set(DECODERS) == {*FOREST_DECODERS, *ROW_BY_ROW}
+    assert set(DECODERS) == {*FOREST_DECODERS, *PADDED_DECODERS}
 
 
 def test_a_model_with_a_lone_layer_of_attention_heads_in_groups_of_one(tmp_path: Path) -> None:

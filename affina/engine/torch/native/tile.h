@@ -1,0 +1,246 @@
+// Small matrix products out of registers, on 32-bit words: two bf16 along the summed axis where the processor
+// multiplies them in pairs (AVX512-BF16), one float elsewhere. Sums are float32.
+#pragma once
+#include <cstdlib>
+#include <cstring>
+
+#include "vector.h"
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+namespace affina {
+namespace {
+
+#ifdef __AVX512F__
+constexpr int HIGH = 6, BROAD = 4;  // rows × vectors of sums held in registers: 24 of 32
+#else
+constexpr int HIGH = 2, BROAD = 2;
+#endif
+
+struct Singles {
+    using Element = float;
+    static constexpr int STEP = 1;  // elements of the summed axis in a word
+    static floats add(floats sum, ints a, ints b) { return sum + (floats)a * (floats)b; }
+    // Rows n and n + 1 as words of the summed axis n.
+    static void put_words(int32_t* to, int64_t row, floats low, floats high, bool both) {
+        store((float*)to, low);
+        if (both) store((float*)to + row, high);
+    }
+};
+
+#ifdef __AVX512BF16__
+struct Pairs {
+    using Element = bf16;
+    static constexpr int STEP = 2;
+    static floats add(floats sum, ints a, ints b) {
+        return (floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+    }
+    static void put_words(int32_t* to, int64_t, floats low, floats high, bool) {
+        const __m512i order = _mm512_set_epi16(
+            31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17,
+            1, 16, 0
+        );
+        const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+        _mm512_storeu_si512(to, _mm512_permutexvar_epi16(order, both));
+    }
+};
+#endif
+
+template <class Storage>
+struct ModeOf {
+    using Type = Singles;
+};
+#ifdef __AVX512BF16__
+template <>
+struct ModeOf<bf16> {
+    using Type = Pairs;
+};
+#endif
+
+// The left matrix: its word at row i and step k of the summed axis stands `i · row + k · step` bytes after `at`.
+struct Left {
+    const char* at;
+    int64_t row, step;
+};
+
+// The right matrix, [steps, columns] words, and where the sums go.
+struct Right {
+    const int32_t* at;
+    int64_t step;
+};
+
+struct Sums {
+    float* at;
+    int64_t row;
+    bool add;  // to what is there
+};
+
+template <class Mode, int ROWS, int VECTORS>
+inline void product(Left a, Right b, int64_t steps, Sums c) {
+    floats sum[ROWS][VECTORS];
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+        for (int j = 0; j < VECTORS; j++) sum[i][j] = c.add ? load(c.at + i * c.row + WIDE * j) : floats{};
+    for (int64_t k = 0; k < steps; k++) {
+        ints right[VECTORS];
+#pragma GCC unroll 8
+        for (int j = 0; j < VECTORS; j++) std::memcpy(&right[j], b.at + k * b.step + WIDE * j, sizeof right[j]);
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++) {
+            int32_t word;
+            std::memcpy(&word, a.at + i * a.row + k * a.step, sizeof word);
+            const ints left = ints{} + word;
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) sum[i][j] = Mode::add(sum[i][j], left, right[j]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+        for (int j = 0; j < VECTORS; j++) store(c.at + i * c.row + WIDE * j, sum[i][j]);
+}
+
+// As many rows as there are, at once while there are enough: few sizes keep the build short.
+template <class Mode, int VECTORS, int ROWS = HIGH>
+inline void every_row(Left a, int64_t rows, Right b, int64_t steps, Sums c) {
+    for (; rows >= ROWS; rows -= ROWS, a.at += ROWS * a.row, c.at += ROWS * c.row)
+        product<Mode, ROWS, VECTORS>(a, b, steps, c);
+    if constexpr (ROWS > 1) {
+        if (rows > 0) every_row<Mode, VECTORS, ROWS / 2>(a, rows, b, steps, c);
+    }
+}
+
+// c [rows, 16 · vectors] (+)= a [rows, steps] · b [steps, 16 · vectors].
+template <class Mode, int VECTORS = BROAD>
+inline void multiply(Left a, int64_t rows, Right b, int64_t vectors, int64_t steps, Sums c) {
+    for (; vectors >= VECTORS; vectors -= VECTORS, b.at += VECTORS * WIDE, c.at += VECTORS * WIDE)
+        every_row<Mode, VECTORS>(a, rows, b, steps, c);
+    if constexpr (VECTORS > 1) {
+        if (vectors > 0) multiply<Mode, VECTORS / 2>(a, rows, b, vectors, steps, c);
+    }
+}
+
+// [16, 16] words → their transpose.
+inline void transpose16(const int32_t* from, int64_t from_row, int32_t* to, int64_t to_row) {
+#ifdef __AVX512F__
+    __m512i a[16], b[16];
+    for (int i = 0; i < 16; i++) a[i] = _mm512_loadu_si512(from + i * from_row);
+    for (int i = 0; i < 16; i += 2) {
+        b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        a[i] = _mm512_unpacklo_epi64(b[i], b[i + 2]);
+        a[i + 1] = _mm512_unpackhi_epi64(b[i], b[i + 2]);
+        a[i + 2] = _mm512_unpacklo_epi64(b[i + 1], b[i + 3]);
+        a[i + 3] = _mm512_unpackhi_epi64(b[i + 1], b[i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        b[i] = _mm512_shuffle_i32x4(a[i], a[i + 4], 0x88);
+        b[i + 4] = _mm512_shuffle_i32x4(a[i], a[i + 4], 0xdd);
+        b[i + 8] = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0x88);
+        b[i + 12] = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        _mm512_storeu_si512(to + i * to_row, _mm512_shuffle_i32x4(b[i], b[i + 8], 0x88));
+        _mm512_storeu_si512(to + (i + 8) * to_row, _mm512_shuffle_i32x4(b[i], b[i + 8], 0xdd));
+        _mm512_storeu_si512(to + (i + 4) * to_row, _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0x88));
+        _mm512_storeu_si512(to + (i + 12) * to_row, _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0xdd));
+    }
+#else
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 16; j++) to[j * to_row + i] = from[i * from_row + j];
+#endif
+}
+
+// [rows, words] → [words, rows]; rows a multiple of 16, `words` rounded up to 16 readable and writable.
+inline void transpose(const int32_t* from, int64_t from_row, int64_t rows, int64_t words, int32_t* to, int64_t to_row) {
+    for (int64_t i = 0; i < rows; i += 16)
+        for (int64_t j = 0; j < words; j += 16)
+            transpose16(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+}
+
+// 2^x with a relative error below 2.5e-7 for x ≥ -126 (degree 5, least largest error on [-1/2, 1/2]); 0 at -∞.
+inline floats power_of_two(floats x) {
+#ifdef __AVX512F__
+    const floats bound = (floats)_mm512_max_ps(_mm512_set1_ps(-200.0f), (__m512)x);  // a NaN stays one
+    const floats n = (floats)_mm512_roundscale_ps((__m512)bound, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+    const floats bound = x < -127.0f ? spread(-127.0f) : x;
+    const floats shifted = bound + 12582912.0f;  // its last bits are round(x)
+    const floats n = shifted - 12582912.0f;
+#endif
+    const floats r = bound - n;
+    floats p = spread(0.00132764725f);
+    p = p * r + 0.00967554096f;
+    p = p * r + 0.0555071309f;
+    p = p * r + 0.240221202f;
+    p = p * r + 0.693146944f;
+    p = p * r + 1.00000012f;
+#ifdef __AVX512F__
+    return (floats)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+    return x < -126.0f ? floats{} : (floats)((ints)p + ((ints)shifted << 23));
+#endif
+}
+
+// tanh x, absolute error below 3e-7 and relative error below 1e-6.
+inline floats hyperbolic_tangent(floats x) {
+    const floats size = (floats)((ints)x & 0x7fffffff);
+    const floats far = 1.0f - 2.0f / (power_of_two((size < 20.0f ? size : spread(20.0f)) * 2.88539008f) + 1.0f);
+    const floats y = x * x;
+    const floats near = size * (1.0f + y * (-0.33333333f + y * (0.13333333f + y * (-0.05396825f + y * 0.02186949f))));
+    const floats value = size < 0.25f ? near : far;
+    return (floats)((ints)value | ((ints)x & (int32_t)0x80000000));
+}
+
+// The larger of two; b where one of them is a NaN.
+inline floats larger(floats a, floats b) {
+#ifdef __AVX512F__
+    return (floats)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+    return a > b ? a : b;
+#endif
+}
+
+inline float added(floats a) {
+#ifdef __AVX512F__
+    return _mm512_reduce_add_ps((__m512)a);
+#else
+    return total(a);
+#endif
+}
+
+inline bool any(ints mask) {
+#ifdef __AVX512F__
+    return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#else
+    int32_t all = 0;
+    for (int i = 0; i < WIDE; i++) all |= mask[i];
+    return all != 0;
+#endif
+}
+
+// Memory of one thread that only grows: a fresh block per call would cost page faults every time.
+class Scratch {
+    char* at = nullptr;
+    size_t size = 0;
+
+public:
+    ~Scratch() { std::free(at); }
+    // At least `bytes`, aligned to a cache line; null when there is no memory.
+    char* of(size_t bytes) {
+        if (bytes > size) {
+            std::free(at);
+            size = (bytes + 4095) / 4096 * 4096;
+            at = static_cast<char*>(std::aligned_alloc(4096, size));
+            if (at == nullptr) size = 0;
+        }
+        return at;
+    }
+};
+
+}  // namespace
+}  // namespace affina

@@ -1,0 +1,86 @@
+// Sixteen floats at a time, written with the compiler's vector extension: no instruction set is assumed.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
+namespace affina {
+
+constexpr int WIDE = 16;
+typedef float floats __attribute__((vector_size(64), aligned(4)));
+typedef int32_t ints __attribute__((vector_size(64), aligned(4)));
+typedef uint32_t words __attribute__((vector_size(64), aligned(4)));
+typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
+
+struct bf16 {
+    uint16_t bits;
+};
+
+inline floats spread(float value) { return floats{} + value; }
+
+inline floats load(const float* from) {
+    floats value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+}
+
+inline floats load(const bf16* from) {
+    halves value;
+    std::memcpy(&value, from, sizeof value);
+    return (floats)(__builtin_convertvector(value, words) << 16);
+}
+
+inline void store(float* to, floats value) { std::memcpy(to, &value, sizeof value); }
+
+inline void store(bf16* to, floats value) {  // to the nearest, ties to even; a NaN stays one
+#ifdef __AVX512BF16__
+    const __m256bh rounded = _mm512_cvtneps_pbh((__m512)value);
+    std::memcpy(to, &rounded, sizeof rounded);
+#else
+    const words bits = (words)value;
+    const words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    const words chosen = (words)(value == value) & rounded | (words)(value != value) & 0x7fc0;
+    const halves kept = __builtin_convertvector(chosen, halves);
+    std::memcpy(to, &kept, sizeof kept);
+#endif
+}
+
+inline float scalar(const float* from) { return *from; }
+
+inline float scalar(const bf16* from) {
+    const uint32_t bits = (uint32_t)from->bits << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+inline float total(floats value) {
+    float sum = 0;
+    for (int i = 0; i < WIDE; i++) sum += value[i];
+    return sum;
+}
+
+inline floats least(floats a, floats b) { return (floats)(((words)(a < b) & (words)a) | (~(words)(a < b) & (words)b)); }
+
+inline floats most(floats a, floats b) { return (floats)(((words)(a > b) & (words)a) | (~(words)(a > b) & (words)b)); }
+
+// e^x for x in [-87, 88], beyond it the value at the bound; relative error below 2e-7 (Cephes' polynomial).
+inline floats exponential(floats x) {
+    x = least(most(x, spread(-87.0f)), spread(88.0f));
+    const floats shifted = x * 1.44269504f + 12582912.0f;  // the sum's last bits are round(x / ln 2)
+    const floats n = shifted - 12582912.0f;
+    const floats r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    floats p = spread(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    const ints power = (__builtin_convertvector(n, ints) + 127) << 23;
+    return p * (floats)power;
+}
+
+}  // namespace affina
