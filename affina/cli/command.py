@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from affina import __version__
+from affina.cli.runtime import prepare
 from affina.cli.verbs import VERBS
 from affina.core.errors import AffinaError, Refused, nearest
 
@@ -25,14 +26,8 @@ class Parser(argparse.ArgumentParser):
         raise Refused(f"{self.prog}: {message}", instead=f"see `{self.prog} --help`")
 
 
-SPIN = "20000"
-"""How often OpenMP's threads look for work before they sleep. The library's 300,000 makes a step ten times slower when
-another process wants a core (docs/why.md). It is set before the library is loaded, in this program's own process."""
-
-
 def run(argv: list[str]) -> int:
     """Runs one command line and returns its exit code. An exception that is a bug is raised, with a note that it is."""
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop
@@ -82,6 +77,7 @@ def _answer(argv: list[str]) -> int:
         raise Refused(f"no verb before '{argv[0]}'", instead="the verb comes first: affina VERB … OPTIONS")
     if argv[0] not in VERBS:
         raise Refused(f"no verb is called '{argv[0]}'", instead=nearest(argv[0], [*VERBS]))
+    prepare()
     verb = import_module(VERBS[argv[0]][1])
     given = _parse(argv[0], argv[1:], verb)
     if given.offline:

@@ -13,3 +13,4 @@ class Computing:
     compile: bool = False
     checkpoint: bool = False
     trunk: str = "off"
+    """memory, disk or off; auto until the tuning is attached."""

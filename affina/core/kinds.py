@@ -235,8 +235,12 @@ class Model(Protocol):
     @property
     def renderer(self) -> Renderer: ...
 
-    def layout(self, rows: Sequence[Row]) -> Batch:
-        """The rows as this network takes them: prefixes are shared only where attention is causal."""
+    @property
+    def shares(self) -> bool:
+        """Whether a prefix that rows share can be computed once: where attention is causal and takes a forest."""
+
+    def layout(self, rows: Sequence[Row], share: bool = True) -> Batch:
+        """The rows as this network takes them; prefixes stand once where it shares and `share` says so."""
 
     def score(self, rows: Sequence[Row]) -> list[Scored]: ...
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]: ...
@@ -356,10 +360,11 @@ class Regime(Part):
     """Where batches come from."""
 
     @abstractmethod
-    def batches(
-        self, examples: Sequence[Example], objective: Objective, model: Model, train: Train, start: int
-    ) -> Iterator[Batch]:
-        """Micro-batches from number `start` on, without end. Number k is a pure function of (seed, k)."""
+    def batches(self, rows: Sequence[Row], model: Model, train: Train, start: int) -> Iterator[Batch]:
+        """Micro-batches of the training split's rows, from number `start` on, without end.
+
+        Number k is a pure function of (seed, k). They are made ahead, in another thread than the engine's.
+        """
 
 
 class Schedule(Part):

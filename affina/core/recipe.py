@@ -33,9 +33,9 @@ from affina.core.kinds import (
     tunings,
 )  # fmt: skip
 from affina.core.part import Part
-from affina.core.yaml_text import parsed
+from affina.core.yaml_text import WORDED, parsed
 
-Switch = Literal["auto", "on", "off"]
+Switch = Annotated[Literal["auto", "on", "off"], WORDED]
 RULES = ("better than base",)
 
 
@@ -91,7 +91,7 @@ class Compute(Section):
     """torch.compile of blocks that have no fused form; `auto`: when the run is long enough to repay it."""
     checkpoint: Switch = "auto"
     """Keep only each block's input and compute the block again in backward; `auto`: when memory would not suffice."""
-    trunk: Literal["auto", "memory", "disk", "off"] = "auto"
+    trunk: Annotated[Literal["auto", "memory", "disk", "off"], WORDED] = "auto"
     """Where the outputs of frozen lowest blocks are kept, computed once per example; `auto`: memory, then disk."""
 
 

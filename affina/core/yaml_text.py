@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from pydantic import BeforeValidator
 
 from affina.core.errors import Refused
 
 Location = tuple[int | str, ...]
+
+WORDED = BeforeValidator(lambda given: ("off", "on")[given] if isinstance(given, bool) else given)
+"""For a setting that is a word: YAML 1.1 reads a bare `on` or `off` as a truth value, and here it is a word again."""
 
 
 def parsed(text: str, where: str) -> Any:

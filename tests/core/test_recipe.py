@@ -207,6 +207,13 @@ def test_changes_are_dotted_and_leave_the_rest() -> None:
     assert recipe.train.batch == 16
 
 
+def test_a_switch_is_written_on_or_off_though_yaml_reads_truth_values(tmp_path: Path) -> None:
+    text = "model: {base: a}\ndata: {read: b.csv}\ntrain: {compute: {kernels: off, compile: on, trunk: off}}\n"
+    compute = Recipe.load(written(tmp_path, text)).train.compute
+    assert (compute.kernels, compute.compile, compute.checkpoint, compute.trunk) == ("off", "on", "auto", "off")
+    assert Recipe.load(written(tmp_path, text), {"train.compute.compile": False}).train.compute.compile == "off"
+
+
 def test_a_change_of_what_does_not_exist_is_refused() -> None:
     with pytest.raises(Refused, match=r"change train.bach=4: unknown setting; did you mean 'batch'"):
         Recipe.build(LEAST).change({"train.bach": 4})

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import torch
 
-from affina.core.compute import Computing
-from affina.core.recipe import Compute
-
 
 @cache
 def device() -> torch.device:
@@ -27,12 +24,6 @@ def fast_bf16() -> bool:
     info = Path("/proc/cpuinfo")
     words = set(info.read_text(encoding="utf-8").split()) if info.exists() else set()
     return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
-
-
-def settled_on(asked: Compute) -> Computing:
-    """What a recipe asks for, settled for this machine."""
-    precision = asked.precision if asked.precision != "auto" else "bf16" if fast_bf16() else "float32"
-    return Computing(precision)
 
 
 def processors() -> int:

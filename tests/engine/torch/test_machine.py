@@ -6,21 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from affina.core.recipe import Compute
 from affina.engine.torch import machine
 
 
 def test_the_device_is_the_accelerator_where_there_is_one() -> None:
     assert machine.device() == torch.device("cuda" if torch.cuda.is_available() else "cpu")
     assert machine.device() is machine.device()
-
-
-def test_a_precision_that_is_asked_for_is_taken_and_auto_follows_the_processor() -> None:
-    assert (
-        machine.settled_on(Compute(precision="bf16")).precision,
-        machine.settled_on(Compute(precision="float32")).precision,
-    ) == ("bf16", "float32")
-    assert machine.settled_on(Compute()).precision == ("bf16" if machine.fast_bf16() else "float32")
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists() or torch.cuda.is_available(), reason="looks at /proc/cpuinfo")

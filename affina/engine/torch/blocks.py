@@ -1,0 +1,88 @@
+"""A network's blocks, each behind a stand-in that says how it is computed: fused, compiled, kept or once more."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from affina.engine.torch import attention
+from affina.engine.torch.fused.attach import FUSED, block_of, parts_of
+from affina.engine.torch.fused.block import Block, Fused
+
+if TYPE_CHECKING:
+    from affina.engine.torch.load import Network
+
+
+class Stage:
+    """Stands in for a block's `forward`; parameter names and everything around the block stay as they are."""
+
+    def __init__(
+        self, network: "Network", place: int, layer: nn.Module, heard: Mapping[nn.Module, Mapping[str, Any]]
+    ) -> None:
+        self.network, self.place, self.layer = network, place, layer
+        self.heard = next((heard[each] for each in layer.modules() if each in heard), {})
+        self.plain: Callable[..., Any] = layer.forward
+        if network.how.compile:
+            attention.stay_opaque()
+            self.plain = torch.compile(layer.forward, dynamic=True)
+        self._parts: tuple[Any, ...] = ()
+        self._block: Block | None = None
+
+    def __call__(self, hidden: Tensor, *args: Any, **more: Any) -> Any:
+        trunk = self.network.trunk
+        if (instead := trunk.instead(self.place, hidden)) is not None:
+            return instead
+        return trunk.passed(self.place, self._computed(hidden, *args, **more), self.network.dtype)
+
+    def _computed(self, hidden: Tensor, *args: Any, **more: Any) -> Any:
+        block = self.block() if more.get("past_key_values") is None else None
+        again = self.network.how.checkpoint and torch.is_grad_enabled()
+        if block is not None:
+            return self._fused(block, hidden, more["position_embeddings"], again)
+        if again:
+            return checkpoint(attention.kept(self.plain), hidden, *args, use_reentrant=False, **more)
+        return self.plain(hidden, *args, **more)
+
+    def _fused(self, block: Block, hidden: Tensor, turns: tuple[Tensor, Tensor], again: bool) -> Tensor:
+        dtype = self.network.dtype
+        wide = torch.promote_types(dtype, torch.float32)
+        cos, sin = (each[0].to(wide).contiguous() for each in turns)
+        moving = [each for each in block.parameters() if each.requires_grad]
+        with torch.autocast(hidden.device.type, enabled=False):
+            out: Tensor = Fused.apply(  # type: ignore[no-untyped-call]
+                hidden[0].to(wide).contiguous(), block, (cos, sin), (dtype, again), *moving
+            )
+        return out[None]
+
+    def block(self) -> Block | None:
+        """The fused form of the layer as it is now: a tuning may have put other modules into it."""
+        if not self.network.how.kernels or type(self.layer).__name__ not in FUSED:
+            return None
+        parts = parts_of(self.layer)
+        if parts != self._parts:
+            self._parts, self._block = parts, block_of(self.layer, parts, self.heard)
+        return self._block
+
+
+def blocks_of(body: nn.Module, count: int) -> list[nn.Module]:
+    """The body's `count` blocks of one class, in order; none where it has no such list (one block at all depths)."""
+    lists = [each for each in body.modules() if isinstance(each, nn.ModuleList) and len(each) == count]
+    return next(([*each] for each in lists if len({type(block) for block in each}) == 1), [])
+
+
+def stage(network: "Network", heard: Mapping[nn.Module, Mapping[str, Any]]) -> list[Stage]:
+    """Puts a stand-in before every block. `heard`: how each attention layer calls its function."""
+    found = blocks_of(network.body, network.config.get_text_config().num_hidden_layers)
+    made = [Stage(network, place, layer, heard) for place, layer in enumerate(found)]
+    for each in made:
+        vars(each.layer)["forward"] = each
+    if network.how.kernels and any(type(layer).__name__ in FUSED for layer in found):
+        network.model.get_input_embeddings().register_forward_hook(_widened)
+    return made
+
+
+def _widened(module: nn.Module, given: Any, embedded: Tensor) -> Tensor:
+    """The residual stream, and with it the rotary tables, begin in float32."""
+    return embedded.to(torch.promote_types(embedded.dtype, torch.float32))

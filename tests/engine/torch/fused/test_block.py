@@ -1,0 +1,161 @@
+"""The fused block is the library's block: outputs and every gradient, to the last digits of float64."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import families
+import pytest
+import torch
+
+from affina.core.compute import Computing
+from affina.core.kinds import objectives, optimizers, schedules, tunings
+from affina.data.rows import Renderer
+from affina.engine.torch import native
+from affina.engine.torch.load import load
+from affina.engine.torch.step import Course, TorchEngine
+
+FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma")
+SIZES = {
+    "hidden_size": 96,
+    "intermediate_size": 160,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+}
+TUNINGS: dict[str, Any] = {
+    "lora": {"name": "lora", "rank": 4},
+    "some": {"name": "lora", "rank": 3, "targets": ["q_proj", "v_proj", "layers.1.mlp.up_proj"]},
+    "full": "full",
+}
+CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.12}  # bf16: 0.086 at most was seen over these families
+
+
+@pytest.fixture(scope="module")
+def sized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Families of sizes that the kernels take."""
+    root, built = tmp_path_factory.mktemp("sized"), dict[str, Path]()
+
+    def folder(name: str) -> Path:
+        if name not in built:
+            built[name] = families.build(name, root / name, **SIZES)
+        return built[name]
+
+    return folder
+
+
+def engine(
+    folder: Path, tuning: Any, precision: str = "float32", kernels: bool = True, checkpoint: bool = False
+) -> TorchEngine:
+    course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-3, 10, 0)
+    made = TorchEngine(
+        load(folder, Computing(precision, kernels=kernels, checkpoint=checkpoint)), Renderer.open(folder), course
+    )
+    noise = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for each in made.trainable().values() if tuning != "full" else ():
+            each.add_(torch.randn(each.shape, generator=noise) * 0.05)
+    return made
+
+
+def learnt(made: TorchEngine, exactly: str = "") -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Log-probabilities and gradients of rows that share prefixes."""
+    batches = [made.layout(families.random_rows(made.network.config.vocab_size))]
+    with made.exactly(exactly) if exactly else nullcontext():
+        logprobs = made.forward(batches[0]).logprobs_S
+        assert logprobs is not None
+        return logprobs.detach(), made.gradients(batches, objectives.build("cross_entropy"))
+
+
+def fused_now(made: TorchEngine) -> int:
+    """Blocks that are computed in their fused form as they stand."""
+    return sum(stage.block() is not None for stage in made.network.stages)
+
+
+def apart(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> float:
+    assert found.keys() == expected.keys()
+    return max(
+        float((found[name] - each).abs().max() / each.abs().max().clamp_min(1e-12)) for name, each in expected.items()
+    )
+
+
+@pytest.mark.parametrize("precision", CLOSE)
+@pytest.mark.parametrize("tuning", TUNINGS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_fused_is_unfused(name: str, tuning: str, precision: str, sized: Callable[[str], Path]) -> None:
+    loaded, exactly = ("float32", "float64") if precision == "float64" else (precision, "")
+    mine, library = (engine(sized(name), TUNINGS[tuning], loaded, kernels) for kernels in (True, False))
+    if precision != "float64" and native.library() is None:
+        pytest.skip(native.reason())
+    assert (fused_now(mine), fused_now(library)) == (2, 0)
+    (logprobs, gradients), (expected, right) = learnt(mine, exactly), learnt(library, exactly)
+    assert float((logprobs - expected).abs().max()) <= CLOSE[precision] * max(1.0, float(expected.abs().max()))
+    assert apart(gradients, right) <= CLOSE[precision]
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_computed_once_more_is_kept(tuning: str, sized: Callable[[str], Path]) -> None:
+    """bf16 too: the second computation has the bits of the first."""
+    for precision in ("float32", "bf16"):
+        kept, again = (engine(sized("qwen3"), TUNINGS[tuning], precision, checkpoint=each) for each in (False, True))
+        assert apart(learnt(again)[1], learnt(kept)[1]) == 0.0
+
+
+def test_a_changed_weight_is_never_computed_with_as_it_was(sized: Callable[[str], Path]) -> None:
+    """The stacked and packed copies follow the parameters, whoever writes them."""
+    for tuning, precision in (("full", "float32"), ("full", "bf16"), ("lora", "bf16")):
+        made = engine(sized("llama"), TUNINGS[tuning], precision)
+        before, _ = learnt(made)
+        layer: Any = made.network.model.model.layers[0].mlp.down_proj
+        with torch.no_grad():
+            (layer if tuning == "full" else layer.base).weight.mul_(1.5)
+        after, _ = learnt(made)
+        assert (before - after).abs().max() > 1e-2, tuning
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_after_a_step_the_weights_of_that_step_are_computed_with(tuning: str, sized: Callable[[str], Path]) -> None:
+    """An optimizer that writes in place must not go unnoticed by stacked weights."""
+    made, library = (engine(sized("llama"), TUNINGS[tuning], kernels=kernels) for kernels in (True, False))
+    batch = made.layout(families.random_rows(made.network.config.vocab_size))
+    for step in (1, 2):
+        made.learn([batch], objectives.build("cross_entropy"), step)
+        with torch.no_grad():
+            for name, each in library.trainable().items():
+                each.copy_(made.trainable()[name])
+        (logprobs, gradients), (expected, right) = learnt(made), learnt(library)
+        assert torch.allclose(logprobs, expected, atol=1e-5, rtol=1e-5)
+        assert apart(gradients, right) <= CLOSE["float32"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("llama", {"head_dim": 24}),
+        ("llama", {"intermediate_size": 80}),
+        ("llama", {"hidden_act": "relu"}),
+        ("gpt2", {}),
+    ],
+)
+def test_what_has_no_fused_form_stays_as_the_library_has_it(name: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    sizes = {} if name == "gpt2" else {**SIZES, **changes}
+    folder = families.build(name, tmp_path / "odd", **sizes)
+    mine, library = (engine(folder, TUNINGS["lora"], kernels=kernels) for kernels in (True, False))
+    assert fused_now(mine) == 0
+    assert apart(learnt(mine)[1], learnt(library)[1]) <= CLOSE["float32"]
+
+
+def test_low_rank_dropout_leaves_the_block_to_the_library(sized: Callable[[str], Path]) -> None:
+    tuning = {"name": "lora", "rank": 4, "dropout": 0.5}
+    mine, library = (engine(sized("llama"), tuning, kernels=kernels) for kernels in (True, False))
+    assert fused_now(mine) == 0
+    assert apart(learnt(mine)[1], learnt(library)[1]) <= CLOSE["float32"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -1,0 +1,101 @@
+"""How a block is computed changes nothing: kept or computed once more, fused, compiled or as the library has it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import families
+import pytest
+import torch
+
+from affina.core.compute import Computing
+from affina.core.kinds import objectives, optimizers, schedules, tunings
+from affina.data.rows import Renderer
+from affina.engine.torch import native
+from affina.engine.torch.load import load
+from affina.engine.torch.step import Course, TorchEngine
+
+Folder = Callable[[str], Path]
+NAMES = ("llama", "qwen3", "gemma2", "gpt2", "gpt_neox", "bert")
+LORA = {"name": "lora", "rank": 4}
+
+
+def engine(folder: Path, computing: Computing, tuning: Any = LORA, labels: int = 0) -> TorchEngine:
+    course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-3, 10, 0)
+    made = TorchEngine(load(folder, computing, labels), Renderer.open(folder), course)
+    noise = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for each in made.trainable().values() if tuning != "full" else ():
+            each.add_(torch.randn(each.shape, generator=noise) * 0.05)
+    return made
+
+
+def learnt(folder: Path, computing: Computing, tuning: Any = LORA) -> dict[str, torch.Tensor]:
+    """The gradient of rows that share prefixes, of words or, for an encoder, of labels."""
+    labels = 2 if folder.name == "bert" else 0
+    made = engine(folder, computing, tuning, labels)
+    rows = families.random_rows(made.network.config.vocab_size)
+    rows = [row for row in rows if labels or row.targets]
+    if labels:
+        rows = [families.labelled(row, number % 2) for number, row in enumerate(rows)]
+    with made.exactly("float64"):
+        return made.gradients([made.layout(rows)], objectives.build("classify" if labels else "cross_entropy"))
+
+
+def apart(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
+    assert found.keys() == expected.keys()
+    return max(
+        float((found[name] - each).abs().max() / each.abs().max().clamp_min(1e-12)) for name, each in expected.items()
+    )
+
+
+@pytest.mark.parametrize("kernels", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_computing_a_block_once_more_changes_no_gradient(name: str, kernels: bool, family: Folder) -> None:
+    computings = [Computing("float32", kernels=kernels, checkpoint=checkpoint) for checkpoint in (False, True)]
+    kept, again = (learnt(family(name), each) for each in computings)
+    assert apart(again, kept) <= 1e-12
+
+
+def test_a_block_computed_once_more_draws_the_same_dropout(family: Folder) -> None:
+    tuning = {"name": "lora", "rank": 4, "dropout": 0.5}
+    found = []
+    for checkpoint in (False, True):
+        made = engine(family("llama"), Computing("float32", checkpoint=checkpoint), tuning)
+        batch = made.layout([row for row in families.random_rows(made.network.config.vocab_size) if row.targets])
+        made.learn([batch], objectives.build("cross_entropy"), 1)
+        found.append({name: each.detach().clone() for name, each in made.trainable().items()})
+    assert apart(found[1], found[0]) == 0.0
+
+
+def test_only_what_a_block_begins_with_is_kept(family: Folder) -> None:
+    """Counted by the tensors that the graph holds for backward."""
+    held = []
+    for checkpoint in (False, True):
+        made = engine(family("gpt2"), Computing("float32", checkpoint=checkpoint), "full")
+        batch = made.layout([row for row in families.random_rows(made.network.config.vocab_size) if row.targets])
+        kept = Kept()
+        with torch.autograd.graph.saved_tensors_hooks(kept, lambda each: each):
+            made.forward(batch)
+        held.append(kept.size)
+    assert held[1] < held[0] / 3
+
+
+class Kept:
+    """Counts the numbers that a graph keeps."""
+
+    size = 0
+
+    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+        self.size += tensor.numel()
+        return tensor
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler warns about itself
+@pytest.mark.parametrize("name", ["llama", "gpt2", "bert"])
+def test_compiled_is_eager(name: str, family: Folder) -> None:
+    if not native.compiler():
+        pytest.skip("no C++ compiler on this machine")
+    compiled, eager = (learnt(family(name), Computing("float32", compile=each)) for each in (True, False))
+    assert apart(compiled, eager) <= 1e-10
