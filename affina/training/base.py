@@ -1,5 +1,9 @@
 """What the base answers without training: its own words where it has them, the majority class where it has none."""
 
+import hashlib
+import time
+from dataclasses import asdict
+
 import numpy as np
 
 from affina.core.example import Labelled
@@ -7,7 +11,48 @@ from affina.core.kinds import Answers, Sampling, objectives
 from affina.core.say import Say
 from affina.engine.torch import tuned
 from affina.evaluation.answer import answer
+from affina.training.kept import kept
+from affina.training.plan import digest
+from affina.training.samples import spoken
 from affina.training.session import Session
+
+KEY, FILES = "base.key.json", ("samples.base.json", "base.json")  # base.json last: where it is, both are
+
+
+def measure_base(session: Session, say: Say) -> None:
+    """Keeps the base's answers and samples before anything moves; on resume, or where a run beside this one asked the
+    same base the same, they are already there."""
+    run, key = session.run, base_key(session)
+    if run.read("base.json") is not None:
+        return
+    if found := kept(run, key, KEY, *FILES):
+        say.line(f"base: measured before, in run '{found[0].name}', on these rows with this code and versions")
+        held = found[1][1:]
+        seconds = 0.0
+    else:
+        began = time.perf_counter()
+        say.line("measuring the base as it answers without training")
+        answers = base_answers(session, say)
+        held = [spoken(session, session.engine), answers.as_dict()]
+        seconds = round(time.perf_counter() - began, 3)
+    for name, content in zip(FILES, held, strict=True):
+        run.write(name, content)
+    run.write(KEY, {"key": key, "seconds": seconds})
+
+
+def base_key(session: Session) -> str:
+    """The same where the base would give the same answers, to the bit: the same base, tuning before it moves, rows,
+    questions, computing, code and versions. Nothing of how long or how fast to learn is in it."""
+    lock, material = session.plan.lock, session.material
+    rows = hashlib.sha256()
+    for row in material.by_split["test"]:
+        rows.update(row.tokens.tobytes() + row.weights.tobytes())
+    shown = [repr(each) for each in material.prepared.examples["test"]]
+    voted = [] if material.base_speaks else [each.target for each in material.prepared.examples["train"]]
+    asked = [sorted(session.columns), asdict(session.sampling), material.label_count, session.recipe.train.seed]
+    whose = [lock["base"]["digest"], lock["recipe"]["tuning"], lock["recipe"]["objective"]]
+    where = {name: value for name, value in lock["machine"].items() if name != "folder"}
+    return digest([whose, rows.hexdigest(), shown, voted, asked, where, lock["versions"]])
 
 
 def base_answers(session: Session, say: Say) -> Answers:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affina.core.kinds import Batch, Row
-from affina.data.layout import SHORTEST_SHARED, batches_of, layout
+from affina.data.layout import batches_of, layout
+from affina.data.prefixes import SHORTEST_SHARED
 
 
 def walked(batch: Batch, r: int) -> npt.NDArray[np.int64]:

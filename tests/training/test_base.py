@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.dummy import DummyClassifier
 from tiny import Heard, data, session
 
-from affina.core.compute import Computing
 from affina.core.example import Labelled
 from affina.core.kinds import Sampling, objectives
 from affina.core.say import Silent
@@ -43,7 +42,7 @@ def test_the_majority_is_that_of_a_dummy_classifier(tmp_path: Path, encoder_mode
 def test_a_decoder_with_a_label_head_is_measured_in_words(tmp_path: Path, chat_model: Path) -> None:
     opened, heard = session(tmp_path, chat_model, objective="classify"), Heard()
     found = base_answers(opened, heard)
-    spoken = tuned.base(chat_model, opened.material.renderer, Computing("float32"))
+    spoken = tuned.base(chat_model, opened.material.renderer, opened.plan.computing)
     asked = objectives.build("cross_entropy").expand(opened.material.prepared.examples["test"])
     expected = answer(spoken, asked, frozenset({"label"}), Sampling())
     assert heard.lines == ["a label head is new, so the base answers in words: the likeliest label"]
@@ -57,7 +56,7 @@ def test_a_decoder_with_a_label_head_is_measured_in_words(tmp_path: Path, chat_m
 def test_a_fresh_adapter_is_the_base(tmp_path: Path, chat_model: Path) -> None:
     """LoRA's B starts at zero (Hu et al., 2021): the engine before step 1 is the untouched base, to the bit."""
     opened = session(tmp_path, chat_model)
-    untouched = tuned.base(chat_model, opened.material.renderer, Computing("float32"))
+    untouched = tuned.base(chat_model, opened.material.renderer, opened.plan.computing)
     ours = base_answers(opened, Silent())
     theirs = answer(untouched, opened.expanded("test"), opened.columns, opened.sampling)
     np.testing.assert_array_equal(ours.nats_N, theirs.nats_N)

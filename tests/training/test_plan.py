@@ -18,7 +18,7 @@ from affina.training.plan import Plan, plan, proof_key
 def planned(folder: Path, base: Path, run: Run | None = None, **sections: Any) -> Plan:
     asked = Recipe.load(recipe(data(folder), base, **sections))
     material = Material.gather(asked, offline=True, say=Silent())
-    return plan(asked, material.prepared, material.source, len(material.rows), run)
+    return plan(asked, material.prepared, material.source, material.rows, run)
 
 
 def test_what_a_recipe_leaves_open_is_settled(tmp_path: Path, chat_model: Path) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
-from affina.core.example import Example
-from affina.core.kinds import Batch, Model, Objective, Regime, Row
+from affina.core.kinds import Batch, Ints, Model, Regime, Row
+from affina.data.compose import composed, divided
 
 if TYPE_CHECKING:
     from affina.core.recipe import Train
@@ -15,19 +16,36 @@ if TYPE_CHECKING:
 class Supervised(Regime):
     """Rows of the training split, each once per epoch, in a seeded order; an epoch's last batch may be smaller."""
 
-    def batches(
-        self, examples: Sequence[Example], objective: Objective, model: Model, train: "Train", start: int
-    ) -> Iterator[Batch]:
-        rows = model.renderer.rows(objective.expand(examples))
+    share: bool = True
+    """Compute a prefix that rows of a batch share once (exact; but dropout inside it is drawn once for all of them)."""
+    window: int = Field(64, ge=0)
+    """How many batches of the shuffle are looked at together to let rows that share a prefix meet; 0: none, a plain
+    shuffle. No row moves further than this many steps."""
+
+    def batches(self, rows: Sequence[Row], model: Model, train: "Train", start: int) -> Iterator[Batch]:
+        """Micro-batches from number `start` on. An epoch costs one permutation, a window of it one look at its rows."""
         per_epoch = train.steps_per_epoch(len(rows))
+        window = self.window if self.window > 1 and self.share and model.shares else 1
+        known: tuple[int, int] | None = None
         number = start
         while True:
             step, part = divmod(number, train.accumulate)
             epoch, place = divmod(step, per_epoch)
-            order = np.random.default_rng((train.seed, epoch)).permutation(len(rows))
-            members = order[place * train.batch : (place + 1) * train.batch]
-            yield model.layout(self._part(rows, np.array_split(members, train.accumulate)[part]))
+            if known is None or known[0] != epoch:
+                order = np.random.default_rng((train.seed, epoch)).permutation(len(rows))
+            if known != (epoch, place // window):
+                known = epoch, place // window
+                held = self._window(rows, order, known, window * train.batch, train)
+            first = place % window * train.batch
+            members = [rows[r] for r in held[first : first + train.batch]]
+            yield model.layout(divided(members, train.accumulate)[part], share=self.share)
             number += 1
 
-    def _part(self, rows: Sequence[Row], members: "np.typing.NDArray[np.int64]") -> list[Row]:
-        return [rows[place] for place in members]
+    def _window(self, rows: Sequence[Row], order: Ints, which: tuple[int, int], size: int, train: "Train") -> Ints:
+        """The rows of one window of an epoch's order, by place, composed to share where it holds several batches."""
+        epoch, number = which
+        held = order[number * size :][:size]
+        if size == train.batch:
+            return held
+        draws = np.random.default_rng((train.seed, epoch, number))
+        return held[composed([rows[r] for r in held], train.batch, draws)]

@@ -1,0 +1,53 @@
+"""The order in which a window of shuffled rows is cut into batches, so that rows with a common prefix meet."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from affina.core.kinds import Ints, Row
+from affina.data.prefixes import Node, tree
+
+WORTH = 0.1
+"""The least share of a window's laid-out tokens that meeting must save; below it the shuffle stands as it is."""
+
+
+def composed(rows: Sequence[Row], size: int, draws: np.random.Generator) -> Ints:
+    """The places of `rows`, which come shuffled, in the order to cut into batches of `size`; a permutation.
+
+    Rows that agree on a prefix stand together, where the first of them stood: what all rows begin with moves none, and
+    neither content nor length orders anything. Then whole batches change places by `draws`. Where that saves less than
+    WORTH of the tokens to compute, the order is the one given.
+    """
+    given = np.arange(len(rows))
+    nodes = tree(rows)
+    if len(nodes) == len(rows):  # leaves alone: nothing is shared
+        return given
+    grouped = _mixed(np.array([node.rows[0] for node in nodes if len(node.rows) == 1], dtype=np.int64), size, draws)
+    cost = laid_out(nodes, given, size)
+    return grouped if cost - laid_out(nodes, grouped, size) >= WORTH * cost else given
+
+
+def laid_out(nodes: Sequence[Node], order: Ints, size: int) -> int:
+    """Tokens to compute when the tree's rows are cut into batches of `size` in this order: a prefix once per batch."""
+    batch = np.empty(len(order), dtype=np.int64)
+    batch[order] = np.arange(len(order)) // size
+    return sum((node.stop - node.start) * len(set(batch[node.rows].tolist())) for node in nodes)
+
+
+def divided(members: Sequence[Row], parts: int) -> list[Sequence[Row]]:
+    """Neighbours in `parts` groups of about equal tokens; with fewer rows than parts the last are empty."""
+    tokens = np.cumsum([0, *(len(row.tokens) for row in members)])
+    middles = (tokens[:-1] + tokens[1:]) / 2
+    edges = [0]
+    for part in range(1, parts):
+        wanted = int(np.searchsorted(middles, tokens[-1] * part / parts))
+        least, most = edges[-1] + 1, len(members) - (parts - part)  # a row for each part, as long as there are any
+        edges.append(min(max(least, min(wanted, most)), len(members)))
+    return [members[start:stop] for start, stop in zip(edges, [*edges[1:], len(members)], strict=True)]
+
+
+def _mixed(order: Ints, size: int, draws: np.random.Generator) -> Ints:
+    """The order with its whole batches shuffled; a smaller last one stays last."""
+    whole = len(order) // size
+    mixed = draws.permutation(order[: whole * size].reshape(whole, size), axis=0).reshape(-1)
+    return np.concatenate([mixed, order[whole * size :]])

@@ -1,0 +1,31 @@
+"""Work done ahead of the loop, in one thread and within a bound, so that the engine does not wait for its batches."""
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+DEPTH = 4  # made and not yet taken: hides a slow one behind a few steps, and holds little memory
+
+
+@contextmanager
+def ahead(made: Iterator[T], depth: int = DEPTH) -> Generator[Iterator[T]]:
+    """Inside, the same elements in the same order, none of them None, at most `depth` made before they are asked for.
+
+    What making one raises is raised where it would be taken. On leaving, however that happens, the thread ends with
+    the element in hand.
+    """
+    thread = ThreadPoolExecutor(1, "affina-ahead")
+    waiting: deque[Future[T | None]] = deque(thread.submit(next, made, None) for _ in range(depth))
+
+    def taken() -> Iterator[T]:
+        while (each := waiting.popleft().result()) is not None:
+            waiting.append(thread.submit(next, made, None))
+            yield each
+
+    try:
+        yield taken()
+    finally:
+        thread.shutdown(cancel_futures=True)
