@@ -1,108 +1,140 @@
 """Supervised fine-tuning speed: the product's own `train` on chat rows, one JSON line with rate, memory and losses.
 
     python benchmarks/sft.py --data gsm --steps 8 --warm 2 --batch 8 --rank 16 --lr 2e-4
+    python benchmarks/sft.py --set train.compute.kernels=off --seed 1 --validation-loss
+    python benchmarks/sft.py --table --repeat 3 --out table.json
 
-Workloads: `gsm`, question → worked answer (gsm8k/train_first3000.jsonl); `banking`, message → one of 77 intents that
-the system prompt lists (banking77/train.csv). Both are read from $AFFINA_BENCH_DATA. Rates count the tokens of whole
-samples from optimizer step to optimizer step, warm-up steps left out.
+Rates count the tokens of whole samples from the end of one optimizer step to the end of the next, batches, logging and
+the optimizer inside, warm-up steps left out. A GB is 10⁶ kB of the process tree's resident memory, the whole run long.
 """
 
 import argparse
-import csv
 import json
 import os
 import platform
-import random
-import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+import workload
+from machine import Noise, TreeMemory, age_s, minor_faults, own_peak_gb
+
+import affina
+from affina.cli.runtime import prepare
+from affina.cli.settings import changes
+from affina.core.recipe import Recipe
+from affina.core.run import Run
+from affina.engine.source import find
+
 PACKAGES = ("affina", "torch", "transformers", "tokenizers")
-HELD_OUT = 24  # rows that the product splits off before it trains
+VALIDATING = 128  # held-out rows whose mean loss `--validation-loss` reports
 
 
-def conversations(data: str, count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """The workload's first `count` rows in the seeded order, as OpenAI messages."""
-    folder = Path(os.environ.get("AFFINA_BENCH_DATA", "data"))
-    turns: list[list[tuple[str, str]]]
-    if data == "gsm":
-        lines = (folder / "gsm8k" / "train_first3000.jsonl").read_text(encoding="utf-8").splitlines()
-        turns = [[("user", row["question"]), ("assistant", row["answer"])] for row in map(json.loads, lines)]
-    else:
-        with (folder / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        intents = sorted({row["category"] for row in rows})
-        asked = "Read the customer's message and answer with exactly one of these intents and nothing else:\n"
-        system = f"You are the intent classifier of a bank. {asked}" + "\n".join(intents)
-        turns = [[("system", system), ("user", row["text"]), ("assistant", row["category"])] for row in rows]
-    random.Random(seed).shuffle(turns)
-    return [{"messages": [{"role": role, "content": text} for role, text in each]} for each in turns[:count]]
+class Clock:
+    """Hears of every finished step, and notes the time and the pages given so far."""
+
+    def __init__(self) -> None:
+        self.ends_s: list[float] = []
+        self.faults: list[int] = []
+
+    def line(self, text: str) -> None:
+        return
+
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
+        if what == "training":
+            self.ends_s.append(time.perf_counter())
+            self.faults.append(minor_faults())
+
+    def steps_s(self, first_s: float) -> list[float]:
+        """Seconds of each step: of the first as the run logged it, of the others from end to end."""
+        return [first_s, *(end - begin for begin, end in pairwise(self.ends_s))]
+
+    def faults_per_step(self) -> list[int]:
+        """Minor page faults of every step but the first."""
+        return [end - begin for begin, end in pairwise(self.faults)]
 
 
-def recipe(given: argparse.Namespace, file: Path) -> dict[str, Any]:
-    """The run as a user would write it; validation and test are kept to a few rows, since only steps are timed."""
-    steps = given.steps + given.warm
-    share = HELD_OUT / (given.batch * steps + HELD_OUT)
+def line(given: argparse.Namespace, run: Run, clock: Clock) -> dict[str, Any]:
+    """What the run shows: rates over the counted steps, losses, times."""
+    events, warm = run.events("learn"), given.warm
+    if len(clock.ends_s) != len(events):
+        raise SystemExit(f"{len(clock.ends_s)} steps were heard of and {len(events)} logged: nothing can be timed")
+    seconds = clock.steps_s(events[0]["seconds"])
+    tokens = [event["tokens"] for event in events]
+    rates = [count / time_s for count, time_s in zip(tokens[warm:], seconds[warm:], strict=True)]
+    lock = run.read("lock.json")
+    compute = {"compute": lock["machine"]["compute"]}
     return {
-        "name": "sft",
-        "model": {"base": given.base},
-        "data": {"read": [str(file)], "transforms": [{"name": "split", "test": share / 2, "validation": share / 2}]},
-        "tuning": {"name": "lora", "rank": given.rank, "alpha": 2 * given.rank} if given.rank else "full",
-        "train": {"steps": steps, "batch": given.batch, "learning_rate": given.lr, "schedule": "constant"},
-        "evaluate": {"metrics": ["loss"], "every": steps},
+        "tool": "affina",
+        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "workload": given.data,
+        "settings": {key: value for key, value in vars(given).items() if key != "data"} | compute,
+        "real_tokens_per_s": round(sum(tokens[warm:]) / sum(seconds[warm:]), 1),
+        "median_step_tokens_per_s": round(median(rates), 1),
+        "samples_per_s": round(given.batch * len(rates) / sum(seconds[warm:]), 3),
+        "tokens": sum(tokens),
+        "supervised": round(sum(event["targets"] for event in events[warm:]) / sum(tokens[warm:]), 3),
+        "step_s": [round(each, 2) for each in seconds],
+        "minor_faults": clock.faults_per_step(),
+        "losses": [round(event["loss"], 4) for event in events],
+        "proofs_s": round(sum(finding["seconds"] for finding in run.read("proofs.json")["findings"]), 1),
+        "validation_loss": round(run.events("validate")[-1]["loss"], 5),
     }
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", default="gsm", choices=["gsm", "banking"])
-    parser.add_argument("--base", default="smollm2-135m-instruct")
-    parser.add_argument("--steps", type=int, default=8, help="measured steps")
-    parser.add_argument("--warm", type=int, default=2, help="steps before the clock")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rank", type=int, default=16, help="LoRA rank; 0: full fine-tuning")
-    parser.add_argument("--lr", type=float, default=2e-4)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    return parser.parse_args()
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    """One run, from rows to report, in a folder that goes away."""
+    noise, clock, memory = Noise(), Clock(), TreeMemory(os.getpid())
+    memory.start()
+    with tempfile.TemporaryDirectory() as folder:
+        training, held = workload.chosen(given, find(given.base).folder)
+        file = Path(folder) / "rows.jsonl"
+        workload.write(file, training, held)
+        workload.offer_held_out(Path(folder))
+        recipe = Recipe.build(workload.recipe(given, file, len(training))).change(changes(given), where="--set")
+        began, age = time.perf_counter(), age_s()
+        run = affina.train(recipe, root=Path(folder) / "runs", say=clock)
+        wall = time.perf_counter() - began
+        found = line(given, run, clock)
+        before_s = clock.ends_s[0] - run.events("learn")[0]["seconds"] - began
+    return {
+        **found,
+        "peak_rss_gb": round(max(memory.end(), own_peak_gb()), 2),
+        "prep_s": round(before_s - found["proofs_s"], 2),
+        "start_s": round(age + before_s, 1),
+        "whole_run_s": round(wall, 1),
+        **noise.seen(),
+    }
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = workload.arguments(__doc__ or "")
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="change a setting of the recipe")
+    parser.add_argument("--validation-loss", action="store_true", help=f"hold {VALIDATING} rows out and report on them")
+    parser.add_argument("--table", action="store_true", help="every feature added in turn, each run a process")
+    parser.add_argument("--repeat", type=int, default=3, help="interleaved repetitions of the table")
+    parser.add_argument("--out", help="where the table's JSON goes")
+    given = parser.parse_args(argv)
+    if given.validation_loss:
+        given.held_out = VALIDATING + workload.TEST
+    return given
 
 
 def main() -> None:
     given = arguments()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])  # affina takes its threads from here
-    import affina
-    from affina.core.recipe import Recipe
+    if given.table:
+        from table import additive
 
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "rows.jsonl"
-        rows = conversations(given.data, given.batch * (given.steps + given.warm) + HELD_OUT)
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        began = time.perf_counter()
-        run = affina.train(Recipe.build(recipe(given, file)), root=Path(folder) / "runs")
-        wall = time.perf_counter() - began
-        events, counted = run.events("learn"), run.events("learn")[given.warm :]
-        proofs = sum(finding["seconds"] for finding in run.read("proofs.json")["findings"])
-        precision = run.read("lock.json")["machine"]["compute"]["precision"]
-    seconds = sum(event["seconds"] for event in counted)
-    rates = sorted(event["tokens_per_s"] for event in counted)
-    line = {
-        "tool": "affina",
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
-        "workload": given.data,
-        "settings": {key: value for key, value in vars(given).items() if key != "data"} | {"precision": precision},
-        "real_tokens_per_s": round(sum(event["tokens"] for event in counted) / seconds, 1),
-        "median_step_tokens_per_s": round(rates[len(rates) // 2], 1),
-        "samples_per_s": round(given.batch * len(counted) / seconds, 3),
-        "step_s": [round(event["seconds"], 2) for event in events],
-        "peak_rss_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
-        "proofs_s": round(proofs, 1),
-        "whole_run_s": round(wall, 1),
-        "losses": [round(event["loss"], 4) for event in events],
-        "load_before": round(os.getloadavg()[0], 2),
-    }
-    print(json.dumps(line), flush=True)
+        additive(given)
+        return
+    prepare()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])  # affina takes its threads from here
+    print(json.dumps(measure(given)), flush=True)
 
 
 if __name__ == "__main__":
