@@ -3,7 +3,10 @@
 Every verb of the command line is a function here, imported when it is first used: `import affina` loads nothing.
 """
 
+import gc
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -29,4 +32,20 @@ __all__ = ["__version__", *VERBS]
 def __getattr__(name: str) -> Any:
     if name not in VERBS:
         raise AttributeError(f"module 'affina' has no attribute '{name}'")
-    return getattr(import_module(VERBS[name]), name)
+    return getattr(_imported(VERBS[name]), name)
+
+
+def _imported(module: str) -> ModuleType:
+    """The module. What a first import makes stays for good: looking through it for garbage, again and again while it
+    grows and at every collection later, is a quarter of the time that torch and transformers take to import."""
+    if module in sys.modules:
+        return sys.modules[module]
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        found = import_module(module)
+    finally:
+        if collecting:
+            gc.enable()
+    gc.freeze()
+    return found

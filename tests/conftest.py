@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from affina.cli.command import SPIN
+from affina.cli.runtime import SPIN
 from affina.core.part import Shelf
 
 os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # as the command line does, before any test loads torch

@@ -38,6 +38,7 @@ _ENCODER = {**_SMALL, "max_position_embeddings": 128}
 _BLOOM = {"hidden_size": 32, "n_layer": 2, "n_head": 4}
 _OPT = {"hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "word_embed_proj_dim": 32}
 _DISTILBERT = {"dim": 32, "hidden_dim": 48, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 128}
+_RELATIVE = {**_ENCODER, "relative_attention": True, "pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0}
 _T5 = {"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 2, "num_heads": 4}
 
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -45,6 +46,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": ("Qwen2Config", _GROUPED),
     "qwen3": ("Qwen3Config", {**_GROUPED, "head_dim": 8}),
     "mistral": ("MistralConfig", {**_GROUPED, "sliding_window": 6}),
+    "gemma": ("GemmaConfig", {**_GROUPED, "head_dim": 8}),
     "gemma2": (
         "Gemma2Config",
         {**_GEMMA, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0, "layer_types": _ALTERNATING},
@@ -63,12 +65,17 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "bloom": ("BloomConfig", _BLOOM),
     "lfm2": ("Lfm2Config", {**_GROUPED, "layer_types": ["conv", "full_attention"]}),
     "mpt": ("MptConfig", {"d_model": 32, "n_layers": 2, "n_heads": 4, "expansion_ratio": 2, "max_seq_len": 512}),
+    "deberta": ("DebertaConfig", _RELATIVE),
+    "deberta-v2": ("DebertaV2Config", _RELATIVE),
+    "mpnet": ("MPNetConfig", {**_ENCODER, "pad_token_id": 0}),
+    "xlnet": ("XLNetConfig", {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48}),
     "t5": ("T5Config", _T5),
 }
 ENCODERS = ("bert", "distilbert", "roberta")
-ROW_BY_ROW = ("bloom", "mpt", "lfm2")
-FOREST_DECODERS = tuple(name for name in SETTINGS if name not in (*ENCODERS, *ROW_BY_ROW, "t5"))
-DECODERS = (*FOREST_DECODERS, *ROW_BY_ROW)
+PADDED_ENCODERS = ("deberta", "deberta-v2", "mpnet", "xlnet", "t5")
+PADDED_DECODERS = ("bloom", "mpt", "lfm2")
+FOREST_DECODERS = tuple(name for name in SETTINGS if name not in (*ENCODERS, *PADDED_ENCODERS, *PADDED_DECODERS))
+DECODERS = (*FOREST_DECODERS, *PADDED_DECODERS)
 
 
 @cache
@@ -118,15 +125,14 @@ def noisy(model: torch.nn.Module, seed: int = 0, noise: float = NOISE) -> None:
 def build(name: str, folder: Path, **changes: Any) -> Path:
     """Writes a random model of a family with its tokenizer into `folder`."""
     kind, settings = SETTINGS[name]
-    size = write_tokenizer(folder, encoder=name in ENCODERS)
+    encoder = name in (*ENCODERS, *PADDED_ENCODERS)
+    size = write_tokenizer(folder, encoder)
     ids = {"vocab_size": size, "eos_token_id": STOP, "pad_token_id": STOP, "bos_token_id": 0}
     config = getattr(transformers, kind)(**{**ids, **settings, **changes})
     torch.manual_seed(0)
     auto: Any = transformers.AutoModelForCausalLM
-    if name in ENCODERS:
-        auto = transformers.AutoModel
-    elif name == "t5":
-        auto = transformers.AutoModelForSeq2SeqLM
+    if encoder:
+        auto = transformers.AutoModelForSeq2SeqLM if name == "t5" else transformers.AutoModel
     model = auto.from_config(config)
     noisy(model)
     model.save_pretrained(folder)
@@ -163,3 +169,8 @@ def row(name: str, given: list[int], answer: list[int], weight: float = 1.0) -> 
     """A row whose targets are the tokens of `answer`, each of the same weight."""
     weights = np.array([0.0] * len(given) + [weight] * len(answer), np.float32)
     return Row(name, np.array([*given, *answer], np.int32), weights)
+
+
+def labelled(given: Row, label: int) -> Row:
+    """The row's tokens with a label instead of targets."""
+    return Row(given.id, given.tokens, np.zeros(len(given.tokens), np.float32), label)

@@ -225,7 +225,7 @@ def session(folder: Path, base: Path, **sections: Any) -> Session:
     asked = Recipe.load(recipe(data(folder), base, **sections))
     material = Material.gather(asked, offline=True, say=Silent())
     run = Run.create(folder / "runs", "tiny")
-    return Session.open(material, plan(asked, material.prepared, material.source, len(material.rows), run), run)
+    return Session.open(material, plan(asked, material.prepared, material.source, material.rows, run), run)
 
 
 def bench(opened: Session) -> Bench:

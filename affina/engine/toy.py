@@ -68,8 +68,10 @@ class Toy:
         self.pairs_VV = np.full((VOCABULARY, VOCABULARY), _SMOOTHING)
         self.labels_L = np.full(labels, _SMOOTHING)
 
-    def layout(self, rows: Sequence[Row]) -> Batch:
-        return layout(rows)
+    shares = True
+
+    def layout(self, rows: Sequence[Row], share: bool = True) -> Batch:
+        return layout(rows, share)
 
     def score(self, rows: Sequence[Row]) -> list[Scored]:
         labels_L = np.log(self.labels_L / self.labels_L.sum()) if self.labels_L.size else None

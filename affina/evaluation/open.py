@@ -64,7 +64,7 @@ def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Open
     Raises Refused for an unknown reference (with the nearest run or alias), a run without a checkpoint, or an encoder.
     """
     from affina.engine.torch import tuned
-    from affina.engine.torch.machine import settled_on
+    from affina.engine.torch.settle import settled_on
 
     run = _run(reference, root)
     recipe, lock = (recipe_of(run), run.read("lock.json")) if run else (None, {})

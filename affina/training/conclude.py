@@ -16,20 +16,11 @@ from affina.evaluation.compare import compare
 from affina.evaluation.gate import judge
 from affina.evaluation.measure import measure
 from affina.evaluation.report import report_html
-from affina.training.base import base_answers, base_is
+from affina.training.base import base_is
 from affina.training.diagnose import diagnose
-from affina.training.samples import paired, spoken
+from affina.training.samples import paired
 from affina.training.session import Session
 from affina.training.stop import best_step, patience_ended
-
-
-def measure_base(session: Session, say: Say) -> None:
-    """Keeps the base's answers and samples before anything moves; on resume they are already there."""
-    if session.run.read("base.json") is None:
-        say.line("measuring the base as it answers without training")
-        answers = base_answers(session, say)
-        session.run.write("samples.base.json", spoken(session, session.engine))
-        session.run.write("base.json", answers.as_dict())  # last: where it is, both are
 
 
 def conclude(session: Session, say: Say) -> None:

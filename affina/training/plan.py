@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 import affina
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import shapes
+from affina.core.kinds import Row, shapes
 from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.data.prepare import Prepared
 from affina.engine.source import Source
-from affina.engine.torch.machine import device, processors, settled_on
+from affina.engine.torch.machine import device, processors
+from affina.engine.torch.settle import Work, settled_on
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
@@ -37,13 +39,13 @@ class Plan:
     lock: dict[str, Any]
 
 
-def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: int, run: Run | None) -> Plan:
-    """The plan for this many training rows; an existing run's own choices of computing and threads are kept.
+def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row], run: Run | None) -> Plan:
+    """The plan for these training rows; an existing run's own choices of computing and threads are kept.
 
     Raises Refused when the run's folder was begun with another recipe, other data, another base or other versions.
     """
-    steps = recipe.train.total_steps(rows)
-    every = recipe.evaluate.every or min(steps, recipe.train.steps_per_epoch(rows))
+    steps = recipe.train.total_steps(len(rows))
+    every = recipe.evaluate.every or min(steps, recipe.train.steps_per_epoch(len(rows)))
     rate = recipe.train.learning_rate or type(recipe.tuning).learning_rate
     settled = recipe.change({"evaluate.every": every, "train.learning_rate": rate})
     lock: dict[str, Any] = {
@@ -54,7 +56,7 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: int, run: Run
         | {name: version(name) for name in LIBRARIES},
         "machine": {
             "device": str(device()),
-            "compute": asdict(settled_on(recipe.train.compute)),
+            "compute": asdict(settled_on(recipe.train.compute, _work(recipe, rows, steps, source))),
             "threads": processors(),
             "folder": str(recipe.folder.resolve()),
         },
@@ -71,6 +73,14 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: int, run: Run
     return Plan(settled, steps, rate, Computing(**machine["compute"]), machine["threads"], lock)
 
 
+def _work(recipe: Recipe, rows: Sequence[Row], steps: int, source: Source) -> Work:
+    """Tokens of the whole run, and of the longest rows that could meet in one micro-batch."""
+    lengths = sorted((len(row.tokens) for row in rows), reverse=True)
+    together = math.ceil(recipe.train.batch / recipe.train.accumulate)
+    mean = sum(lengths) / max(len(lengths), 1)
+    return Work(round(steps * min(recipe.train.batch, len(rows)) * mean), sum(lengths[:together]), source.folder)
+
+
 def proof_key(lock: Mapping[str, Any]) -> str:
     """The same for the same recipe, data, base, code and versions: proofs shown under a key are not run again."""
     recipe = {name: section for name, section in lock["recipe"].items() if name != "name"}
@@ -79,9 +89,15 @@ def proof_key(lock: Mapping[str, Any]) -> str:
         "recipe": recipe,
         "machine": {name: value for name, value in lock["machine"].items() if name != "folder"},
     }
+    return digest(known)
+
+
+def digest(known: Any) -> str:
+    """SHA-256 of plain data and of affina's own code: the same where the same code would be given the same."""
     code = hashlib.sha256()
-    for path in sorted(Path(affina.__file__).parent.rglob("*.py")):
-        code.update(path.read_bytes())
+    for path in sorted(Path(affina.__file__).parent.rglob("*.*")):  # kernels and templates too
+        if path.suffix != ".pyc" and path.is_file():
+            code.update(path.read_bytes())
     return hashlib.sha256(json.dumps([known, code.hexdigest()], sort_keys=True).encode()).hexdigest()
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from affina.core.errors import Failed
 from affina.core.kinds import Bench, Finding, proofs
-from affina.core.run import Run
 from affina.core.say import Say
+from affina.training.kept import kept
 from affina.training.plan import proof_key
 from affina.training.session import Session
 
@@ -17,10 +17,11 @@ FIRST = ("supervised_spans", "stop_token", "truncation", "template_parity")
 def prove(session: Session, say: Say) -> None:
     """Raises Failed with the sentences of the proofs that do not hold. Proofs already shown for the same are kept."""
     run, key = session.run, proof_key(session.plan.lock)
-    if shown := _shown(run, key):
+    if before := kept(run, key, "proofs.json"):
+        shown, (findings_shown,) = before
         say.line(f"proofs: shown before, in run '{shown.name}', for this recipe, data, base, code and versions")
         if shown.name != run.name:
-            run.write("proofs.json", shown.read("proofs.json"))
+            run.write("proofs.json", findings_shown)
         return
     names = sorted(proofs.names(), key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
     bench = Bench(
@@ -44,20 +45,6 @@ def prove(session: Session, say: Say) -> None:
     say.progress("proofs", len(names), len(names), f"{len(names) - len(failed)} of {len(names)} hold, {seconds:.1f} s")
     if failed:
         raise Failed("\n".join(f"proof {finding['name']} failed: {finding['detail']}" for finding in failed))
-
-
-def _shown(run: Run, key: str) -> Run | None:
-    """This run, or one beside it, whose proofs were shown under the same key."""
-    beside = [each for each in Run.all(run.folder.parent) if each.name != run.name]
-    return next((each for each in (run, *beside) if _key(each) == key), None)
-
-
-def _key(run: Run) -> str:
-    """The key under which a run's proofs were shown; none where its file is damaged, and they are shown again."""
-    try:
-        return str(run.read("proofs.json", {}).get("key", ""))
-    except Failed:
-        return ""
 
 
 def _examined(name: str, bench: Bench) -> Finding:

@@ -15,6 +15,7 @@ from affina.core.run import Run
 from affina.core.say import Say
 from affina.engine.torch.load import load
 from affina.engine.torch.step import Course, TorchEngine
+from affina.training.frozen import with_trunk
 from affina.training.material import Material
 from affina.training.plan import Plan
 
@@ -32,7 +33,10 @@ class Session:
 
     @classmethod
     def open(cls, material: Material, settled: Plan, run: Run) -> "Session":
-        """Loads the base and makes what the tuning trains. Raises Failed when that is not what its formula says."""
+        """Loads the base and makes what the tuning trains. Raises Failed when that is not what its formula says.
+
+        Raises Refused for a frozen trunk that is asked for and cannot be kept.
+        """
         torch.set_num_threads(settled.threads)
         network = load(material.source.folder, settled.computing, material.label_count)
         recipe = settled.recipe
@@ -44,7 +48,8 @@ class Session:
         moving = sum(each.numel() for name, each in engine.trainable().items() if name.startswith("model."))
         if moving != (expected := recipe.tuning.count(network.model)):
             raise Failed(f"tuning {recipe.tuning.name} moves {moving} numbers where its formula says {expected}")
-        return cls(material, settled, run, engine)
+        begun = run.read("lock.json") is not None
+        return cls(material, with_trunk(settled, material, network, begun), run, engine)
 
     @property
     def recipe(self) -> Recipe:
@@ -68,7 +73,8 @@ class Session:
             self.material.prepared.ledger.write(self.run.folder)
         if lock != self.plan.lock:  # on resume only the recipe's folder may differ: the data are found where they are
             self.run.write("lock.json", self.plan.lock)
-        for note in (*self.material.renderer.notes, *self.material.prepared.notes):
+        material, network = self.material, self.engine.network
+        for note in (*material.renderer.notes, *material.prepared.notes, *network.notes, *network.trunk.notes):
             say.line(note)
         moving, kept = self.engine.trainable(), self.engine.frozen()
         count, size = sum(each.numel() for each in moving.values()), sum(each.numel() for each in kept.values())

@@ -11,12 +11,14 @@ from typing import Any
 
 from affina.core.atomic import damage
 from affina.core.errors import AffinaError, Failed, Refused, Stopped
-from affina.core.kinds import metrics
+from affina.core.kinds import Batch, metrics
 from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.core.say import Say, Silent
 from affina.evaluation.answer import answer
-from affina.training.conclude import conclude, measure_base
+from affina.training.ahead import ahead
+from affina.training.base import measure_base
+from affina.training.frozen import keep_trunk
 from affina.training.material import Material
 from affina.training.plan import Plan, plan
 from affina.training.prove import prove
@@ -43,7 +45,7 @@ def train(
         raise Refused("; ".join(material.problems))
     folder = Run.create(Path(root), run or recipe.name)
     with folder.hold():
-        settled = plan(recipe, material.prepared, material.source, len(material.rows), folder)
+        settled = plan(recipe, material.prepared, material.source, material.rows, folder)
         if folder.state == "finished" and _whole(folder, say):
             say.line(f"run '{folder.name}' is finished; `affina show {folder.name}` shows it")
             return folder
@@ -94,34 +96,39 @@ def _work(session: Session, say: Say) -> None:
     session.begin(say)
     run.mark("proving")
     prove(session, say)
+    keep_trunk(session, say)
     run.mark("evaluating")
     measure_base(session, say)
     run.mark("training")
     loop(session, say)
     run.mark("evaluating")
-    conclude(session, say)
+    _conclude(session, say)
     run.mark("finished")
+
+
+def _conclude(session: Session, say: Say) -> None:
+    """What is said at the end, and the statistics it needs, which no step has to wait for."""
+    from affina.training.conclude import conclude
+
+    conclude(session, say)
 
 
 def loop(session: Session, say: Say) -> None:
     """The training loop, the whole of it, for every objective, tuning and regime."""
     run, engine, recipe = session.run, session.engine, session.recipe
-    train, objective, monitor = recipe.train, recipe.objective, recipe.evaluate.monitor
+    train, monitor = recipe.train, recipe.evaluate.monitor
     if saved := run.latest(monitor.name, monitor.higher_is_better):
         engine.load(saved)
     for sentence in run.damaged:
         say.line(sentence)
     run.rewind(engine.step)
     start = engine.step * train.accumulate
-    batches = recipe.regime.batches(session.material.prepared.examples["train"], objective, engine, train, start)
-    with interruptible() as interrupted:
+    made = recipe.regime.batches(session.material.rows, engine, train, start)
+    with ahead(made) as batches, interruptible() as interrupted:
         for step in range(engine.step + 1, session.plan.steps + 1):
             if patience_ended(session):
                 break
-            started = time.perf_counter()
-            values = engine.learn(list(islice(batches, train.accumulate)), objective, step)
-            seconds = time.perf_counter() - started
-            run.log(step, "learn", {**values, "seconds": seconds, "tokens_per_s": values["tokens"] / seconds})
+            run.log(step, "learn", _learnt(session, batches, step))
             _report(session, say, step)
             best = validate(session, step) if recipe.evaluate.due(step) or step == session.plan.steps else False
             if best or train.saves(step) or step == session.plan.steps or interrupted.is_set():
@@ -131,6 +138,17 @@ def loop(session: Session, say: Say) -> None:
                 raise Stopped(
                     f"stopped at step {step} of {session.plan.steps}, saved", instead="the same command resumes"
                 )
+
+
+def _learnt(session: Session, batches: Iterator[Batch], step: int) -> dict[str, float]:
+    """One step. `began` is in seconds since 1970; of its `seconds`, `waited_s` passed until the batches came."""
+    began, started = time.time(), time.perf_counter()
+    held = list(islice(batches, session.recipe.train.accumulate))
+    waited = time.perf_counter() - started
+    values = session.engine.learn(held, session.recipe.objective, step)
+    seconds = time.perf_counter() - started
+    rate = values["tokens"] / seconds
+    return {**values, "seconds": seconds, "tokens_per_s": rate, "waited_s": waited, "began": began}
 
 
 def validate(session: Session, step: int) -> bool:

@@ -1,12 +1,15 @@
-"""Log-probabilities of given targets, chunk by chunk: nobody ever holds [positions x vocabulary]."""
+"""Log-probabilities of given targets, tile by tile: nobody ever holds [positions x vocabulary]."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch.autograd.function import once_differentiable
 
-CHUNK_BYTES = 64 << 20  # of float32 logits at a time
+ROWS = 512  # positions in a tile, at most
+TILE_BYTES = {"cpu": 16 << 20}  # of a tile's logits, in every form they take: what a processor's cache holds (measured)
+MOST_BYTES = 64 << 20  # the same elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,70 +31,160 @@ class WordHead:
         return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """A head ready for products: the weight already in the dtype of the products."""
+Shape: TypeAlias = tuple[torch.dtype, float, float | None]
 
-    weight_VD: torch.Tensor
-    scale: float
-    softcap: float | None
+
+class _Tiles:
+    """The logits of S positions over V words, a tile of rows and words at a time, in two buffers used again."""
+
+    def __init__(self, hidden_SD: torch.Tensor, weight_VD: torch.Tensor, targets_S: torch.Tensor, shape: Shape) -> None:
+        self.dtype, self.scale, self.softcap = shape
+        self.wide = torch.promote_types(self.dtype, torch.float32)
+        self.hidden_SD, self.weight_VD, self.targets_S = hidden_SD.to(self.dtype), weight_VD, targets_S
+        (size, width), (words, _), place = hidden_SD.shape, weight_VD.shape, hidden_SD.device
+        cell = self.wide.itemsize * (1 if self.softcap is None else 2)
+        cell += self.dtype.itemsize if self.dtype != self.wide else 0
+        bound = TILE_BYTES.get(place.type, MOST_BYTES)
+        self.rows = max(1, min(size, ROWS, bound // cell))
+        self.words = max(1, min(words, bound // (cell * self.rows), bound // (width * self.dtype.itemsize)))
+        area = self.rows * self.words
+        self._wide = torch.empty(area, dtype=self.wide, device=place)
+        self._raw = self._wide if self.dtype == self.wide else torch.empty(area, dtype=self.dtype, device=place)
+
+    def slices(self) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Which words, and their part of the weight in the dtype of the products."""
+        for start in range(0, len(self.weight_VD), self.words):
+            part = slice(start, start + self.words)
+            yield part, self.weight_VD[part].to(self.dtype)
+
+    def blocks(self) -> Iterator[slice]:
+        """Which positions."""
+        for start in range(0, len(self.targets_S), self.rows):
+            yield slice(start, start + self.rows)
+
+    def logits(self, rows: slice, weight_WD: torch.Tensor) -> torch.Tensor:
+        """[B, W] in the wide dtype, in a buffer that the next call overwrites."""
+        hidden_BD = self.hidden_SD[rows]
+        shape = (len(hidden_BD), len(weight_WD))
+        raw, wide = (each[: shape[0] * shape[1]].view(shape) for each in (self._raw, self._wide))
+        torch.mm(hidden_BD, weight_WD.T, out=raw)
+        if raw is not wide:
+            wide.copy_(raw)
+        if self.scale != 1:
+            wide.mul_(self.scale)
+        return wide if self.softcap is None else wide.div_(self.softcap).tanh_().mul_(self.softcap)
+
+    def targets(self, rows: slice, words: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, 1] each: the target's place in this tile, and whether it has one."""
+        local = self.targets_S[rows, None] - words.start
+        size = min(self.words, len(self.weight_VD) - words.start)
+        return local.clamp(0, size - 1), (local >= 0) & (local < size)
+
+    def bend(self, logits: torch.Tensor) -> torch.Tensor | None:
+        """d logit / d (scale · product); None where it is 1."""
+        return None if self.softcap is None else (logits / self.softcap).square_().neg_().add_(1)
+
+    def pull(self, odds_S1: torch.Tensor, target_S1: torch.Tensor) -> torch.Tensor:
+        """[S, 1] d logprob / d (scale · product) of the target's own product: (1 - p) · bend."""
+        bend = self.bend(target_S1)
+        return odds_S1.sigmoid() if bend is None else odds_S1.sigmoid() * bend
+
+    def others(self, rows: slice, words: slice, weight_WD: torch.Tensor, logsumexp_B1: torch.Tensor) -> torch.Tensor:
+        """[B, W] p · bend of every word but the target, in the dtype of the products, in a buffer used again."""
+        logits = self.logits(rows, weight_WD)
+        place, inside = self.targets(rows, words)
+        bend = self.bend(logits)
+        chances = logits.sub_(logsumexp_B1).exp_()
+        chances.scatter_(1, place, torch.where(inside, 0, chances.gather(1, place)))
+        return self.rounded(chances if bend is None else chances.mul_(bend))
+
+    def rounded(self, wide: torch.Tensor) -> torch.Tensor:
+        """The tile in the dtype of the products; where that is a narrower one, in the other buffer."""
+        return wide if self.dtype == self.wide else self._raw[: wide.numel()].view(wide.shape).copy_(wide)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Of each position: its largest logit so far, its target's, Σ exp(logit - largest) over all other words,
+    and, where the slope is wanted, Σ exp(logit - largest) · bend · weight over them."""
+
+    largest_S1: torch.Tensor
+    target_S1: torch.Tensor
+    rest_S1: torch.Tensor
+    mixed_SD: torch.Tensor | None
+
+    @classmethod
+    def over(cls, tiles: _Tiles, slope: bool) -> "_Sums":
+        hidden_SD = tiles.hidden_SD
+        empty = hidden_SD.new_full((len(hidden_SD), 1), float("-inf"), dtype=tiles.wide)
+        mixed = torch.zeros_like(hidden_SD, dtype=tiles.wide) if slope else None
+        sums = cls(empty, empty.clone(), torch.zeros_like(empty), mixed)
+        for words, weight_WD in tiles.slices():
+            for rows in tiles.blocks():
+                sums.add(tiles, rows, words, weight_WD)
+        return sums
+
+    def add(self, tiles: _Tiles, rows: slice, words: slice, weight_WD: torch.Tensor) -> None:
+        logits = tiles.logits(rows, weight_WD)
+        place, inside = tiles.targets(rows, words)
+        self.target_S1[rows] = torch.where(inside, logits.gather(1, place), self.target_S1[rows])
+        largest = torch.maximum(self.largest_S1[rows], logits.amax(1, keepdim=True))
+        shrink = (self.largest_S1[rows] - largest).exp_()
+        self.largest_S1[rows] = largest
+        bend = tiles.bend(logits) if self.mixed_SD is not None else None
+        others = logits.sub_(largest).exp_()
+        others.scatter_(1, place, torch.where(inside, 0, others.gather(1, place)))
+        self.rest_S1[rows] = self.rest_S1[rows] * shrink + others.sum(1, keepdim=True)
+        if self.mixed_SD is not None:
+            product = tiles.rounded(others if bend is None else others.mul_(bend)) @ weight_WD
+            self.mixed_SD[rows] = (self.mixed_SD[rows] * shrink).add_(product)
 
     @property
-    def size(self) -> int:
-        """Positions per chunk."""
-        return max(1, CHUNK_BYTES // (4 * self.weight_VD.shape[0]))
-
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        raw = hidden.to(self.weight_VD.dtype) @ self.weight_VD.T
-        logits = raw.to(torch.promote_types(raw.dtype, torch.float32)) * self.scale
-        return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
-
-    def slope(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """d logprob / d (hidden · weightᵀ)."""
-        bend = self.scale if self.softcap is None else (1 - (logits / self.softcap) ** 2) * self.scale
-        slope = logits.softmax(-1).neg_()
-        slope[torch.arange(len(targets), device=targets.device), targets] += 1
-        return slope.mul_(bend)
+    def odds_S1(self) -> torch.Tensor:
+        """log of (everything else : the target): log p = -log(1 + exp(odds)), exact where p is near 1."""
+        return self.largest_S1 + self.rest_S1.log() - self.target_S1
 
 
 class _Logprobs(torch.autograd.Function):
-    """A frozen head keeps d logprob / d hidden from the forward pass; a trainable one is recomputed in backward."""
+    """A frozen head keeps d logprob / d hidden from the forward pass; a trainable one is computed again in backward."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        hidden_SD: torch.Tensor,
-        weight_VD: torch.Tensor,
-        targets_S: torch.Tensor,
-        dtype: torch.dtype,
-        *shape: float | None,
+        ctx: Any, hidden_SD: torch.Tensor, weight_VD: torch.Tensor, targets_S: torch.Tensor, *shape: Any
     ) -> torch.Tensor:
-        head = _Chunk(weight_VD.to(dtype), *shape)  # type: ignore[arg-type]
-        learns, frozen = ctx.needs_input_grad[0], not ctx.needs_input_grad[1]
-        logprobs = hidden_SD.new_empty(len(targets_S), dtype=torch.promote_types(dtype, torch.float32))
-        slopes = torch.empty_like(hidden_SD) if learns and frozen else hidden_SD.new_empty(0)
-        for start in range(0, len(targets_S), head.size):
-            part = slice(start, start + head.size)
-            logits, targets = head.logits(hidden_SD[part]), targets_S[part]
-            logprobs[part] = logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(-1)
-            if learns and frozen:
-                slopes[part] = head.slope(logits, targets).to(dtype) @ head.weight_VD
-        ctx.dtype, ctx.shape, ctx.frozen = dtype, shape, frozen
-        ctx.save_for_backward(slopes if frozen else hidden_SD, weight_VD, targets_S)
-        return logprobs
+        learns, trains = ctx.needs_input_grad[:2]
+        tiles = _Tiles(hidden_SD, weight_VD, targets_S, shape)
+        sums = _Sums.over(tiles, slope=learns and not trains)
+        odds_S1, target_S1 = sums.odds_S1, sums.target_S1
+        logprobs_S1 = torch.nn.functional.logsigmoid(-odds_S1)
+        ctx.shape, ctx.trains = shape, trains
+        if trains:
+            ctx.save_for_backward(hidden_SD, weight_VD, targets_S, odds_S1, target_S1)
+        elif sums.mixed_SD is not None:
+            share_S1 = torch.exp(sums.largest_S1 - target_S1 + logprobs_S1)
+            slope_SD = tiles.pull(odds_S1, target_S1) * weight_VD[targets_S] - sums.mixed_SD.mul_(share_S1)
+            ctx.save_for_backward(slope_SD.mul_(tiles.scale).to(hidden_SD.dtype))
+        return logprobs_S1[:, 0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_S: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        kept, weight_VD, targets_S = ctx.saved_tensors
-        if ctx.frozen:
-            return kept * grad_S[:, None].to(kept.dtype), None, None, None, None, None
-        head = _Chunk(weight_VD.to(ctx.dtype), *ctx.shape)
-        grad_hidden = torch.empty_like(kept)
+        if not ctx.trains:
+            (slope_SD,) = ctx.saved_tensors
+            return slope_SD * grad_S[:, None].to(slope_SD.dtype), None, None, None, None, None
+        hidden_SD, weight_VD, targets_S, odds_S1, target_S1 = ctx.saved_tensors
+        tiles = _Tiles(hidden_SD, weight_VD, targets_S, ctx.shape)
+        scaled_S1 = grad_S[:, None] * tiles.scale
+        pull_S1 = tiles.pull(odds_S1, target_S1) * scaled_S1
+        pushed_SD = (hidden_SD * scaled_S1).to(tiles.dtype)
+        logsumexp_S1 = target_S1 - torch.nn.functional.logsigmoid(-odds_S1)
+        grad_hidden = torch.zeros_like(hidden_SD, dtype=tiles.wide)
         grad_weight = torch.zeros_like(weight_VD)
-        for start in range(0, len(targets_S), head.size):
-            part = slice(start, start + head.size)
-            slope = head.slope(head.logits(kept[part]), targets_S[part]) * grad_S[part, None]
-            grad_hidden[part] = slope.to(ctx.dtype) @ head.weight_VD
-            grad_weight += slope.to(ctx.dtype).T @ kept[part].to(ctx.dtype)
-        return grad_hidden, grad_weight, None, None, None, None
+        for words, weight_WD in tiles.slices():
+            for rows in tiles.blocks():
+                others = tiles.others(rows, words, weight_WD, logsumexp_S1[rows])
+                grad_hidden[rows] -= others @ weight_WD
+                grad_weight[words] -= others.T @ pushed_SD[rows]
+        grad_hidden = grad_hidden.mul_(scaled_S1).addcmul_(pull_S1, weight_VD[targets_S].to(tiles.wide))
+        grad_weight.index_add_(0, targets_S, (hidden_SD * pull_S1).to(grad_weight.dtype))
+        return grad_hidden.to(hidden_SD.dtype), grad_weight, None, None, None, None

@@ -10,17 +10,22 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationConfig
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Segment
-from affina.engine.torch import attention
+from affina.engine.torch import attention, blocks, native, padded
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
+from affina.engine.torch.norms import follow_precision
+from affina.engine.torch.trunk import Trunk
 
 SCALES: dict[str, Callable[[float], float]] = {"logits_scaling": lambda value: 1 / value, "logit_scale": float}
+
+DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
+"""Of frozen weights and products, by precision; float64 is for checking, see `TorchEngine.exactly`."""
 
 SAFELY = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
 UNREADABLE = (
@@ -31,7 +36,11 @@ UNREADABLE = (
 
 
 class Network(nn.Module):
-    """A base and what it ends in. `flat` says whether its attention takes a forest; if not, rows go one at a time."""
+    """A base and what it ends in.
+
+    `flat` says whether its attention takes a forest; if not, `together` whether rows of similar length are padded and
+    computed together, else they go one at a time.
+    """
 
     def __init__(self, model: Any, computing: Computing, labels: int = 0) -> None:
         super().__init__()
@@ -39,12 +48,25 @@ class Network(nn.Module):
         self.how, self.precision = computing, computing.precision
         self.config = model.config
         width = self.config.get_text_config().hidden_size
+        self.stages: list[blocks.Stage] = []
+        self.trunk = Trunk()
         self.labels = nn.Linear(width, labels, device=device()) if labels else None
         self.causal = bool(getattr(self.config, "is_decoder", False)) or _is_causal(model)
         self.flat = bool(getattr(model, "_supports_attention_backend", False)) and self._takes_forest()
         if not self.flat and self.config._attn_implementation == attention.NAME:
             model.set_attn_implementation(self._library_name)
         self.causal = self.causal or (not self.flat and self._looks_back_only())
+        self.together = not self.flat and self._takes_padding()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how this base is computed."""
+        if self.flat:
+            return () if self.how.kernels or not native.reason() else (f"no fused kernels: {native.reason()}",)
+        how = "are padded and computed together" if self.together else "are computed one at a time: padding changes it"
+        rows = "rows of similar length" if self.together else "rows"
+        lost = "no prefix is shared, no frozen block's output kept"
+        return (f"the attention of {self.config.model_type} cannot pack rows: {rows} {how}; {lost}",)
 
     @property
     def body(self) -> Any:
@@ -54,7 +76,7 @@ class Network(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of matrix products."""
-        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+        return DTYPES[self.precision]
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -62,21 +84,37 @@ class Network(nn.Module):
         with torch.autocast(device().type, torch.bfloat16, enabled=self.precision == "bf16"):
             yield
 
-    def hidden(self, batch: Batch) -> torch.Tensor:
-        """[T, D] hidden states after the final norm."""
+    def hidden(self, batch: Batch, again: bool = False) -> torch.Tensor:
+        """[T, D] hidden states after the final norm. `again`: the same batch will be asked for another time."""
+        if not self.flat:
+            tokens_T = torch.from_numpy(batch.tokens_T).to(device())
+            return padded.hidden(self._rows, tokens_T, batch.segments, self._padding, self.together)
+        with self.trunk.lent(self, batch, again):
+            return self.forest(batch)
+
+    def forest(self, batch: Batch) -> torch.Tensor:
+        """[T, D] of a flat batch, by one pass of the body."""
         tokens_T = torch.from_numpy(batch.tokens_T).to(device())
         depths_T = torch.from_numpy(batch.depths_T).to(device())
-        if not self.flat:
-            parts = [self._run(tokens_T[s.start : s.stop], None) for s in batch.segments]
-            return torch.cat(parts)
-        with attention.computing(batch.segments):
-            return self._run(tokens_T, depths_T + self._first_position)
+        with attention.computing(batch.segments, self.how.kernels):
+            return self.at(tokens_T, depths_T)
 
-    def _run(self, tokens: torch.Tensor, positions: torch.Tensor | None) -> torch.Tensor:
-        placed = {} if positions is None else {"position_ids": positions[None]}
+    def at(self, tokens_T: torch.Tensor, depths_T: torch.Tensor) -> torch.Tensor:
+        """[T, D] hidden states after the final norm of tokens at these depths; who sees whom is the context's."""
+        return self._run(tokens_T[None], position_ids=(depths_T + self._first_position)[None])[0]
+
+    def _rows(self, tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
+        return self._run(tokens_BL, **({} if mask_BL is None else {"attention_mask": mask_BL}))
+
+    def _run(self, tokens_BL: torch.Tensor, **given: torch.Tensor) -> torch.Tensor:
         more = {"use_cache": False} if self.causal else {}
-        state: torch.Tensor = self.body(input_ids=tokens[None], **placed, **more).last_hidden_state[0]
-        return state
+        state_BLD: torch.Tensor = self.body(input_ids=tokens_BL, **given, **more).last_hidden_state
+        return state_BLD
+
+    @property
+    def _padding(self) -> int:
+        declared = self.config.pad_token_id
+        return 0 if declared is None else int(declared)
 
     @property
     def _first_position(self) -> int:
@@ -99,14 +137,22 @@ class Network(nn.Module):
         tokens = torch.zeros(2, dtype=torch.long, device=device())
         roots = [Segment(0, 1, -1), Segment(1, 2, -1)]
         with torch.no_grad(), attention.computing(roots) as forest, self.computing():
-            self._run(tokens, torch.zeros_like(tokens) + self._first_position)
-        return bool(forest.calls == layers)
+            self.at(tokens, torch.zeros_like(tokens))
+        takes = bool(forest.calls == layers)
+        if takes:
+            self.stages = blocks.stage(self, forest.heard)
+        return takes
 
     def _looks_back_only(self) -> bool:
         """Two small forwards: families with an attention of their own do not say it, but the first token shows it."""
         with torch.no_grad(), self.computing():
-            states = [self._run(torch.tensor([0, last], device=device()), None)[0] for last in (0, 1)]
+            states = [self._run(torch.tensor([[0, last]], device=device()))[0, 0] for last in (0, 1)]
         return torch.equal(*states)
+
+    def _takes_padding(self) -> bool:
+        """A few small forwards: padding must change nothing."""
+        with self.computing():
+            return padded.changes_nothing(self._rows, self._padding, device(), self.dtype)
 
     @contextmanager
     def library_attention(self) -> Iterator[None]:
@@ -130,12 +176,14 @@ def load(folder: Path, computing: Computing, labels: int = 0) -> Network:
     """The network of a model folder, everything frozen, in evaluation mode. Raises Refused for what cannot be used."""
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    kind = AutoModel if labels else AutoModelForCausalLM
-    dtype = torch.bfloat16 if computing.precision == "bf16" else torch.float32
+    dtype = DTYPES[computing.precision]
     try:
         config = copy.deepcopy(AutoConfig.from_pretrained(folder, trust_remote_code=False))
-        if config.is_encoder_decoder:
-            raise Refused(f"{folder} is an encoder–decoder", why="no objective here trains one yet")
+        if config.is_encoder_decoder and not labels:
+            why = "no objective here trains its decoder yet"
+            raise Refused(f"{folder} is an encoder–decoder", why, "objective: classify trains a label on its encoder")
+        encoder: Any = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
+        kind = encoder if labels else AutoModelForCausalLM
         name = attention.NAME if _declares_backend(kind, config) else None  # None: the class's own
         loaded: Any = kind.from_pretrained(
             folder, config=config, dtype=dtype, attn_implementation=name, output_loading_info=True, **SAFELY
@@ -147,11 +195,12 @@ def load(folder: Path, computing: Computing, labels: int = 0) -> Network:
         why = f"{len(absent)} weights are not in its files, {absent[0]} among them"
         raise Refused(f"{folder} cannot be loaded as a model", why, "fetch or save the whole model again")
     model.requires_grad_(False)
+    follow_precision(model)
     if model.can_generate():  # how to decode is asked for: a penalty the base declares would change "the likeliest"
         model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
     for module in model.modules():
         if isinstance(module, nn.Embedding):
-            module.padding_idx = None  # the pad token may be the stop token, which must learn; nothing is padded
+            module.padding_idx = None  # the pad token may be the stop token, which must learn; padding is masked
         if isinstance(module, nn.LayerNorm):
             module.float()  # takes bf16 and the float32 that a low-rank sum leaves; bf16 weights would take only bf16
     return Network(model.to(device()), computing, labels).eval()

@@ -22,6 +22,12 @@ class LowRank(nn.Module):
         self.lora_B = nn.Parameter(torch.zeros(out, rank, device=place, dtype=torch.float32))
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """The layer's own: T5 reads its dtype."""
+        own: torch.Tensor = self.base.weight  # type: ignore[assignment]
+        return own
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once, for both products

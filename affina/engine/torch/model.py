@@ -11,6 +11,7 @@ from affina.core.example import Labelled
 from affina.core.kinds import Batch, Forward, Row, Sampled, Sampling, Scored
 from affina.data.layout import batches_of, layout
 from affina.data.rows import Renderer
+from affina.engine.torch.generate import Decoder
 from affina.engine.torch.load import Network
 from affina.engine.torch.machine import device
 
@@ -24,20 +25,29 @@ class TorchModel:
     def __init__(self, network: Network, renderer: Renderer) -> None:
         self.network, self.renderer = network, renderer
 
-    def layout(self, rows: Sequence[Row]) -> Batch:
-        """The rows as this network takes them: prefixes are shared only where attention is causal."""
-        return layout(rows, share=self.network.causal and self.network.flat)
+    @property
+    def shares(self) -> bool:
+        """Whether a prefix that rows share can be computed once: where attention is causal and takes a forest."""
+        return self.network.causal and self.network.flat
 
-    def forward(self, batch: Batch) -> Forward:
-        """What a batch's objective reads: target log-probabilities, or label scores where there is a label head."""
+    def layout(self, rows: Sequence[Row], share: bool = True) -> Batch:
+        """The rows as this network takes them; prefixes stand once where it shares and `share` says so."""
+        return layout(rows, share=share and self.shares)
+
+    def forward(self, batch: Batch, again: bool = False) -> Forward:
+        """What a batch's objective reads: target log-probabilities, or label scores where there is a label head.
+
+        `again`: the same batch will be asked for another time.
+        """
         with self.network.computing():
-            hidden_TD = self.network.hidden(batch)
+            hidden_TD = self.network.hidden(batch, again)
         weights_S, owners_S, labels_R = (
             torch.from_numpy(part).to(device()) for part in (batch.weights_S, batch.owners_S, batch.labels_R)
         )
         if self.network.labels is not None:
             ends = batch.ends_R if self.network.causal else batch.starts_R
-            scores_RL = self.network.labels(hidden_TD[torch.from_numpy(ends).to(device())].float())
+            states_RD = hidden_TD[torch.from_numpy(ends).to(device())].to(self.network.labels.weight.dtype)
+            scores_RL = self.network.labels(states_RD)
             return Forward(None, weights_S, owners_S, scores_RL, labels_R)
         sources, targets = (torch.from_numpy(part).to(device()) for part in (batch.sources_S, batch.targets_S))
         logprobs_S = self.network.words.logprobs(hidden_TD[sources], targets)
@@ -47,10 +57,9 @@ class TorchModel:
     def score(self, rows: Sequence[Row]) -> list[Scored]:
         """Log-probabilities of every row's targets, in nats, in the order given."""
         found: list[Scored] = []
-        share = self.network.causal and self.network.flat
         with self._resting():
-            for group, batch in batches_of(rows, SCORE_TOKENS, share):
-                forward = self.forward(batch)
+            for group, batch in batches_of(rows, SCORE_TOKENS, self.shares):
+                forward = self.forward(batch, again=True)
                 if forward.scores_RL is not None:
                     labels_RL = forward.scores_RL.log_softmax(-1).double().cpu().numpy()
                     found += [Scored(np.zeros(0), labels_L) for labels_L in labels_RL]
@@ -64,6 +73,17 @@ class TorchModel:
     @torch.no_grad()
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         """Answers to prompts given as tokens, each up to its stop token or `how.max_tokens`."""
+        if not self.shares:
+            return self._sample_padded(prompts, how)
+        decoder = Decoder(self.network, self.renderer.vocabulary.limit, self.renderer.stops, how)
+        made: list[list[int]] = [[] for _ in prompts]
+        with self._resting():
+            for index, token in decoder.stream(prompts):
+                made[index].append(token)
+        return [self._sampled(tokens) for tokens in made]
+
+    def _sample_padded(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
+        """For networks whose attention takes no forest: the library's own decoding, group by group."""
         found: dict[int, Sampled] = {}
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         with self._resting(), self.network.library_attention(), self.network.computing():

@@ -63,6 +63,7 @@ class TorchEngine(TorchModel):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
+        torch.autograd.graph.increment_version(parameters)  # a fused optimizer writes without saying so
         self.optimizer.zero_grad(set_to_none=True)
         self.step = step
         tokens, targets = sum(batch.tokens for batch in batches), sum(len(batch.targets_S) for batch in batches)
@@ -95,18 +96,21 @@ class TorchEngine(TorchModel):
         return found
 
     @contextmanager
-    def exactly(self) -> Iterator[None]:
-        """Inside, all is float32 with dropout off; afterwards every frozen weight is as it was, to the bit."""
-        precision, self.network.precision = self.network.precision, "float32"
-        held = {each: each.dtype for each in (*self.network.parameters(), *self.network.buffers())}
-        for each in held:
-            if each.dtype == torch.bfloat16:
-                each.data = each.data.float()  # exact, and so is the way back
+    def exactly(self, precision: str = "float32") -> Iterator[None]:
+        """Inside, weights and products are float32 (or float64), dropout off; afterwards all is as it was, to the bit.
+
+        Widening is exact, and so is the way back of whatever did not move inside.
+        """
+        kept, self.network.precision = self.network.precision, precision
+        tensors = (*self.network.parameters(), *self.network.buffers())
+        held = {each: each.dtype for each in tensors if each.is_floating_point()}
+        for each, dtype in held.items():
+            each.data = each.data.to(torch.promote_types(dtype, self.network.dtype))
         try:
             with self._resting():
                 yield
         finally:
-            self.network.precision = precision
+            self.network.precision = kept
             for each, dtype in held.items():
                 each.data = each.data.to(dtype)
 

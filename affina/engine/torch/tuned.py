@@ -8,12 +8,17 @@ from affina.core.compute import Computing
 from affina.core.kinds import Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint
+from affina.engine.torch.frozen import probed
 from affina.engine.torch.load import Network, load
 from affina.engine.torch.model import TorchModel
+from affina.engine.torch.trunk import Trunk
 
 
 def attach(network: Network, tuning: Tuning, seed: int) -> None:
-    """Makes what trains, in float32: the tuning's tensors and a label head, drawn by the seed."""
+    """Makes what trains, in float32: the tuning's tensors and a label head, drawn by the seed.
+
+    A trunk that is to be kept begins where nothing below learns.
+    """
     torch.manual_seed(seed)
     tuning.apply(network.model)
     if network.labels is not None:
@@ -21,6 +26,7 @@ def attach(network: Network, tuning: Tuning, seed: int) -> None:
         torch.nn.init.zeros_(network.labels.bias)
         network.labels.requires_grad_(True)
     network.eval()
+    network.trunk = Trunk(probed(network)[0]) if network.how.trunk != "off" else Trunk()
 
 
 def trainable(network: Network) -> dict[str, torch.nn.Parameter]:

@@ -1,5 +1,8 @@
 """The chunked head is log_softmax and gather, forward and backward, whatever its chunks, scale, soft cap and weight."""
 
+import math
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -36,7 +39,7 @@ def apart(a: torch.Tensor | None, b: torch.Tensor | None) -> float:
 def test_values_and_gradients_are_those_of_log_softmax(
     scale: float, cap: float | None, trainable: bool, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head, "CHUNK_BYTES", chunk)
+    monkeypatch.setitem(head.TILE_BYTES, "cpu", chunk)
     weights_S = torch.randn(S, generator=torch.Generator().manual_seed(1))
     own, theirs = inputs(trainable), inputs(trainable)
     found = WordHead(own[1], torch.float32, scale, cap).logprobs(own[0], own[2])
@@ -100,3 +103,53 @@ def test_no_positions_give_no_numbers() -> None:
     none = WordHead(weight, torch.float32).logprobs(hidden[:0], targets[:0])
     torch.autograd.backward(none.sum())
     assert none.shape == (0,) and weight.grad is not None and not weight.grad.any()
+
+
+def test_a_certain_target_keeps_its_digits() -> None:
+    # One logit of 25 among V - 1 zeros: log p = -log(1 + (V - 1)·e^-25) = -1.4e-9, below float32's resolution at 1.
+    hidden = torch.zeros(1, D).index_fill_(1, torch.tensor([0]), 25.0).requires_grad_(True)
+    weight = torch.zeros(V, D)
+    weight[3, 0] = 1.0
+    (found,) = WordHead(weight, torch.float32).logprobs(hidden, torch.tensor([3]))
+    rest = (V - 1) * math.exp(-25)
+    assert float(found.detach()) == pytest.approx(-math.log1p(rest), rel=1e-5)
+    torch.autograd.backward(found)
+    assert hidden.grad is not None and float(hidden.grad[0, 0]) == pytest.approx(rest / (1 + rest), rel=1e-5)
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_float64_keeps_its_digits(trainable: bool) -> None:
+    hidden, weight, targets = inputs(False)
+    own, theirs = (
+        (hidden.detach().double().requires_grad_(True), weight.double().requires_grad_(trainable)) for _ in range(2)
+    )
+    found = WordHead(own[1], torch.float64, 0.5, 3.0).logprobs(own[0], targets)
+    logits = torch.tanh(theirs[0] @ theirs[1].T * 0.5 / 3.0) * 3.0
+    expected = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    assert found.dtype == torch.float64 and apart(found.detach(), expected.detach()) < 1e-14
+    torch.autograd.backward(found.sum())
+    torch.autograd.backward(expected.sum())
+    assert apart(own[0].grad, theirs[0].grad) < 1e-13
+    assert not trainable or apart(own[1].grad, theirs[1].grad) < 1e-13
+
+
+GROWTH = """
+import resource, sys, torch
+from affina.engine.torch.head import WordHead
+torch.set_num_threads(1)
+trainable = sys.argv[1] == "trainable"
+words, width, size = 262_144, 64, 400
+weight = torch.ones(words, width, dtype=torch.float32 if trainable else torch.bfloat16).requires_grad_(trainable)
+hidden = torch.ones(size, width, dtype=torch.bfloat16).requires_grad_(True)
+small = torch.ones(8, 8, dtype=torch.bfloat16); small @ small
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+WordHead(weight, torch.bfloat16).logprobs(hidden, torch.arange(size)).sum().backward()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+@pytest.mark.parametrize(("kind", "gradient"), [("frozen", 0), ("trainable", 64)])
+def test_a_vocabulary_of_256k_stays_within_the_bound(kind: str, gradient: int) -> None:
+    # 400 positions: 400 MiB of float32 logits at once; a trainable weight's own gradient is 256k·64·4 = 64 MiB.
+    done = subprocess.run([sys.executable, "-c", GROWTH, kind], capture_output=True, text=True, check=True)
+    assert float(done.stdout) <= gradient + head.MOST_BYTES / 2**20

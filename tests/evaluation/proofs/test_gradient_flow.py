@@ -8,9 +8,9 @@ import torch
 from tiny import bench, session, tensors
 
 from affina.core.kinds import Batch, Objective
+from affina.engine.torch.low_rank import LowRank
 from affina.engine.torch.step import TorchEngine
 from affina.evaluation.proofs.gradient_flow import GradientFlow
-from affina.engine.torch.low_rank import LowRank
 
 
 class Leaking(TorchEngine):

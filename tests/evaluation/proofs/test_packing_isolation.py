@@ -16,16 +16,16 @@ from affina.evaluation.proofs.packing_isolation import PackingIsolation, _pertur
 class Merging(TorchEngine):
     """Lays every row into one segment: each sees all rows before it."""
 
-    def layout(self, rows: Sequence[Row]) -> Batch:
-        batch = super().layout(rows)
+    def layout(self, rows: Sequence[Row], share: bool = True) -> Batch:
+        batch = super().layout(rows, share)
         return replace(batch, segments=(Segment(0, len(batch.tokens_T), -1),))
 
 
 class Peeking(TorchEngine):
     """Lets the last row see the first one."""
 
-    def layout(self, rows: Sequence[Row]) -> Batch:
-        batch = super().layout(rows)
+    def layout(self, rows: Sequence[Row], share: bool = True) -> Batch:
+        batch = super().layout(rows, share)
         last = len(batch.segments) - 1
         if last and batch.segments[last].parent < 0:
             batch = replace(batch, segments=(*batch.segments[:-1], replace(batch.segments[last], parent=0)))

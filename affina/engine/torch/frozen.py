@@ -1,0 +1,161 @@
+"""How deep a network's trunk is frozen, found by trying, and where its states are kept: settled once for a run."""
+
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from affina.core.errors import Refused
+from affina.core.kinds import Batch, Row
+from affina.data.layout import layout, neighbours
+from affina.data.prefixes import tree
+from affina.engine.cache import cache_root
+from affina.engine.torch.load import Network
+from affina.engine.torch.machine import device
+from affina.engine.torch.states import Disk, Memory, Tell
+from affina.engine.torch.trunk import GROUP_TOKENS, Trunk
+
+MEMORY_BYTES = 4 * 2**30
+"""The most that is kept in memory, and never more than a quarter of the machine's."""
+DISK_BYTES = 32 * 2**30
+"""The most that all runs together keep below the cache folder."""
+WORDED = {"memory": "in memory", "disk": "on disk"}
+PLACES = tuple(WORDED)  # the one that is tried first stands first
+
+
+def probed(network: Network) -> tuple[int, bool]:
+    """How many lowest blocks hand on what needs no gradient, and whether they draw random numbers in training.
+
+    One forward pass of a few tokens; the network and the random state are left as they were.
+    """
+    learns, drawn = list[bool](), list[torch.Tensor]()
+
+    def note(module: Any, given: Any, out: torch.Tensor) -> None:
+        learns.append(out.requires_grad)
+        drawn.append(_random_state())
+
+    if not network.stages:
+        return 0, False
+    hooks = [stage.layer.register_forward_hook(note) for stage in network.stages]
+    eager: Any = torch.compiler.set_stance("force_eager") if network.how.compile else nullcontext()
+    learning = network.training
+    network.train()
+    try:
+        with torch.random.fork_rng(_accelerators()), eager, torch.enable_grad(), network.computing():
+            before = _random_state()
+            network.forest(small())
+    finally:
+        network.train(learning)
+        for hook in hooks:
+            hook.remove()
+    depth = next((place for place, each in enumerate(learns) if each), len(learns))
+    return depth, depth > 0 and not torch.equal(before, drawn[depth - 1])
+
+
+def settled(network: Network, asked: str, rows: Sequence[Row], repeats: bool) -> str:
+    """`memory`, `disk` or `off` for what the recipe asks: `rows` are those whose states are to be kept, and `auto` is
+    on only if something `repeats`. The network's trunk is then as deep as may be, or none.
+
+    Raises Refused for what is asked for by name and cannot be had.
+    """
+    network.trunk = Trunk()
+    if asked == "off" or (asked == "auto" and not repeats):
+        return "off"
+    depth, why = _possible(network)
+    fitting = [where for where in PLACES if not why and _fits(network, where, rows)]
+    if not why and not fitting:
+        why = f"the states of {len(rows):,} rows take more than the {DISK_BYTES >> 30} GiB that are kept on disk"
+    if asked in PLACES and asked not in fitting:
+        why = why or f"the states of {len(rows):,} rows take more than {_most(asked) / 2**30:.1f} GiB"
+        raise Refused(f"train.compute.trunk: {asked}", why, "set it to auto: states are kept where they fit, if at all")
+    if not fitting:
+        said = (f"the {depth} lowest blocks are frozen, but computed each time: {why}",) if depth else ()
+        network.trunk = Trunk(0, *said)
+        return "off"
+    where = asked if asked in PLACES else fitting[0]
+    blocks = f"the {depth} lowest of {len(network.stages)} blocks are frozen"
+    network.trunk = Trunk(depth, f"{blocks}: what they hand on is computed once per row and kept {WORDED[where]}")
+    return where
+
+
+def keep(network: Network, where: str, rows: Sequence[Row], key: str, tell: Tell) -> None:
+    """From now on the trunk's states are kept: of `rows` and of scored batches. `where` is settled; `key` is the same
+    where the same trunk is computed by the same code in the same way. `tell` hears of a disk that refuses."""
+    if where == "memory":
+        network.trunk.keep(Memory(_most(where)), rows, network.causal)
+    elif where == "disk":
+        place = folder() / f"{key[:24]}-{network.trunk.depth}"
+        network.trunk.keep(Disk(place, DISK_BYTES, tell), rows, network.causal)
+
+
+def folder() -> Path:
+    """Where all runs keep states."""
+    return cache_root() / "trunk"
+
+
+@cache
+def small(step: int = 1) -> Batch:
+    """A few tokens of one row, up or, with step -1, down."""
+    return layout([Row("small", np.arange(1, 9, dtype=np.int32)[::step], np.zeros(8, np.float32))])
+
+
+def _possible(network: Network) -> tuple[int, str]:
+    """How many lowest blocks are frozen, and why their states cannot be kept; empty where they can."""
+    if not network.flat:
+        return 0, "the attention of this base cannot pack rows: its rows are padded and computed whole"
+    if not network.stages:
+        return 0, "this base has no list of blocks: one block stands at all depths"
+    depth, draws = probed(network)
+    if not depth:
+        return 0, "the tuning learns in the lowest block or before it, so that nothing below is frozen"
+    if draws:
+        return depth, "dropout is on in them, as the base's own configuration says, so that no two passes are the same"
+    if not _suffices(network, depth):
+        return depth, f"what block {depth} hands on is not all that the blocks above it read"
+    return depth, ""
+
+
+@torch.no_grad()
+def _suffices(network: Network, depth: int) -> bool:
+    """Whether the blocks above `depth` give the same numbers, to the bit, from the states alone."""
+    before, network.trunk = network.trunk, Trunk(depth)
+    try:
+        with network.computing():
+            whole, states = network.forest(small()), network.trunk.computed(network, small())
+            network.forest(small(-1))  # what a block may have left for another to read is now of other tokens
+            with network.trunk.giving(states):
+                alone = network.forest(small())
+    finally:
+        network.trunk = before
+    return torch.equal(alone, whole)
+
+
+def _fits(network: Network, where: str, rows: Sequence[Row]) -> bool:
+    bytes_per_token: int = network.config.get_text_config().hidden_size * network.dtype.itemsize
+    most_tokens = _most(where) // bytes_per_token
+    if sum(len(row.tokens) for row in rows) <= most_tokens:
+        return True
+    if not network.causal:
+        return False
+    groups = ([rows[place] for place in group] for group in neighbours(rows, GROUP_TOKENS))
+    return sum(node.stop - node.start for group in groups for node in tree(group)) <= most_tokens
+
+
+def _most(where: str) -> int:
+    """Bytes."""
+    if where == "disk":
+        return DISK_BYTES
+    return min(MEMORY_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
+
+
+def _accelerators() -> list[torch.device]:
+    return [device()] if device().type == "cuda" else []
+
+
+def _random_state() -> torch.Tensor:
+    return torch.cuda.get_rng_state() if device().type == "cuda" else torch.get_rng_state()

@@ -1,0 +1,61 @@
+"""Rows computed together, padded on the right to a common length: for bases whose attention takes no forest."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from affina.core.kinds import Segment
+
+TOKENS = 4096  # computed at once, padding included: bounds memory, changes no number
+ALIKE = 0.75  # a row joins rows at most this much longer: what is padded is at most a quarter
+CLOSE = {torch.bfloat16: 6e-2, torch.float32: 1e-4, torch.float64: 1e-4}
+"""Of the largest state: how far rows computed together and alone are apart by rounding alone."""
+
+Run = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""Tokens [B, L] and mask [B, L], 1 where a token is a row's own, None where all are → hidden states [B, L, D]."""
+
+
+def hidden(run: Run, tokens_T: torch.Tensor, segments: Sequence[Segment], pad: int, together: bool) -> torch.Tensor:
+    """[T, D] hidden states of rows that share nothing, each a segment; one at a time unless `together`."""
+    lengths = [segment.stop - segment.start for segment in segments]
+    rows = torch.split(tokens_T, lengths)
+    found: dict[int, torch.Tensor] = {}
+    for group in groups(lengths) if together else ([r] for r in range(len(rows))):
+        state_BLD = run(*_padded([rows[r] for r in group], pad))
+        found.update((r, state_BLD[place, : lengths[r]]) for place, r in enumerate(group))
+    return torch.cat([found[r] for r in range(len(rows))])
+
+
+def groups(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of rows of similar length, longest first, at most `TOKENS` padded tokens together (one row at least)."""
+    group: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda r: -lengths[r]):
+        longest = lengths[group[0]] if group else 0
+        if group and ((len(group) + 1) * longest > TOKENS or lengths[place] < ALIKE * longest):
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group
+
+
+def _padded(rows: Sequence[torch.Tensor], pad: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+    tokens_BL = pad_sequence([*rows], batch_first=True, padding_value=pad)
+    if all(len(row) == len(rows[0]) for row in rows):
+        return tokens_BL, None
+    return tokens_BL, pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+
+
+@torch.no_grad()
+def changes_nothing(run: Run, pad: int, place: torch.device, dtype: torch.dtype) -> bool:
+    """Three small rows, together and each alone, agree to rounding; and what stands in the padding does not matter."""
+    rows = [torch.arange(length, device=place) % 5 + 1 for length in (11, 7, 2)]
+    alone = [run(row[None], None)[0] for row in rows]
+    together, other = (run(*_padded(rows, filler)) for filler in (pad, 3))
+    most = CLOSE[dtype] * max(float(each.abs().max()) for each in alone)
+    return all(
+        torch.equal(together[r, : len(row)], other[r, : len(row)])
+        and float((together[r, : len(row)] - alone[r]).abs().max()) <= most
+        for r, row in enumerate(rows)
+    )

@@ -1,0 +1,58 @@
+"""Partial fine-tuning: the last blocks move, what lies below them is frozen (Lee, Tang & Lin, 2019)."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from affina.core.errors import Refused
+from affina.core.kinds import Tuning
+from affina.training.whole import write_folder
+
+if TYPE_CHECKING:
+    import torch
+
+
+class LastLayers(Tuning):
+    """The last blocks and the norm after them move, kept in float32; embeddings and what ends in words stay. With a
+    label head, which always moves, 0 layers make a linear probe. Written as a whole model folder."""
+
+    learning_rate: ClassVar[float] = 1e-4
+
+    layers: int = Field(2, ge=0)
+    """How many of the last blocks move."""
+
+    def apply(self, model: "torch.nn.Module") -> None:
+        for module in self._moving(model):
+            for parameter in module.parameters():
+                parameter.data = parameter.data.float()
+                parameter.requires_grad_(True)
+
+    def count(self, model: "torch.nn.Module") -> int:
+        return sum(parameter.numel() for module in self._moving(model) for parameter in module.parameters())
+
+    def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
+        write_folder(model, folder, base)
+
+    def _moving(self, model: "torch.nn.Module") -> "list[torch.nn.Module]":
+        """The last blocks, and the norms that stand beside the list of blocks.
+
+        Raises Refused for a model without such a list, or with fewer blocks.
+        """
+        from affina.engine.torch.blocks import blocks_of
+
+        config = model.config.get_text_config()  # type: ignore[operator, union-attr]
+        blocks = blocks_of(model, config.num_hidden_layers)
+        if not blocks:
+            raise Refused("tuning last_layers", "one block stands at all depths of this base", "use lora or full")
+        if self.layers > len(blocks):
+            raise Refused(f"tuning last_layers: {self.layers} layers", f"this base has {len(blocks)}")
+        beside = next(owner for owner in model.modules() for each in owner.children() if [*each.children()] == blocks)
+        norms = [each for name, each in beside.named_children() if _is_norm(each) and "embed" not in name]
+        return [*blocks[len(blocks) - self.layers :], *norms]
+
+
+def _is_norm(module: "torch.nn.Module") -> bool:
+    """Whether it holds vectors and nothing else."""
+    held = [*module.parameters()]
+    return bool(held) and all(each.ndim == 1 for each in held)
