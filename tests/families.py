@@ -78,6 +78,12 @@ FOREST_DECODERS = tuple(name for name in SETTINGS if name not in (*ENCODERS, *PA
 DECODERS = (*FOREST_DECODERS, *PADDED_DECODERS)
 
 
+SIZES: dict[str, Any] = {
+    "hidden_size": 96, "intermediate_size": 160, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
+}  # fmt: skip
+"""Sizes that the compiled kernels take."""
+
+
 @cache
 def _learnt() -> str:
     """A byte-level BPE vocabulary learnt from the sentences above, as tokenizer.json."""

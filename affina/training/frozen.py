@@ -18,13 +18,13 @@ def with_trunk(settled: Plan, material: Material, network: Network, begun: bool)
 
     Raises Refused for what the recipe asks for by name and cannot be had.
     """
-    rows = material.rows
+    rows = () if begun else material.rows if _again(settled, material) else ()
     validations = settled.steps // (settled.recipe.evaluate.every or settled.steps)
     repeats = _again(settled, material) or validations > 1
     where = frozen.settled(network, settled.computing.trunk, rows, repeats)
     machine = settled.lock["machine"]
     lock = {**settled.lock, "machine": {**machine, "compute": {**machine["compute"], "trunk": where}}}
-    return replace(settled, computing=replace(settled.computing, trunk=where), lock=lock)
+    return replace(settled, computing=replace(settled.computing, trunk=where))
 
 
 def keep_trunk(session: "Session", say: Say) -> None:

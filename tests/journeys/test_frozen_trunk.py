@@ -65,6 +65,8 @@ def test_stopped_in_the_second_epoch_and_resumed_is_straight(
     resumed = trained(*given, name="broken")
     assert outcome(resumed) == expected
     assert compute(resumed)["trunk"] == where
+    measured = affina.evaluate("broken", root=tmp_path / "runs")["metrics"]["loss"]["value"]
+    assert measured == pytest.approx(expected["metrics"]["loss"]["tuned"], rel=1e-9)  # rounded alike
 
 
 def test_the_run_is_the_one_that_computes_the_trunk_each_time(

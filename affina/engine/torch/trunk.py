@@ -42,7 +42,7 @@ class Trunk:
     def instead(self, place: int, hidden: Tensor) -> Tensor | None:
         """What the block at `place` answers without being computed; None where it is to be computed."""
         if self._given is not None and place < self.depth:
-            return self._given if place == self.depth - 1 else hidden
+            return self._given
         return hidden if self._taking and place >= self.depth else None
 
     def passed(self, place: int, out: Any, dtype: torch.dtype) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families import FOREST_DECODERS, build
+from families import FOREST_DECODERS, SIZES, build
 from transformers import AutoModelForCausalLM
 
 from affina.core.compute import Computing
@@ -90,6 +90,14 @@ def test_greedy_tokens_are_the_librarys_for_each_prompt_alone(
     monkeypatch.setattr(generate_file, "SLOTS", 5)
     reference, model = theirs(family(name)), opened(family(name))
     found = generated(model, PROMPTS, Sampling(max_tokens=14), merge)
+    assert found == [alone(reference, prompt, 14) for prompt in PROMPTS]
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3", "mistral"])
+def test_the_kernels_answer_as_the_library_does(name: str, tmp_path: Path) -> None:
+    folder = build(name, tmp_path / name, **SIZES)
+    reference, model = theirs(folder), opened(folder)
+    found = generated(model, PROMPTS, Sampling(max_tokens=14), merge=True)
     assert found == [alone(reference, prompt, 14) for prompt in PROMPTS]
 
 

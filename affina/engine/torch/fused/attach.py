@@ -38,7 +38,7 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     norms = [layer.input_layernorm, layer.post_attention_layernorm]
     if hasattr(layer.self_attn, "q_norm"):
         norms += [layer.self_attn.q_norm, layer.self_attn.k_norm]
-    gelu = _is_gelu(layer.mlp.act_fn)
+    gelu = is_gelu(layer.mlp.act_fn)
     if gelu is None or not all(isinstance(each, RootMeanSquare) for each in norms):
         return None
     if not compiled.fits(
@@ -49,7 +49,7 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     return Block(Form(heads, gelu, attends), layer.self_attn, stacks, tuple(norms))
 
 
-def _is_gelu(act: Any) -> bool | None:
+def is_gelu(act: Any) -> bool | None:
     """Whether the gate's function is tanh's gelu (True) or silu (False), found by asking it; None for another."""
     x = torch.linspace(-3, 3, 13)
     y = act(x)

@@ -17,13 +17,6 @@ from affina.engine.torch.load import load
 from affina.engine.torch.step import Course, TorchEngine
 
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma")
-SIZES = {
-    "hidden_size": 96,
-    "intermediate_size": 160,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 32,
-}
 TUNINGS: dict[str, Any] = {
     "lora": {"name": "lora", "rank": 4},
     "some": {"name": "lora", "rank": 3, "targets": ["q_proj", "v_proj", "layers.1.mlp.up_proj"]},
@@ -39,7 +32,7 @@ def sized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def folder(name: str) -> Path:
         if name not in built:
-            built[name] = families.build(name, root / name, **SIZES)
+            built[name] = families.build(name, root / name, **families.SIZES)
         return built[name]
 
     return folder
@@ -139,7 +132,7 @@ def test_after_a_step_the_weights_of_that_step_are_computed_with(tuning: str, si
     ],
 )
 def test_what_has_no_fused_form_stays_as_the_library_has_it(name: str, changes: dict[str, Any], tmp_path: Path) -> None:
-    sizes = {} if name == "gpt2" else {**SIZES, **changes}
+    sizes = {} if name == "gpt2" else {**families.SIZES, **changes}
     folder = families.build(name, tmp_path / "odd", **sizes)
     mine, library = (engine(folder, TUNINGS["lora"], kernels=kernels) for kernels in (True, False))
     assert fused_now(mine) == 0
