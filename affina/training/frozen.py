@@ -24,7 +24,7 @@ def with_trunk(settled: Plan, material: Material, network: Network, begun: bool)
     where = frozen.settled(network, settled.computing.trunk, rows, repeats)
     machine = settled.lock["machine"]
     lock = {**settled.lock, "machine": {**machine, "compute": {**machine["compute"], "trunk": where}}}
-    return replace(settled, computing=replace(settled.computing, trunk=where))
+    return replace(settled, computing=replace(settled.computing, trunk=where), lock=lock)
 
 
 def keep_trunk(session: "Session", say: Say) -> None:

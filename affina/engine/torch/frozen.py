@@ -1,8 +1,8 @@
 """How deep a network's trunk is frozen, found by trying, and where its states are kept: settled once for a run."""
 
 import os
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,10 @@ def probed(network: Network) -> tuple[int, bool]:
     if not network.stages:
         return 0, False
     hooks = [stage.layer.register_forward_hook(note) for stage in network.stages]
-    eager: Any = torch.compiler.set_stance("force_eager") if network.how.compile else nullcontext()
     learning = network.training
     network.train()
     try:
-        with torch.random.fork_rng(_accelerators()), eager, torch.enable_grad(), network.computing():
+        with torch.random.fork_rng(_accelerators()), _uncompiled(network), torch.enable_grad():
             before = _random_state()
             network.forest(small())
     finally:
@@ -125,7 +124,7 @@ def _suffices(network: Network, depth: int) -> bool:
     """Whether the blocks above `depth` give the same numbers, to the bit, from the states alone."""
     before, network.trunk = network.trunk, Trunk(depth)
     try:
-        with network.computing():
+        with _uncompiled(network):
             whole, states = network.forest(small()), network.trunk.computed(network, small())
             network.forest(small(-1))  # what a block may have left for another to read is now of other tokens
             with network.trunk.giving(states):
@@ -151,6 +150,14 @@ def _most(where: str) -> int:
     if where == "disk":
         return DISK_BYTES
     return min(MEMORY_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
+
+
+@contextmanager
+def _uncompiled(network: Network) -> Iterator[None]:
+    """Inside, products are in the network's precision and blocks are not compiled: a few tokens would not repay it."""
+    eager: Any = torch.compiler.set_stance("force_eager") if network.how.compile else nullcontext()
+    with eager, network.computing():
+        yield
 
 
 def _accelerators() -> list[torch.device]:

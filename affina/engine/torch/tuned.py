@@ -8,7 +8,7 @@ from affina.core.compute import Computing
 from affina.core.kinds import Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint
-from affina.engine.torch.frozen import probed
+from affina.engine.torch.frozen import PLACES, probed
 from affina.engine.torch.load import Network, load
 from affina.engine.torch.model import TorchModel
 from affina.engine.torch.trunk import Trunk
@@ -26,7 +26,7 @@ def attach(network: Network, tuning: Tuning, seed: int) -> None:
         torch.nn.init.zeros_(network.labels.bias)
         network.labels.requires_grad_(True)
     network.eval()
-    network.trunk = Trunk(probed(network)[0]) if network.how.trunk != "off" else Trunk()
+    network.trunk = Trunk(probed(network)[0]) if network.how.trunk in PLACES else Trunk()
 
 
 def trainable(network: Network) -> dict[str, torch.nn.Parameter]:

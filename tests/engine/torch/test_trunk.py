@@ -303,7 +303,6 @@ def test_a_disk_that_refuses_is_said_once_and_training_goes_on(
     assert "No space left on device" in said and "computed anew" in said and "AFFINA_CACHE" in said
     found = [np.concatenate([one.logprobs_S for one in each.score(ROWS)]) for each in (made, plain)]
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
-    monkeypatch.undo()
     assert not [path for path in frozen.folder().rglob("*") if path.is_file()]
 
 
