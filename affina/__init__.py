@@ -36,8 +36,8 @@ def __getattr__(name: str) -> Any:
 
 
 def _imported(module: str) -> ModuleType:
-    """The module. What a first import makes stays for good: looking through it for garbage, again and again while it
-    grows and at every collection later, is a quarter of the time that torch and transformers take to import."""
+    """The module. Looking through what a first import makes for garbage, again and again while it grows, is a quarter
+    of the time that torch and transformers take to import."""
     if module in sys.modules:
         return sys.modules[module]
     collecting = gc.isenabled()
@@ -47,5 +47,4 @@ def _imported(module: str) -> ModuleType:
     finally:
         if collecting:
             gc.enable()
-    gc.freeze()
     return found

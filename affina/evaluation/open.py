@@ -86,8 +86,8 @@ def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Open
 
 
 def _computing(lock: Mapping[str, Any]) -> Computing:
-    """How a run computed, as its lock says."""
-    return Computing(**lock["machine"]["compute"])
+    """How a run computed, as its lock says, without what only pays in training."""
+    return replace(Computing(**lock["machine"]["compute"]), compile=False, checkpoint=False)
 
 
 def recipe_of(run: Run) -> Recipe:

@@ -9,7 +9,7 @@ from affina.core.atomic import damage, sealed, write_json
 from affina.core.errors import Failed
 from affina.core.kinds import Answers
 from affina.core.say import Say
-from affina.engine.torch import checkpoint
+from affina.engine.torch import checkpoint, tensor_file
 from affina.evaluation.answer import answer
 from affina.evaluation.classes import confusion
 from affina.evaluation.compare import compare
@@ -115,5 +115,5 @@ def _write_head(session: Session, folder: Path) -> None:
     """The label head beside the adapter or the weights: labels.safetensors (weight, bias) and labels.json (names)."""
     head = session.engine.network.labels
     if head is not None:
-        checkpoint.save_tensors(head.state_dict(), folder / "labels.safetensors")
+        tensor_file.write(head.state_dict(), folder / "labels.safetensors")
         write_json(folder / "labels.json", list(session.material.prepared.labels))

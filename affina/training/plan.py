@@ -18,6 +18,7 @@ from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.data.prepare import Prepared
 from affina.engine.source import Source
+from affina.engine.torch import native
 from affina.engine.torch.machine import device, processors
 from affina.engine.torch.settle import Work, settled_on
 
@@ -68,6 +69,12 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
     begun = run.read("lock.json") if run else None
     if run and begun:
         _same(run, begun, lock)
+        if begun["machine"]["compute"].get("kernels") and native.library() is None:
+            raise Refused(
+                f"run '{run.name}' was begun with fused kernels",
+                native.reason(),
+                "make them possible again to resume it",
+            )
         lock["machine"] = {**begun["machine"], "folder": lock["machine"]["folder"]}
     machine = lock["machine"]
     return Plan(settled, steps, rate, Computing(**machine["compute"]), machine["threads"], lock)

@@ -15,13 +15,14 @@ WEIGHTS = "model.safetensors"
 def write_folder(model: "torch.nn.Module", folder: Path, base: Path) -> None:
     """Writes into an existing folder. A tied weight stands once, under its first name."""
     import torch
-    from safetensors.torch import save
+
+    from affina.engine.torch import tensor_file
 
     named = dict(model.named_parameters())
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     kept = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
-    tensors = {name: each.detach().to("cpu", kept).contiguous() for name, each in named.items()}
-    (folder / WEIGHTS).write_bytes(save(tensors, {"format": "pt"}))
+    tensors = {name: each.detach().to("cpu", kept) for name, each in named.items()}
+    tensor_file.write(tensors, folder / WEIGHTS, {"format": "pt"})
     for pattern in KEPT:
         for file in base.glob(pattern):
             if not file.name.endswith(".index.json"):

@@ -121,6 +121,11 @@ def computing(segments: Sequence[Segment], kernels: bool = False) -> Iterator[Fo
         _current.reset(token)
 
 
+def chosen(config: Any) -> bool:
+    """Whether a network's attention is this one now, not the library's."""
+    return bool(config._attn_implementation == NAME)
+
+
 def current() -> Forest:
     """The forest in hand."""
     return _current.get()

@@ -1,5 +1,6 @@
 """A network's blocks, each behind a stand-in that says how it is computed: fused, compiled, kept or once more."""
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from affina.engine.torch import attention
 from affina.engine.torch.fused.attach import FUSED, block_of, parts_of
 from affina.engine.torch.fused.block import Block, Fused
+from affina.engine.torch.machine import device
 
 if TYPE_CHECKING:
     from affina.engine.torch.load import Network
@@ -21,7 +23,7 @@ class Stage:
     def __init__(
         self, network: "Network", place: int, layer: nn.Module, heard: Mapping[nn.Module, Mapping[str, Any]]
     ) -> None:
-        self.network, self.place, self.layer = network, place, layer
+        self._network, self.place, self.layer = weakref.ref(network), place, layer  # no cycle: a model goes at once
         self.heard = next((heard[each] for each in layer.modules() if each in heard), {})
         self.plain: Callable[..., Any] = layer.forward
         if network.how.compile:
@@ -30,6 +32,13 @@ class Stage:
         self._parts: tuple[Any, ...] = ()
         self._block: Block | None = None
 
+    @property
+    def network(self) -> "Network":
+        """The network that the block belongs to."""
+        found = self._network()
+        assert found is not None, "a block outlived its network"
+        return found
+
     def __call__(self, hidden: Tensor, *args: Any, **more: Any) -> Any:
         trunk = self.network.trunk
         if (instead := trunk.instead(self.place, hidden)) is not None:
@@ -37,7 +46,8 @@ class Stage:
         return trunk.passed(self.place, self._computed(hidden, *args, **more), self.network.dtype)
 
     def _computed(self, hidden: Tensor, *args: Any, **more: Any) -> Any:
-        block = self.block() if more.get("past_key_values") is None else None
+        alone = len(hidden) == 1 and more.get("past_key_values") is None
+        block = self.block() if alone and attention.chosen(self.network.config) else None
         again = self.network.how.checkpoint and torch.is_grad_enabled()
         if block is not None:
             return self._fused(block, hidden, more["position_embeddings"], again)
@@ -58,7 +68,7 @@ class Stage:
 
     def block(self) -> Block | None:
         """The fused form of the layer as it is now: a tuning may have put other modules into it."""
-        if not self.network.how.kernels or type(self.layer).__name__ not in FUSED:
+        if not self.network.how.kernels or device().type != "cpu" or type(self.layer).__name__ not in FUSED:
             return None
         parts = parts_of(self.layer)
         if parts != self._parts:

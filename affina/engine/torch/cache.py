@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from affina.engine.torch import attention
+from affina.engine.torch import attention, decode
 
 BLOCK = 32  # keys: a slot's capacity and the width of a step are multiples of it, so that few kernels are made
 LONG = 768  # keys: from here on the library's fused kernel is faster than plain products (measured, 2 cores, bf16)
@@ -39,8 +39,8 @@ class Run:
 class Slots:
     """Per layer the tails of at most `count` sequences: keys and values [count, G, C, D]."""
 
-    def __init__(self, count: int, dtype: torch.dtype) -> None:
-        self.count, self.dtype, self.capacity = count, dtype, BLOCK
+    def __init__(self, count: int, dtype: torch.dtype, kernels: bool = False) -> None:
+        self.count, self.dtype, self.kernels, self.capacity = count, dtype, kernels, BLOCK
         self.layers: list[Pair] = []
 
     def layer(self, number: int, key: Tensor, value: Tensor) -> Pair:
@@ -178,6 +178,11 @@ class Decoding:
             for run in tail.runs:
                 users.setdefault(run, []).append(row)
         self.runs = [(run, self._rows(rows)) for run, rows in users.items()]
+        self.seen = decode.Seen(
+            [(tail.start, tail.size) for tail in tails],
+            [(len(run.tokens), run.depth) for run in users],
+            [*users.values()],
+        )
         self._masks: dict[int | None, Tensor] = {}
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, how: attention.How) -> Tensor:
@@ -185,6 +190,10 @@ class Decoding:
         layer, self.calls = self.calls, self.calls + 1
         dtype = self.slots.dtype
         all_keys, all_values = self.slots.layer(layer, key, value)
+        if self.slots.kernels and decode.takes(query, key, dtype):
+            new = query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1)
+            runs = [run.layers[layer] for run, _ in self.runs]
+            return self.seen.attend(new, (all_keys, all_values), runs, how)[None]
         all_keys[self.rows, :, self.sizes] = key[0].transpose(0, 1).to(dtype)
         all_values[self.rows, :, self.sizes] = value[0].transpose(0, 1).to(dtype)
         size, groups = len(self.tails), all_keys.shape[1]

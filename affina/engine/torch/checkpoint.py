@@ -1,22 +1,18 @@
 """Trainable tensors and optimizer state on disk, as safetensors in a sealed folder, exact to the bit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 
 from affina.core.atomic import sealed, sha256
 from affina.core.errors import Failed
+from affina.engine.torch import tensor_file
 
 TRAINED, OPTIMIZER, STEP = "trained.safetensors", "optimizer.safetensors", "step.json"
-
-
-def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """One safetensors file. Raises OSError when the disk refuses."""
-    path.write_bytes(save({name: each.detach().cpu().contiguous() for name, each in tensors.items()}))
 
 
 def save_checkpoint(
@@ -30,32 +26,32 @@ def save_checkpoint(
         for key, value in values.items()
     }
     with sealed(folder) as aside:
-        save_tensors(trained, aside / TRAINED)
-        save_tensors(state, aside / OPTIMIZER)
+        tensor_file.write(trained, aside / TRAINED)
+        tensor_file.write(state, aside / OPTIMIZER)
         (aside / STEP).write_text(json.dumps({"step": step}), encoding="utf-8")
 
 
 def load_trained(folder: Path, trained: Mapping[str, torch.Tensor]) -> None:
     """Copies a checkpoint's trained tensors into these. Raises Failed when names or shapes differ."""
-    saved = _read(folder / TRAINED)
-    shapes, expected = ({name: each.shape for name, each in given.items()} for given in (saved, trained))
-    _fits(folder, [name for name in {*saved, *trained} if shapes.get(name) != expected.get(name)])
-    with torch.no_grad():
-        for name, parameter in trained.items():
-            parameter.copy_(saved[name])
+    with _reading(folder / TRAINED) as saved:
+        _fits(folder, sorted(name for name in {*saved.names, *trained} if not _same(saved, name, trained.get(name))))
+        with torch.no_grad():
+            for name, parameter in trained.items():
+                parameter.copy_(saved.read(name))
 
 
 def load_checkpoint(folder: Path, trained: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
     """Puts trained tensors and optimizer state back; returns the step. Raises Failed when they do not fit."""
-    state, step = _read(folder / OPTIMIZER), _step(folder / STEP)
-    owners = {name: trained.get(name.rpartition("/")[0]) for name in state}
-    scalars = {name for name in state if name.endswith("/step")}
-    _fits(folder, [name for name, owner in owners.items() if not _belongs(state[name], owner, name in scalars)])
-    load_trained(folder, trained)
-    optimizer.state.clear()
-    for name, value in state.items():
-        owner, _, key = name.rpartition("/")
-        optimizer.state[trained[owner]][key] = value.to(trained[owner].device)  # a fused step count too
+    step = _step(folder / STEP)
+    with _reading(folder / OPTIMIZER) as saved:
+        owners = {name: trained.get(name.rpartition("/")[0]) for name in saved.names}
+        _fits(folder, [name for name, owner in owners.items() if not _belongs(saved, name, owner)])
+        load_trained(folder, trained)
+        optimizer.state.clear()
+        for name in sorted(saved.names):
+            owner, _, key = name.rpartition("/")
+            value = saved.read(name).to(trained[owner].device, copy=True)  # a fused step count too
+            optimizer.state[trained[owner]][key] = value
     return step
 
 
@@ -64,8 +60,12 @@ def digest(folder: Path) -> str:
     return sha256(folder / TRAINED)
 
 
-def _belongs(value: torch.Tensor, owner: torch.Tensor | None, scalar: bool) -> bool:
-    return owner is not None and (scalar or value.shape == owner.shape)
+def _same(saved: tensor_file.Tensors, name: str, tensor: torch.Tensor | None) -> bool:
+    return name in saved.names and tensor is not None and saved.shape(name) == tensor.shape
+
+
+def _belongs(saved: tensor_file.Tensors, name: str, owner: torch.Tensor | None) -> bool:
+    return owner is not None and (name.endswith("/step") or saved.shape(name) == owner.shape)
 
 
 def _fits(folder: Path, differing: list[str]) -> None:
@@ -84,9 +84,11 @@ def _step(path: Path) -> int:
         raise _unreadable(path, error) from error
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+@contextmanager
+def _reading(path: Path) -> Iterator[tensor_file.Tensors]:
     try:
-        return dict(load_file(path))
+        with tensor_file.reading(path) as tensors:
+            yield tensors
     except (OSError, SafetensorError) as error:
         raise _unreadable(path, error) from error
 

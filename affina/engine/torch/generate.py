@@ -92,7 +92,7 @@ class Decoder:
         for each, token in zip(self.active, picked, strict=True):
             each.tokens, each.size, each.room = [token], each.size + 1, each.room - 1
         for slot in range(len(picked) - 1, -1, -1):
-            if picked[slot] in self.stops or not self.active[slot].room:
+            if picked[slot] in self.stops or self.active[slot].room <= 0:
                 self._leave(slot)
         return made
 
@@ -159,7 +159,9 @@ class Decoder:
         probe = Slots(1, self.network.dtype)
         self._forward([0], [0], reading := Reading(probe, [Stretch(0, 1, ())]))
         most = CACHE_BYTES // (probe.token_bytes * longest)
-        return Slots(max(1, min(SLOTS, most, len(self.waiting))), self.network.dtype), reading.hows
+        return Slots(
+            max(1, min(SLOTS, most, len(self.waiting))), self.network.dtype, self.network.how.kernels
+        ), reading.hows
 
     def _sequences(self, prompts: Sequence[Sequence[int]]) -> list[_Sequence]:
         """The prompts in the order of their forest, so that those that share a run decode together."""

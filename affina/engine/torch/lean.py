@@ -12,6 +12,7 @@ from affina.engine.torch.attention import Cached, How
 from affina.engine.torch.fused import attach, compiled
 from affina.engine.torch.fused.plain import Heads, Norm, Plain, Turns
 from affina.engine.torch.load import Network
+from affina.engine.torch.machine import device
 from affina.engine.torch.norms import CLASSES as NORMS
 from affina.engine.torch.norms import RootMeanSquare
 from affina.engine.torch.products import Product, stacked
@@ -39,7 +40,8 @@ class LeanBody:
         if len(made) < len(blocks):
             return None
         first = made[0]
-        takes = compiled.fits(network.config.hidden_size, first.inner, first.heads, 0)
+        takes = network.how.kernels and device().type == "cpu"
+        takes = takes and compiled.fits(network.config.hidden_size, first.inner, first.heads, 0)
         return cls(
             network.body, network.dtype, made, (compiled.operations(network.dtype) if takes else None) or Plain()
         )

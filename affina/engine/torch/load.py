@@ -62,11 +62,23 @@ class Network(nn.Module):
     def notes(self) -> tuple[str, ...]:
         """What the user should know of how this base is computed."""
         if self.flat:
-            return () if self.how.kernels or not native.reason() else (f"no fused kernels: {native.reason()}",)
+            return self._computed_otherwise
         how = "are padded and computed together" if self.together else "are computed one at a time: padding changes it"
         rows = "rows of similar length" if self.together else "rows"
         lost = "no prefix is shared, no frozen block's output kept"
         return (f"the attention of {self.config.model_type} cannot pack rows: {rows} {how}; {lost}",)
+
+    @property
+    def _computed_otherwise(self) -> tuple[str, ...]:
+        """Where what was settled cannot be done here or with this base."""
+        if device().type != "cpu":
+            return ()
+        if self.how.kernels and native.library() is None:
+            return (f"computed without the fused kernels that were settled on: {native.reason()}",)
+        without = [stage for stage in self.stages if stage.block() is None]
+        if self.how.kernels and without:
+            return (f"{len(without)} of {len(self.stages)} blocks have no fused form and are the library's own",)
+        return ()
 
     @property
     def body(self) -> Any:

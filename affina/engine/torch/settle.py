@@ -20,6 +20,7 @@ COMPILE_SECONDS = 25.0  # measured, SmolLM2-135M on 2 cores, nothing cached
 COMPILE_SAVES = 0.12  # of a step; measured 12-17 % there
 SHARE_OF_PEAK = 0.5  # of the rate of a large product that a whole step reaches without fused blocks
 ROOM = 0.6  # of the free memory that activations may fill before they are computed again instead of kept
+COPIES = 3.0  # of the weights' bytes that a network takes beside activations: itself, and laid out for both directions
 BYTES_KEPT = (34, 8)  # per token and block, times the width and the inner width: what a block keeps for backward
 
 
@@ -89,7 +90,8 @@ def _crowded(work: Work) -> bool:
         return False
     layers, width, inner = sizes
     kept = work.largest * layers * (BYTES_KEPT[0] * width + BYTES_KEPT[1] * inner)
-    return bool(kept > ROOM * _free())
+    weights = sum(file.stat().st_size for file in work.base.glob("*.safetensors"))
+    return bool(kept > ROOM * (_free() - COPIES * weights))
 
 
 def _free() -> int:
@@ -98,6 +100,8 @@ def _free() -> int:
         return int(torch.cuda.mem_get_info()[0])
     info = Path("/proc/meminfo")
     told = info.read_text(encoding="ascii") if info.exists() else ""
+    limit = Path("/sys/fs/cgroup/memory.max")  # a container's own limit
+    most = limit.read_text(encoding="ascii").strip() if limit.exists() else "max"
     if found := re.search(r"^MemAvailable:\s+(\d+) kB", told, re.MULTILINE):
-        return int(found[1]) * 1024
+        return min(int(found[1]) * 1024, int(most) if most.isdecimal() else 2**63)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

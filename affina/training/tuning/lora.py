@@ -41,17 +41,16 @@ class Lora(Tuning):
         return sum(self.rank * sum(shape(layer)) for layer in layers)
 
     def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
-        from safetensors.torch import save
-
+        from affina.engine.torch import tensor_file
         from affina.engine.torch.low_rank import LowRank
 
         adapted = {name: each for name, each in model.named_modules() if isinstance(each, LowRank)}
         tensors = {
-            f"base_model.model.{name}.{part}.weight": getattr(each, part).detach().cpu().contiguous()
+            f"base_model.model.{name}.{part}.weight": getattr(each, part)
             for name, each in adapted.items()
             for part in ("lora_A", "lora_B")
         }
-        (folder / "adapter_model.safetensors").write_bytes(save(tensors, {"format": "pt"}))
+        tensor_file.write(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
         config = json.dumps(self._peft_config(model, sorted(adapted), base), indent=1)
         (folder / "adapter_config.json").write_text(config, encoding="utf-8")
 

@@ -18,8 +18,8 @@ from affina.engine.torch.checkpoint import (
     load_checkpoint,
     load_trained,
     save_checkpoint,
-    save_tensors,
 )  # fmt: skip
+from affina.engine.torch.tensor_file import write
 
 Trained = tuple[dict[str, torch.nn.Parameter], torch.optim.Optimizer]
 
@@ -82,7 +82,7 @@ def test_saving_again_replaces_the_whole(tmp_path: Path) -> None:
 
 def test_tensors_of_any_memory_layout_are_saved_as_they_read(tmp_path: Path) -> None:
     tensor = torch.arange(12.0).reshape(3, 4).T
-    save_tensors({"a": tensor, "b": tensor.bfloat16()}, tmp_path / "t.safetensors")
+    write({"a": tensor, "b": tensor.bfloat16()}, tmp_path / "t.safetensors")
     read = load_file(tmp_path / "t.safetensors")
     assert torch.equal(read["a"], tensor) and read["b"].dtype == torch.bfloat16
 

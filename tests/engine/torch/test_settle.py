@@ -61,7 +61,7 @@ def test_nothing_is_compiled_without_a_compiler(base: Path, monkeypatch: pytest.
 def test_blocks_are_computed_again_when_memory_would_not_hold_them(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settle, "_free", lambda: 8 * 10**9)
     per_token = 30 * (settle.BYTES_KEPT[0] * 576 + settle.BYTES_KEPT[1] * 1536)
-    limit = settle.ROOM * 8 * 10**9 / per_token
+    limit = settle.ROOM * (8 * 10**9 - settle.COPIES * 270e6) / per_token
     assert settled_on(Compute(), Work(1, int(limit * 1.01), base)).checkpoint is True
     assert settled_on(Compute(), Work(1, int(limit * 0.99), base)).checkpoint is False
     assert settled_on(Compute(checkpoint="on")).checkpoint is True

@@ -28,7 +28,7 @@ def parts_of(layer: Any) -> tuple[Any, ...]:
 def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Block | None:
     """The fused form of a decoder layer, where its parts and sizes have one."""
     q, k, v, o, gate, up, down = (Layer.of(each) for each in parts)
-    if not (q and k and v and o and gate and up and down) or heard["dropout"]:
+    if not (q and k and v and o and gate and up and down) or layer.self_attn.attention_dropout:
         return None
     if any(each.beside is not None and each.beside.dropout for each in (q, k, v, o, gate, up, down)):
         return None

@@ -47,7 +47,7 @@ class Kept:
 
 
 class Block:
-    """The parameters of a block and its computation. `dtype` is that of products; ops are chosen by it."""
+    """The parameters of a block and its computation."""
 
     def __init__(
         self, form: Form, attention: nn.Module, stacks: tuple[Stack, ...], norms: tuple[RootMeanSquare, ...]

@@ -32,7 +32,7 @@ SHARES = 8  # parts that a weight gradient is summed in: fixed, so the thread co
 
 @cache
 def operations(dtype: torch.dtype) -> "Compiled | None":
-    """The kernels for this storage dtype; None where there is no compiler or no kernel for it."""
+    """The kernels for this storage dtype, for tensors of the processor; None without a compiler or a kernel for it."""
     library = native.library()
     return Compiled(library, SUFFIX[dtype]) if library is not None and dtype in SUFFIX else None
 

@@ -57,7 +57,8 @@ class Stack:
         self.ranks = [layer.rank for layer in layers]
         self._key: tuple[Any, ...] = ()
         self._weight: Tensor | None = None
-        self._packed: tuple[Tensor, Tensor] | None = None
+        self._packed: list[Tensor] | None = None
+        """Laid out for x Wᵀ; then, from the first backward pass on, for dy W."""
 
     def parameters(self) -> Iterator[Tensor]:
         for layer in self.layers:
@@ -128,18 +129,23 @@ class Stack:
 
     def _times(self, x: Tensor, ahead: bool) -> Tensor:
         if self._packed is not None:
+            if not ahead and len(self._packed) == 1:
+                self._packed.append(_pack(self._stacked(x.dtype).T.contiguous()))
             packed = self._packed[0 if ahead else 1]
             made: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
             return made
         assert self._weight is not None
         return x @ (self._weight.T if ahead else self._weight)
 
+    def _stacked(self, dtype: torch.dtype) -> Tensor:
+        return torch.cat([layer.base.weight.detach().to(dtype) for layer in self.layers])
+
     def _prepare(self, dtype: torch.dtype) -> None:
         """Stacks the weights again when any of them is another tensor or another value than before."""
         weights = [layer.base.weight for layer in self.layers]
         if self._key == _key(weights, dtype):
             return
-        stacked = torch.cat([weight.detach().to(dtype) for weight in weights])
+        stacked = self._stacked(dtype)
         learns = any(weight.requires_grad for weight in weights)
         if learns or not _packable(stacked):
             self._weight, self._packed = stacked, None
@@ -147,7 +153,7 @@ class Stack:
                 for weight, part in zip(weights, torch.split(stacked, self.sizes), strict=True):
                     weight.data = part
         else:
-            self._weight, self._packed = None, (_pack(stacked), _pack(stacked.T.contiguous()))
+            self._weight, self._packed = None, [_pack(stacked)]
         self._key = _key(weights, dtype)
 
 

@@ -108,7 +108,7 @@ void add_residual(
 }
 
 // The norm's backward pass: grad_out = grad + rstd · (w·d − x̂ · mean(w·d·x̂)), where d = dy + low-rank, x̂ = x · rstd.
-// `cast` receives grad_out in storage precision; `grad_weight` [threads, D] gains each thread's share of Σ_t d·x̂.
+// `cast` receives grad_out in storage precision; `grad_weight` [shares, D] gains each share's part of Σ_t d·x̂.
 template <class S>
 void norm_backward(
     const float* x, const float* rstd, const float* weight, const S* dy, LowRank<S> low, const float* grad, int64_t T,
@@ -195,7 +195,7 @@ void gated(S* y, const float* bias, LowRank<S> gate, LowRank<S> up, bool gelu, i
     }
 }
 
-// y's gate and up become their gradients; dout gains the low-rank part; `again`, where given, is act(gate) · up once more.
+// y's gate and up become their gradients; dout is taken with its low-rank part; `again`, where given, is act(gate) · up once more.
 template <class S>
 void gated_backward(S* y, const S* dout, LowRank<S> low, bool gelu, int64_t T, int64_t I, S* again) {
 #pragma omp parallel for schedule(static)

@@ -139,6 +139,29 @@ def test_what_has_no_fused_form_stays_as_the_library_has_it(name: str, changes: 
     assert apart(learnt(mine)[1], learnt(library)[1]) <= CLOSE["float32"]
 
 
+def test_attention_dropout_leaves_the_block_to_the_library(tmp_path: Path) -> None:
+    """The library hands dropout to its attention in training only: it must be read from the configuration."""
+    folder = families.build("llama", tmp_path / "drops", **families.SIZES, attention_dropout=0.5)
+    made = engine(folder, TUNINGS["lora"])
+    assert fused_now(made) == 0
+    batch = made.layout([row for row in families.random_rows(made.network.config.vocab_size) if row.targets])
+    losses = set()
+    for step in (1, 2, 3):
+        with made.undone():
+            losses.add(made.learn([batch], objectives.build("cross_entropy"), step)["loss"])
+    assert len(losses) == 3
+
+
+def test_rows_that_do_not_stand_in_one_flat_batch_are_the_librarys(sized: Callable[[str], Path]) -> None:
+    made, library = (engine(sized("llama"), TUNINGS["lora"], kernels=kernels) for kernels in (True, False))
+    tokens = torch.tensor([[5, 6, 7], [8, 9, 10]])
+    found = []
+    for each in (made, library):
+        with each.network.library_attention(), torch.no_grad():
+            found.append(each.network.model(input_ids=tokens).logits)
+    assert torch.allclose(found[0], found[1], atol=1e-5)
+
+
 def test_low_rank_dropout_leaves_the_block_to_the_library(sized: Callable[[str], Path]) -> None:
     tuning = {"name": "lora", "rank": 4, "dropout": 0.5}
     mine, library = (engine(sized("llama"), tuning, kernels=kernels) for kernels in (True, False))
