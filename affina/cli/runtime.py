@@ -4,6 +4,7 @@ A program that imports the package decides for itself; nothing here runs at impo
 """
 
 import ctypes
+import gc
 import os
 import sys
 
@@ -14,11 +15,20 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt(3)
 KEPT, STEP = 2**31 - 1, 2**28  # bytes: never given back, below 2 GiB never mapped apart; the heap grows by so much
 
 
+SELDOM = (100_000, 20, 100)  # new objects before Python looks for cycles; at its 700, start-up looks for 0.5 s longer
+
+
 def prepare() -> None:
     """Threads sleep soon; freed memory stays with the process, for a page given back is zeroed when it comes again."""
+    gc.set_threshold(*SELDOM)
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
     if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
         library = ctypes.CDLL(None)
         if hasattr(library, "mallopt") and hasattr(library, "gnu_get_libc_version"):
             for parameter, value in ((M_MMAP_THRESHOLD, KEPT), (M_TRIM_THRESHOLD, KEPT), (M_TOP_PAD, STEP)):
                 library.mallopt(parameter, value)
+
+
+def imported() -> None:
+    """What has been imported stays for good in this process: it is never looked through for cycles."""
+    gc.freeze()

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 import affina
-from affina.cli import settings
+from affina.cli import runtime, settings
 from affina.cli.console import Screen
 from affina.cli.show import metrics, verdict
 
@@ -21,7 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Trains; the run's own account, its samples and the commands that follow."""
     recipe = affina.Recipe.load(given.recipe, settings.changes(given))
-    run = affina.train(recipe, run=given.run, root=given.root, offline=given.offline, say=screen.say)
+    train = affina.train
+    runtime.imported()
+    run = train(recipe, run=given.run, root=given.root, offline=given.offline, say=screen.say)
     there = settings.where_runs_live(given)
     return {
         **affina.show(run.name, root=given.root),

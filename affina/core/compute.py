@@ -14,3 +14,5 @@ class Computing:
     checkpoint: bool = False
     trunk: str = "off"
     """memory, disk or off; auto until the tuning is attached."""
+    masters: str = "float32"
+    """float32 or bf16: of matrices that train."""

@@ -84,7 +84,7 @@ class Compute(Section):
     """How the engine computes. Every switch changes speed and memory; none changes what is learnt beyond rounding."""
 
     precision: Literal["auto", "bf16", "float32"] = "auto"
-    """Of frozen weights and products; `auto` is bf16 where the processor has it. What trains is always float32."""
+    """Of frozen weights and products; `auto` is bf16 where the processor has it."""
     kernels: Switch = "auto"
     """Fused blocks with kernels that the machine's own C++ compiler builds once; `auto`: where both are known."""
     compile: Switch = "auto"
@@ -93,6 +93,9 @@ class Compute(Section):
     """Keep only each block's input and compute the block again in backward; `auto`: when memory would not suffice."""
     trunk: Annotated[Literal["auto", "memory", "disk", "off"], WORDED] = "auto"
     """Where the outputs of frozen lowest blocks are kept, computed once per example; `auto`: memory, then disk."""
+    masters: Literal["float32", "bf16"] = "float32"
+    """Of what trains. `bf16` halves its matrices, rounded stochastically at each step; vectors, embedding tables and
+    a label head stay float32, as gradients and optimizer state do. It needs `precision: bf16`."""
 
 
 class Train(Section):

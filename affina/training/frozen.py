@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 
 def with_trunk(settled: Plan, material: Material, network: Network, begun: bool) -> Plan:
-    """The plan with `train.compute.trunk` settled, now that it is known what learns; a run `begun` keeps its choice.
+    """The plan with `train.compute.trunk` settled, now that it is known what learns; a run `begun` keeps states, or
+    none, as it did before, though they may now fit elsewhere.
 
     Raises Refused for what the recipe asks for by name and cannot be had.
     """
-    rows = () if begun else material.rows if _again(settled, material) else ()
+    rows = material.rows if _again(settled, material) else ()
     validations = settled.steps // (settled.recipe.evaluate.every or settled.steps)
     repeats = _again(settled, material) or validations > 1
-    where = frozen.settled(network, settled.computing.trunk, rows, repeats)
+    where = frozen.settled(network, settled.computing.trunk, rows, repeats, begun)
     machine = settled.lock["machine"]
     lock = {**settled.lock, "machine": {**machine, "compute": {**machine["compute"], "trunk": where}}}
     return replace(settled, computing=replace(settled.computing, trunk=where), lock=lock)

@@ -104,17 +104,28 @@ def test_another_run_of_the_same_base_finds_the_trunk_on_disk(
     assert {*frozen.folder().rglob("*.safetensors")} == {*written}
 
 
-def test_auto_is_settled_in_the_lock_said_and_obeyed(
-    tmp_path: Path, chat_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_is_settled_in_the_lock_said_and_obeyed(tmp_path: Path, chat_model: Path) -> None:
     heard = Stopping(11)
     with pytest.raises(Stopped):
         trained(tmp_path, chat_model, LAST, {}, say=heard)
     assert compute(Run(tmp_path / "runs" / "tiny"))["trunk"] == "memory"
     said = "the 1 lowest of 2 blocks are frozen: what they hand on is computed once per row and kept in memory"
     assert said in heard.lines
-    monkeypatch.setattr(frozen, "MEMORY_BYTES", 10)  # now it would not fit
-    assert compute(trained(tmp_path, chat_model, LAST, {}))["trunk"] == "memory"
+
+
+def test_a_run_that_no_longer_fits_in_memory_goes_on_from_disk_and_is_straight(
+    tmp_path: Path, chat_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = outcome(trained(tmp_path, chat_model, LAST, {}, name="straight"))
+    with pytest.raises(Stopped):
+        trained(tmp_path, chat_model, LAST, {}, name="broken", say=Stopping(11))
+    monkeypatch.setattr(frozen, "MEMORY_BYTES", 10)
+    with monkeypatch.context() as full:
+        full.setattr(frozen, "DISK_BYTES", 10)
+        with pytest.raises(Refused, match="free space on the disk of the cache"):
+            trained(tmp_path, chat_model, LAST, {}, name="broken")
+    resumed = trained(tmp_path, chat_model, LAST, {}, name="broken")
+    assert outcome(resumed) == expected and compute(resumed)["trunk"] == "disk"
 
 
 @pytest.mark.parametrize(

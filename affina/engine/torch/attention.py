@@ -15,7 +15,7 @@ from transformers import AttentionInterface
 
 from affina.core.errors import Refused
 from affina.core.kinds import Ints, Segment
-from affina.engine.torch import flash
+from affina.engine.torch import attention_cuda, flash
 
 NAME = "affina_forest"
 LONG = 768  # keys: from here on the library's fused kernel is faster than plain products (measured, 2 cores, bf16)
@@ -49,6 +49,7 @@ class Forest:
     """How each attention layer last called: scaling, dropout, and what its family adds (soft cap, window)."""
     masks: dict[tuple[Plan, bool, int | None], torch.Tensor | None] = field(default_factory=dict)
     rows: Ints | None = None
+    packed: attention_cuda.Packed | None = None
 
     def table(self) -> Ints:
         """[N, 3] start, stop and parent of the segments: what the kernels read."""
@@ -202,6 +203,10 @@ def forest_attention(
     rule = flash.Rule(size, causal, window, more.get("softcap"))
     if forest.kernels and not dropout and flash.takes(*(lent := _lent(query, key, value)), rule):
         return flash.attend(*lent, forest.table(), rule)[None], None
+    if query.device.type == "cuda":
+        out = attention_cuda.attend(forest, _lent(query, key, value), rule, dropout)
+        if out is not None:
+            return out, None
     score = _Score(size, dropout, rule.softcap)
     outputs = []
     for plan in forest.plans:

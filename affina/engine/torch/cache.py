@@ -15,7 +15,6 @@ from torch import Tensor
 from affina.engine.torch import attention, decode
 
 BLOCK = 32  # keys: a slot's capacity and the width of a step are multiples of it, so that few kernels are made
-LONG = 768  # keys: from here on the library's fused kernel is faster than plain products (measured, 2 cores, bf16)
 Pair = tuple[Tensor, Tensor]
 
 
@@ -137,7 +136,7 @@ class Reading:
 def _attended(query: Tensor, keys: Tensor, values: Tensor, how: attention.How, hidden: Tensor) -> Tensor:
     """query [H, Q, D], keys and values [G, K, D] → [H, Q, D]."""
     (heads, q, width), (groups, k, _) = query.shape, keys.shape
-    if k >= LONG and how.softcap is None:
+    if k >= attention.LONG and how.softcap is None:
         return torch.nn.functional.scaled_dot_product_attention(
             query[None], keys[None], values[None], ~hidden, scale=how.scale, enable_gqa=heads != groups
         )[0]

@@ -1,6 +1,7 @@
 """How deep a network's trunk is frozen, found by trying, and where its states are kept: settled once for a run."""
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
@@ -17,13 +18,13 @@ from affina.data.prefixes import tree
 from affina.engine.cache import cache_root
 from affina.engine.torch.load import Network
 from affina.engine.torch.machine import device
-from affina.engine.torch.states import Disk, Memory, Tell
+from affina.engine.torch.states import HEADER_BYTES, Disk, Memory, Tell, files_below
 from affina.engine.torch.trunk import GROUP_TOKENS, Trunk
 
 MEMORY_BYTES = 4 * 2**30
 """The most that is kept in memory, and never more than a quarter of the machine's."""
 DISK_BYTES = 32 * 2**30
-"""The most that all runs together keep below the cache folder."""
+"""The most that all runs together keep below the cache folder, and never more than half of what they leave free."""
 WORDED = {"memory": "in memory", "disk": "on disk"}
 PLACES = tuple(WORDED)  # the one that is tried first stands first
 
@@ -56,9 +57,10 @@ def probed(network: Network) -> tuple[int, bool]:
     return depth, depth > 0 and not torch.equal(before, drawn[depth - 1])
 
 
-def settled(network: Network, asked: str, rows: Sequence[Row], repeats: bool) -> str:
+def settled(network: Network, asked: str, rows: Sequence[Row], repeats: bool, begun: bool = False) -> str:
     """`memory`, `disk` or `off` for what the recipe asks: `rows` are those whose states are to be kept, and `auto` is
-    on only if something `repeats`. The network's trunk is then as deep as may be, or none.
+    on only if something `repeats`. A run that has `begun` keeps states wherever they fit now: no bit depends on where.
+    The network's trunk is then as deep as may be, or none.
 
     Raises Refused for what is asked for by name and cannot be had.
     """
@@ -66,17 +68,22 @@ def settled(network: Network, asked: str, rows: Sequence[Row], repeats: bool) ->
     if asked == "off" or (asked == "auto" and not repeats):
         return "off"
     depth, why = _possible(network)
-    fitting = [where for where in PLACES if not why and _fits(network, where, rows)]
+    tried = sorted(PLACES, key=lambda where: where != asked) if begun or asked == "auto" else [asked]
+    needed = {} if why else _bytes(network, rows)
+    fitting = [where for where in tried if not why and needed[where] <= _most(where)]
     if not why and not fitting:
-        why = f"the states of {len(rows):,} rows take more than the {DISK_BYTES >> 30} GiB that are kept on disk"
-    if asked in PLACES and asked not in fitting:
-        why = why or f"the states of {len(rows):,} rows take more than {_most(asked) / 2**30:.1f} GiB"
-        raise Refused(f"train.compute.trunk: {asked}", why, "set it to auto: states are kept where they fit, if at all")
+        most = max(_most(where) for where in tried) / 2**30
+        why = f"the states of {len(rows):,} rows take more than the {most:.1f} GiB that may be kept here"
+    if asked in PLACES and not fitting:
+        instead = "set it to auto: states are kept where they fit, if at all"
+        if begun:
+            instead = "free space on the disk of the cache, or set AFFINA_CACHE to a roomier one"
+        raise Refused(f"train.compute.trunk: {asked}", why, instead)
     if not fitting:
         said = (f"the {depth} lowest blocks are frozen, but computed each time: {why}",) if depth else ()
         network.trunk = Trunk(0, *said)
         return "off"
-    where = asked if asked in PLACES else fitting[0]
+    where = fitting[0]
     blocks = f"the {depth} lowest of {len(network.stages)} blocks are frozen"
     network.trunk = Trunk(depth, f"{blocks}: what they hand on is computed once per row and kept {WORDED[where]}")
     return where
@@ -85,11 +92,13 @@ def settled(network: Network, asked: str, rows: Sequence[Row], repeats: bool) ->
 def keep(network: Network, where: str, rows: Sequence[Row], key: str, tell: Tell) -> None:
     """From now on the trunk's states are kept: of `rows` and of scored batches. `where` is settled; `key` is the same
     where the same trunk is computed by the same code in the same way. `tell` hears of a disk that refuses."""
-    if where == "memory":
-        network.trunk.keep(Memory(_most(where)), rows, network.causal)
-    elif where == "disk":
-        place = folder() / f"{key[:24]}-{network.trunk.depth}"
-        network.trunk.keep(Disk(place, DISK_BYTES, tell), rows, network.causal)
+    if where not in PLACES:
+        return
+    needed = _bytes(network, rows)
+    memory = Memory(_most("memory"), needed["memory"])
+    place = folder() / f"{key[:24]}-{network.trunk.depth}"
+    store = Disk(place, _most(where), needed[where], memory, tell) if where == "disk" else memory
+    network.trunk.keep(store, rows, network.causal)
 
 
 def folder() -> Path:
@@ -134,21 +143,20 @@ def _suffices(network: Network, depth: int) -> bool:
     return torch.equal(alone, whole)
 
 
-def _fits(network: Network, where: str, rows: Sequence[Row]) -> bool:
-    bytes_per_token: int = network.config.get_text_config().hidden_size * network.dtype.itemsize
-    most_tokens = _most(where) // bytes_per_token
-    if sum(len(row.tokens) for row in rows) <= most_tokens:
-        return True
-    if not network.causal:
-        return False
-    groups = ([rows[place] for place in group] for group in neighbours(rows, GROUP_TOKENS))
-    return sum(node.stop - node.start for group in groups for node in tree(group)) <= most_tokens
+def _bytes(network: Network, rows: Sequence[Row]) -> dict[str, int]:
+    """What the states of `rows` take in each place, in the groups that they are kept in."""
+    groups = [[rows[place] for place in group] for group in neighbours(rows, GROUP_TOKENS)]
+    tokens = sum(node.stop - node.start for group in groups for node in tree(group, network.causal))
+    states = tokens * network.config.get_text_config().hidden_size * network.dtype.itemsize
+    return {"memory": states, "disk": states + HEADER_BYTES * len(groups)}
 
 
 def _most(where: str) -> int:
     """Bytes."""
     if where == "disk":
-        return DISK_BYTES
+        there = next(each for each in (folder(), *folder().parents) if each.exists())
+        held = sum(size for _, size, _ in files_below(folder()))
+        return min(DISK_BYTES, (shutil.disk_usage(there).free + held) // 2)
     return min(MEMORY_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
 
 

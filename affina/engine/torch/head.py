@@ -179,7 +179,7 @@ class _Logprobs(torch.autograd.Function):
         pushed_SD = (hidden_SD * scaled_S1).to(tiles.dtype)
         logsumexp_S1 = target_S1 - torch.nn.functional.logsigmoid(-odds_S1)
         grad_hidden = torch.zeros_like(hidden_SD, dtype=tiles.wide)
-        grad_weight = torch.zeros_like(weight_VD)
+        grad_weight = torch.zeros_like(weight_VD, dtype=tiles.wide)
         for words, weight_WD in tiles.slices():
             for rows in tiles.blocks():
                 others = tiles.others(rows, words, weight_WD, logsumexp_S1[rows])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from affina.engine.torch.load import Network
 from affina.engine.torch.low_rank import LowRank, is_linear
+from affina.engine.torch.packing import packable, packed, times
 
 ROWS = 8  # the number of rows that the processor's layout of a weight is chosen for
 KEPT = 0.9  # of a low-rank change that rounding the sum to bf16 must leave, or the layer stays unmerged
@@ -50,10 +51,10 @@ class Products:
 def product(weight_OI: Tensor, bias_O: Tensor | None = None) -> Product:
     """x [..., I] → x Wᵀ + b [..., O], in the weight's dtype."""
     dtype, bias = weight_OI.dtype, None if bias_O is None else bias_O.to(weight_OI.dtype)
-    if not (dtype == torch.bfloat16 and weight_OI.device.type == "cpu" and _lays_out()):
+    if not packable(weight_OI):
         return lambda x: nn.functional.linear(x.to(dtype), weight_OI, bias)
-    packed, apply = torch.ops.mkldnn._reorder_linear_weight(weight_OI, ROWS), torch.ops.mkldnn._linear_pointwise.default
-    return lambda x: apply(x.to(dtype), packed, bias, "none", [], "")
+    laid_out = packed(weight_OI, ROWS)
+    return lambda x: times(x.to(dtype), laid_out, bias)
 
 
 def stacked(layers: Sequence[Any], dtype: torch.dtype) -> tuple[Product, list[int]] | None:
@@ -80,14 +81,11 @@ def whole(layer: Any, dtype: torch.dtype) -> Tensor | None:
     weight: Tensor = base.weight.detach() if isinstance(base, nn.Linear) else base.weight.detach().T.contiguous()
     if not isinstance(layer, LowRank):
         return weight.to(dtype)
-    change = layer.scale * (layer.lora_B.detach() @ layer.lora_A.detach())
+    wide = torch.promote_types(layer.lora_B.dtype, torch.float32)
+    change = layer.scale * (layer.lora_B.detach().to(wide) @ layer.lora_A.detach().to(wide))
     merged = (weight.to(change.dtype) + change).to(dtype)
     kept = ((merged.to(change.dtype) - weight.to(change.dtype)) * change).sum()
     return None if kept < KEPT * change.square().sum() else merged
-
-
-def _lays_out() -> bool:
-    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def _bias(layer: Any) -> Tensor | None:

@@ -39,12 +39,16 @@ def settled_on(asked: Compute, work: Work | None = None) -> Computing:
     Raises Refused for what is asked for and cannot be had here.
     """
     precision = asked.precision if asked.precision != "auto" else "bf16" if fast_bf16() else "float32"
+    if asked.masters == "bf16" and precision != "bf16":
+        why = f"products are {precision} here, and take no bf16 weights"
+        raise Refused("train.compute.masters: bf16", why, "set train.compute.precision: bf16, or leave it out")
     return Computing(
         precision,
         kernels=_kernels(asked.kernels),
         compile=_compiled(asked.compile, precision, work),
         checkpoint=asked.checkpoint == "on" or (asked.checkpoint == "auto" and work is not None and _crowded(work)),
         trunk=asked.trunk if work is not None else "off",  # `auto` is settled by `frozen`, once it is known what learns
+        masters=asked.masters,
     )
 
 

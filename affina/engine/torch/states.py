@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 Tell = Callable[[str], None]
+HEADER_BYTES = 512  # a file holds no more than this besides its states
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,55 +28,78 @@ class States:
 
 
 class Store(Protocol):
-    """Where states are kept. `works` turns False when nothing can be kept there any more."""
+    """Where states are kept. `spare` are those that may take no room that the rows of the run need."""
 
-    works: bool
+    def get(self, key: str, spare: bool) -> States | None: ...
+    def put(self, key: str, states: States, spare: bool) -> None: ...
 
-    def get(self, key: str) -> States | None: ...
-    def put(self, key: str, states: States) -> None: ...
+
+class Room:
+    """At most `most_bytes`; of them `reserved` are left free by what is spare."""
+
+    def __init__(self, most_bytes: int, reserved: int) -> None:
+        self.most_bytes, self.bytes = most_bytes, 0
+        self._left = most_bytes - reserved
+        self._holders: set[str] = set()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._holders
+
+    def take(self, key: str, size: int, spare: bool) -> bool:
+        """Whether there is room for `size` bytes, which is then taken; a key takes it once."""
+        if key in self._holders:
+            return True
+        if self.bytes + size > self.most_bytes or (spare and size > self._left):
+            return False
+        self.bytes += size
+        self._left -= size * spare
+        self._holders.add(key)
+        return True
 
 
 class Memory:
-    """At most `most_bytes` of states; what comes when it is full is not kept."""
+    """States in a bounded `room`; what comes when it is full is not kept."""
 
-    works = True
-
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes, self.bytes = most_bytes, 0
+    def __init__(self, most_bytes: int, reserved: int = 0) -> None:
+        self.room = Room(most_bytes, reserved)
         self._held: dict[str, States] = {}
 
-    def get(self, key: str) -> States | None:
+    def get(self, key: str, spare: bool) -> States | None:
         return self._held.get(key)
 
-    def put(self, key: str, states: States) -> None:
-        size = states.flat_TD.nbytes
-        if key not in self._held and self.bytes + size <= self.most_bytes:
-            self.bytes += size
+    def put(self, key: str, states: States, spare: bool) -> None:
+        if self.room.take(key, states.flat_TD.nbytes, spare):
             self._held[key] = states
 
 
 class Disk:
-    """A safetensors file per key in `folder`, whole or absent. `folder`'s parent, which all runs share, holds at most
-    `most_bytes`: what was used longest ago makes room. A disk that refuses is told of once, and then left alone."""
+    """A safetensors file per key in `folder`, whole or absent, for its owner's eyes only.
 
-    def __init__(self, folder: Path, most_bytes: int, tell: Tell) -> None:
-        self.folder, self.most_bytes, self.tell = folder, most_bytes, tell
-        self.works = True
+    `folder`'s parent, which all runs share, holds at most the room's bytes: of what this run does not use, what was
+    used longest ago makes room. What finds none goes to `instead`, as does all that comes once the disk has refused.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int, reserved: int, instead: Memory, tell: Tell) -> None:
+        self.folder, self.room, self.instead, self.tell = folder, Room(most_bytes, reserved), instead, tell
+        self._refuses = False
         self._sound: set[str] = set()
+        self._unseen = 0  # bytes that may be written before the folder is looked through again
 
-    def get(self, key: str) -> States | None:
+    def get(self, key: str, spare: bool) -> States | None:
         """None where there is none, or where the file is not what was written."""
         path = self._path(key)
-        if not self.works:
-            return None
+        if (held := self.instead.get(key, spare)) is not None:
+            return held
         try:
+            os.utime(path)
             if key not in self._sound:
                 _check(path)
-                os.utime(path)
                 self._sound.add(key)
+            self.room.take(key, path.stat().st_size, spare)
             file: Any = safe_open(path, "pt")
             return States(file.get_slice("states"), getattr(torch, file.metadata()["wide"]))
         except FileNotFoundError:  # never written, or another run made room
+            self._sound.discard(key)
             return None
         except SafetensorError:
             path.unlink(missing_ok=True)
@@ -84,47 +108,72 @@ class Disk:
             self._refused(error)
             return None
 
-    def put(self, key: str, states: States) -> None:
-        """Writes the states; when the disk refuses, says so and keeps nothing from then on."""
-        if not self.works:
+    def put(self, key: str, states: States, spare: bool) -> None:
+        """Writes the states; when the disk refuses, says so once and writes no more from then on."""
+        if self._refuses or not self.room.take(key, states.flat_TD.nbytes + HEADER_BYTES, spare):
+            self.instead.put(key, states, spare)
             return
-        path = self._path(key)
-        aside = path.with_name(f".{key}.{os.getpid()}")
         flat_TD = states.flat_TD.contiguous()
         told = {"wide": str(states.wide).removeprefix("torch."), "sha256": _sha256(flat_TD)}
+        content = save({"states": flat_TD}, told)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._make_room(flat_TD.nbytes)
-            aside.write_bytes(save({"states": flat_TD}, told))
-            os.replace(aside, path)
+            for place in (self.folder.parent, self.folder):
+                place.mkdir(parents=True, exist_ok=True, mode=0o700)
+                place.chmod(0o700)
+            self._make_room(len(content))
+            self._write(self._path(key), content)
             self._sound.add(key)
         except OSError as error:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
             self._refused(error)
+            self.instead.put(key, states, spare)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
 
+    def _write(self, path: Path, content: bytes) -> None:
+        aside = path.with_name(f".{path.stem}.{os.getpid()}")
+        aside.unlink(missing_ok=True)
+        try:
+            with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content)
+            os.replace(aside, path)
+        except OSError:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise
+
     def _make_room(self, size: int) -> None:
-        files = []
-        for path in self.folder.parent.glob("*/*"):
-            with suppress(FileNotFoundError):  # another run made room
-                told = path.stat()
-                files.append((told.st_mtime_ns, told.st_size, path))
-        held = sum(each[1] for each in files)
+        self._unseen -= size
+        if self._unseen >= 0:
+            return
+        files = files_below(self.folder.parent)
+        held = size + sum(each[1] for each in files)
         for _, freed, path in sorted(files):
-            if held + size <= self.most_bytes:
-                return
-            path.unlink(missing_ok=True)
-            held -= freed
+            if held <= self.room.most_bytes:
+                break
+            if path.parent != self.folder or path.stem not in self.room:
+                path.unlink(missing_ok=True)
+                held -= freed
+        self._unseen = (self.room.most_bytes - held) // 2  # the other half: for another run
 
     def _refused(self, error: OSError) -> None:
-        self.works = False
-        self.tell(
-            f"{self.folder} cannot keep the frozen trunk's states ({error.strerror or error}): they are computed anew "
-            "each time; free space, or set AFFINA_CACHE to a roomier disk"
-        )
+        if not self._refuses:
+            self.tell(
+                f"{self.folder} cannot keep the frozen trunk's states ({error.strerror or error}): they go into memory "
+                "while it has room, and are computed anew each time after that, which is slow but changes no number; "
+                "free space, or set AFFINA_CACHE to a roomier disk, and run the same command again"
+            )
+        self._refuses = True
+
+
+def files_below(folder: Path) -> list[tuple[int, int, Path]]:
+    """When it was used last (nanoseconds), its bytes, and the path: of every file that runs keep below `folder`."""
+    found = []
+    for path in folder.glob("*/*"):
+        with suppress(FileNotFoundError):  # another run made room
+            told = path.stat()
+            found.append((told.st_mtime_ns, told.st_size, path))
+    return found
 
 
 def _check(path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from affina.core.errors import Failed
 from affina.core.kinds import Batch, Objective, Optimizer, Schedule, Tuning
 from affina.data.rows import Renderer
-from affina.engine.torch import checkpoint
+from affina.engine.torch import checkpoint, rounding
 from affina.engine.torch.load import Network
 from affina.engine.torch.model import TorchModel
 from affina.engine.torch.tuned import attach, trainable
@@ -30,7 +30,7 @@ class Course:
 
 
 class TorchEngine(TorchModel):
-    """A model whose trainable tensors, float32, move; everything else keeps the network's dtype and stays put."""
+    """A model whose trainable tensors move, float32 or as the network's `masters` says; all else stays put."""
 
     def __init__(self, network: Network, renderer: Renderer, course: Course) -> None:
         super().__init__(network, renderer)
@@ -62,7 +62,7 @@ class TorchEngine(TorchModel):
         rate = self.course.learning_rate * self.course.schedule.factor(step, self.course.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.step()
+        rounding.step(self.optimizer, parameters, self.course.seed, step)
         torch.autograd.graph.increment_version(parameters)  # a fused optimizer writes without saying so
         self.optimizer.zero_grad(set_to_none=True)
         self.step = step
@@ -126,14 +126,18 @@ class TorchEngine(TorchModel):
     def undone(self) -> Iterator[None]:
         """Whatever is learnt or loaded inside is undone at the end, to the bit."""
         held = {name: each.detach().clone() for name, each in self.trainable().items()}
-        state, step = copy.deepcopy(self.optimizer.state_dict()), self.step
+        state = {each: copy.deepcopy(values) for each, values in self.optimizer.state.items()}
+        rates, step = [group["lr"] for group in self.optimizer.param_groups], self.step
         try:
             yield
         finally:
             with torch.no_grad():
                 for name, parameter in self.trainable().items():
                     parameter.copy_(held[name])
-            self.optimizer.load_state_dict(state)
+            self.optimizer.state.clear()
+            self.optimizer.state.update(state)  # load_state_dict would give it the weights' dtype
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
             self.optimizer.zero_grad(set_to_none=True)
             self.step = step
 

@@ -24,7 +24,7 @@ from affina.engine.torch.states import States, Store
 if TYPE_CHECKING:
     from affina.engine.torch.load import Network
 
-GROUP_TOKENS = 8192  # whole tokens of the rows computed together; part of what the states' bits depend on
+GROUP_TOKENS = 2048  # whole tokens of the rows computed together; part of what the states' bits depend on
 
 
 class Trunk:
@@ -64,8 +64,9 @@ class Trunk:
         """Inside, a forward pass of this batch gets the states that are kept of it; those that are not yet there are
         computed first, where the rows are known or the same batch will come `again`."""
         found = None
-        if self.store is not None and self.store.works:
-            found = self._of(network, digest(batch), lambda: batch) if again else self._gathered(network, batch)
+        if self.store is not None:
+            scored = partial(self._of, network, digest(batch), lambda: batch, spare=True)
+            found = scored() if again else self._gathered(network, batch)
         with self.giving(found):
             yield
 
@@ -93,13 +94,13 @@ class Trunk:
         finally:
             self._taking, self._taken = False, None
 
-    def _of(self, network: "Network", content: str, batch: Callable[[], Batch]) -> States:
+    def _of(self, network: "Network", content: str, batch: Callable[[], Batch], spare: bool) -> States:
         assert self.store is not None
         key = f"{network.precision}-{content}"
-        held = self.store.get(key)
+        held = self.store.get(key, spare)
         if held is None:
             held = self.computed(network, batch())
-            self.store.put(key, held)
+            self.store.put(key, held, spare)
         return held
 
     def _gathered(self, network: "Network", batch: Batch) -> States | None:
@@ -111,7 +112,7 @@ class Trunk:
         if len(known) < len(paths):
             return None
         groups = {
-            number: self._of(network, self._rows.digest(number), partial(self._rows.batch, number))
+            number: self._of(network, self._rows.digest(number), partial(self._rows.batch, number), spare=False)
             for number in sorted({n for n, _ in known})
         }
         pieces: dict[int, list[Tensor]] = {}

@@ -11,16 +11,19 @@ from affina.engine.torch import checkpoint
 from affina.engine.torch.frozen import PLACES, probed
 from affina.engine.torch.load import Network, load
 from affina.engine.torch.model import TorchModel
+from affina.engine.torch.rounding import narrow
 from affina.engine.torch.trunk import Trunk
 
 
 def attach(network: Network, tuning: Tuning, seed: int) -> None:
-    """Makes what trains, in float32: the tuning's tensors and a label head, drawn by the seed.
+    """Makes what trains: the tuning's tensors, in float32 or as `masters` says, and a label head, drawn by the seed.
 
     A trunk that is to be kept begins where nothing below learns.
     """
     torch.manual_seed(seed)
     tuning.apply(network.model)
+    if network.how.masters == "bf16":
+        narrow(network.model)
     if network.labels is not None:
         torch.nn.init.normal_(network.labels.weight, std=0.02)
         torch.nn.init.zeros_(network.labels.bias)

@@ -1,6 +1,7 @@
 """The frozen trunk: kept states give the numbers of computed ones, whatever batch asks, however often."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families import build, random_rows, row
+from families import SIZES, build, random_rows, row
 from laws import LABELS, Gradients, apart, engine
 
 from affina.core.compute import Computing
@@ -21,7 +22,7 @@ from affina.engine.torch import frozen, trunk
 from affina.engine.torch.load import Network, load
 from affina.engine.torch.states import Memory
 from affina.engine.torch.step import Course, TorchEngine
-from affina.engine.torch.trunk import Trunk, between, digest, paths_of
+from affina.engine.torch.trunk import GROUP_TOKENS, Trunk, between, digest, paths_of
 
 DEEP: dict[str, dict[str, Any]] = {
     "llama": {"num_hidden_layers": 4},
@@ -60,7 +61,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trunk, "GROUP_TOKENS", 90)  # two or three groups of the rows above
+    for module in (trunk, frozen):
+        monkeypatch.setattr(module, "GROUP_TOKENS", 90)  # two or three groups of the rows above
 
 
 def objective_of(name: str) -> Objective:
@@ -184,10 +186,10 @@ def test_a_prefix_that_rows_share_is_computed_and_kept_once(deep: Deep) -> None:
     groups = [[ROWS[place] for place in group] for group in neighbours(ROWS, 90)]
     laid = sum(len(layout(group).tokens_T) for group in groups)
     assert len(groups) > 1 and laid < 0.8 * sum(len(each.tokens) for each in ROWS)
-    assert store.bytes == laid * 32 * 4  # 32 wide, float32
-    before = store.bytes
+    assert store.room.bytes == laid * 32 * 4  # 32 wide, float32
+    before = store.room.bytes
     numbers(made, made.layout(ROWS))
-    assert store.bytes == before
+    assert store.room.bytes == before
 
 
 def test_rows_that_are_not_known_are_computed_whole(deep: Deep, ran: list[int]) -> None:
@@ -197,7 +199,7 @@ def test_rows_that_are_not_known_are_computed_whole(deep: Deep, ran: list[int]) 
     found = numbers(made, made.layout(strange))
     assert ran == [0, 1, 2, 3]
     torch.testing.assert_close(found, numbers(plain, plain.layout(strange)), rtol=1e-5, atol=1e-5)
-    assert isinstance(made.network.trunk.store, Memory) and made.network.trunk.store.bytes == 0
+    assert isinstance(made.network.trunk.store, Memory) and made.network.trunk.store.room.bytes == 0
 
 
 def test_a_second_epoch_of_learning_does_not_run_the_trunk_and_autograd_keeps_nothing_of_it(
@@ -279,31 +281,69 @@ def test_a_file_that_changed_is_not_used(deep: Deep, ran: list[int]) -> None:
     assert set(ran) == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("broken", ["write_bytes", "mkdir"])
-def test_a_disk_that_refuses_is_said_once_and_training_goes_on(
-    broken: str, deep: Deep, ran: list[int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("memory_bytes", [2**20, 0])
+@pytest.mark.parametrize("broken", ["replace", "mkdir", "no folder"])
+def test_a_disk_that_refuses_is_said_once_and_changes_no_bit(
+    broken: str, memory_bytes: int, deep: Deep, ran: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, plain, told = tuned(deep("llama"), where="off"), tuned(deep("llama"), where="off"), list[str]()
+    made, sound, told = tuned(deep("llama"), where="off"), tuned(deep("llama")), list[str]()
+    monkeypatch.setattr(frozen, "MEMORY_BYTES", memory_bytes)
     kept(made, "disk", told.append)
 
-    def full(path: Path, *args: Any, **more: Any) -> None:
-        if broken == "write_bytes":
-            with path.open("wb") as file:
-                file.write(b"half of it")
+    def full(*given: Any, **more: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, broken, full)
+    if broken == "no folder":
+        frozen.folder().parent.mkdir(parents=True)
+        frozen.folder().write_text("a file, at which each look fails")
+    else:
+        monkeypatch.setattr(os if broken == "replace" else Path, broken, full)
+    groups = len([*neighbours(ROWS, 90)])
     for step in (1, 2):
         ran.clear()
         made.learn(batches(made), objective_of("llama"), step)
-        assert step == 1 or ran == [0, 1, 2, 3] * 2
-        plain.learn(batches(plain), objective_of("llama"), step)
+        assert memory_bytes == 0 or ran.count(0) == (groups if step == 1 else 0)
+        sound.learn(batches(sound), objective_of("llama"), step)
     made.score(ROWS)
     (said,) = told
-    assert "No space left on device" in said and "computed anew" in said and "AFFINA_CACHE" in said
-    found = [np.concatenate([one.logprobs_S for one in each.score(ROWS)]) for each in (made, plain)]
-    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
+    assert ("Not a directory" if broken == "no folder" else "No space left on device") in said
+    assert "computed anew" in said and "AFFINA_CACHE" in said
+    for one, other in zip(made.trainable().values(), sound.trainable().values(), strict=True):
+        assert torch.equal(one, other)
     assert not [path for path in frozen.folder().rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_scored_batches_leave_the_training_rows_their_room(
+    where: str, deep: Deep, ran: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound is what the rows take, to the byte: scored batches, which come first, are computed each time."""
+    groups = [[ROWS[place] for place in group] for group in neighbours(ROWS, 90)]
+    size = sum(len(layout(group).tokens_T) for group in groups) * 32 * 4  # 32 wide, float32
+    monkeypatch.setattr(frozen, "MEMORY_BYTES", size if where == "memory" else 0)
+    monkeypatch.setattr(frozen, "DISK_BYTES", size + 512 * len(groups))
+    made = tuned(deep("llama"), where=where)
+    strange = [row(f"strange:{n}", [9, 8, 7, 6 + n], [5, 4]) for n in range(9)]
+    for _ in range(2):
+        made.score(strange)
+        made.learn(batches(made), objective_of("llama"), 1)
+    ran.clear()
+    made.learn(batches(made), objective_of("llama"), 2)
+    assert ran == [2, 3] * 2
+    ran.clear()
+    made.score(strange)
+    assert set(ran) == {0, 1, 2, 3}
+
+
+def test_a_row_that_is_missing_costs_a_bounded_group(deep: Deep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trunk, "GROUP_TOKENS", GROUP_TOKENS)
+    many = [row(f"many:{n}", [n % 250, *range(98)], [1]) for n in range(100)]
+    network, tokens = tuned(deep("llama"), where="off").network, list[int]()
+    frozen.settled(network, "memory", many, repeats=True)
+    frozen.keep(network, "memory", many, key="tests", tell=pytest.fail)
+    network.stages[0].layer.register_forward_hook(lambda module, given, out: tokens.append(out.shape[1]))
+    network.hidden(layout(many[:1]))
+    assert tokens and max(tokens) <= 2048
 
 
 def test_memory_is_bounded_and_what_does_not_fit_is_computed(deep: Deep, ran: list[int]) -> None:
@@ -313,8 +353,8 @@ def test_memory_is_bounded_and_what_does_not_fit_is_computed(deep: Deep, ran: li
     ran.clear()
     for _ in range(2):
         assert all(np.array_equal(a, b.logprobs_S) for a, b in zip(expected, made.score(ROWS), strict=True))
-    assert set(ran) == {0, 1, 2, 3} and made.network.trunk.store is not None
-    assert vars(made.network.trunk.store)["bytes"] == 0
+    assert set(ran) == {0, 1, 2, 3} and isinstance(made.network.trunk.store, Memory)
+    assert made.network.trunk.store.room.bytes == 0
 
 
 def test_the_disk_is_bounded_over_all_runs_and_the_oldest_makes_room(deep: Deep, monkeypatch: Any) -> None:
@@ -333,9 +373,68 @@ def test_the_disk_is_bounded_over_all_runs_and_the_oldest_makes_room(deep: Deep,
     assert not old.exists()
 
 
-def dropping(name: str, folder: Path) -> Path:
+def test_what_a_run_uses_is_touched_and_does_not_make_room_for_what_comes(deep: Deep, monkeypatch: Any) -> None:
+    """Of files of the same folder, older than another run's: a run that thinks itself short takes the other's."""
+    made = tuned(deep("llama"), where="disk")
+    for batch in batches(made):
+        numbers(made, batch)
+    own = [*frozen.folder().rglob("*.safetensors")]
+    for path in own:
+        os.utime(path, (1, 1))
+    for batch in batches(made):
+        numbers(made, batch)
+    assert own and all(path.stat().st_mtime > 1 for path in own)
+    for path in own:
+        os.utime(path, (1, 1))
+    other = frozen.folder() / "another-run" / "newer.safetensors"
+    other.parent.mkdir()
+    other.write_bytes(b"0" * 50_000)
+    monkeypatch.setattr(made.network.trunk.store, "_unseen", 0)
+    monkeypatch.setattr(vars(made.network.trunk.store)["room"], "most_bytes", 50_000)
+    made.score([row("more", [9, 8, 7], [*range(40)])])
+    assert all(path.exists() for path in own) and not other.exists()
+
+
+def test_states_on_disk_are_for_their_owner_alone(deep: Deep) -> None:
+    frozen.folder().mkdir(parents=True, mode=0o755)
+    frozen.folder().chmod(0o755)
+    made = tuned(deep("llama"), where="disk")
+    numbers(made, batches(made)[0])
+    modes = {path.is_dir(): path.stat().st_mode & 0o777 for path in frozen.folder().rglob("*")}
+    assert modes == {True: 0o700, False: 0o600} and frozen.folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_the_disk_is_filled_to_half_of_what_is_free_at_most(deep: Deep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other runs keep there already counts as free: it would make room."""
+    network = fresh(deep("llama"), {"name": "last_layers", "layers": 1})
+    monkeypatch.setattr(frozen, "MEMORY_BYTES", 0)
+    groups = [[ROWS[place] for place in group] for group in neighbours(ROWS, 90)]
+    size = sum(len(layout(group).tokens_T) for group in groups) * 32 * 4 + 512 * len(groups)
+    usage, free = shutil.disk_usage("/"), 2 * size - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=free))
+    assert frozen.settled(network, "auto", ROWS, repeats=True) == "off"
+    with pytest.raises(Refused, match="that may be kept here"):
+        frozen.settled(network, "disk", ROWS, repeats=True)
+    kept_already = frozen.folder() / "another-run" / "old.safetensors"
+    kept_already.parent.mkdir(parents=True)
+    kept_already.write_bytes(b"00")
+    assert frozen.settled(network, "auto", ROWS, repeats=True) == "disk"
+
+
+def test_a_begun_run_keeps_states_wherever_they_fit_now(deep: Deep, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = fresh(deep("llama"), {"name": "last_layers", "layers": 1})
+    for asked in ("memory", "disk", "off"):
+        assert frozen.settled(network, asked, ROWS, repeats=True, begun=True) == asked
+    monkeypatch.setattr(frozen, "MEMORY_BYTES", 10)
+    assert frozen.settled(network, "memory", ROWS, repeats=True, begun=True) == "disk"
+    monkeypatch.setattr(frozen, "DISK_BYTES", 10)
+    with pytest.raises(Refused, match="free space on the disk"):
+        frozen.settled(network, "memory", ROWS, repeats=True, begun=True)
+
+
+def dropping(name: str, folder: Path, **changes: Any) -> Path:
     on = {"gpt2": {"attn_pdrop": 0.1}, "bert": {"hidden_dropout_prob": 0.1}, "llama": {"attention_dropout": 0.1}}
-    return build(name, folder / name, **{**DEEP[name], **on[name]})
+    return build(name, folder / name, **{**DEEP[name], **on[name], **changes})
 
 
 def fresh(folder: Path, tuning: Any, where: str = "auto", **how: Any) -> Network:
@@ -345,9 +444,12 @@ def fresh(folder: Path, tuning: Any, where: str = "auto", **how: Any) -> Network
     return TorchEngine(network, Renderer.open(folder), course).network
 
 
-@pytest.mark.parametrize("name", ["gpt2", "bert", "llama"])
-def test_dropout_in_the_trunk_is_refused_by_name_and_left_to_compute_by_auto(name: str, tmp_path: Path) -> None:
-    network = fresh(dropping(name, tmp_path), {"name": "last_layers", "layers": 1})
+@pytest.mark.parametrize(("name", "kernels"), [("gpt2", False), ("bert", False), ("llama", False), ("llama", True)])
+def test_dropout_in_the_trunk_is_refused_by_name_and_left_to_compute_by_auto(
+    name: str, kernels: bool, tmp_path: Path
+) -> None:
+    folder = dropping(name, tmp_path, **(SIZES if kernels else {}))
+    network = fresh(folder, {"name": "last_layers", "layers": 1}, kernels=kernels)
     for where in ("memory", "disk"):
         with pytest.raises(Refused, match="dropout is on in them"):
             frozen.settled(network, where, ROWS, repeats=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from affina.engine.torch.fused.plain import Thin
 from affina.engine.torch.low_rank import LowRank
+from affina.engine.torch.packing import packable, packed, times
 
 ROWS = 1024  # the number of rows that the processor's layout of a weight is chosen for
 
@@ -116,10 +117,11 @@ class Stack:
         """Adds the gradients of whatever learns to `gradients`, with `low` as `backward` gave it."""
         start, column = 0, 0
         learnt = None if low is None else low.u.T @ kept.x
+        whole = dy.T @ kept.x if any(layer.base.weight.requires_grad for layer in self.layers) else None
         for layer, size, rank, thin in zip(self.layers, self.sizes, self.ranks, kept.thins, strict=True):
             part = dy[:, start : start + size]
-            if layer.base.weight.requires_grad:
-                gradients[layer.base.weight] = part.T @ kept.x
+            if whole is not None and layer.base.weight.requires_grad:
+                gradients[layer.base.weight] = whole[start : start + size]
             if layer.base.bias is not None and layer.base.bias.requires_grad:
                 gradients[layer.base.bias] = part.sum(0, dtype=torch.promote_types(part.dtype, torch.float32))
             if layer.beside is not None and thin is not None and learnt is not None:
@@ -130,10 +132,8 @@ class Stack:
     def _times(self, x: Tensor, ahead: bool) -> Tensor:
         if self._packed is not None:
             if not ahead and len(self._packed) == 1:
-                self._packed.append(_pack(self._stacked(x.dtype).T.contiguous()))
-            packed = self._packed[0 if ahead else 1]
-            made: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
-            return made
+                self._packed.append(packed(self._stacked(x.dtype).T.contiguous(), ROWS))
+            return times(x, self._packed[0 if ahead else 1])
         assert self._weight is not None
         return x @ (self._weight.T if ahead else self._weight)
 
@@ -147,24 +147,15 @@ class Stack:
             return
         stacked = self._stacked(dtype)
         learns = any(weight.requires_grad for weight in weights)
-        if learns or not _packable(stacked):
+        if learns or not packable(stacked):
             self._weight, self._packed = stacked, None
             if not learns and weights[0].dtype == dtype:  # the stack is now where the weights live
                 for weight, part in zip(weights, torch.split(stacked, self.sizes), strict=True):
                     weight.data = part
         else:
-            self._weight, self._packed = None, [_pack(stacked)]
+            self._weight, self._packed = None, [packed(stacked, ROWS)]
         self._key = _key(weights, dtype)
 
 
 def _key(weights: Sequence[Tensor], dtype: torch.dtype) -> tuple[Any, ...]:
     return (dtype, *((weight.data_ptr(), weight._version, weight.requires_grad) for weight in weights))
-
-
-def _packable(weight: Tensor) -> bool:
-    return weight.device.type == "cpu" and weight.dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-
-
-def _pack(weight: Tensor) -> Tensor:
-    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
-    return packed
