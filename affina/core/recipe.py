@@ -94,8 +94,7 @@ class Compute(Section):
     trunk: Annotated[Literal["auto", "memory", "disk", "off"], WORDED] = "auto"
     """Where the outputs of frozen lowest blocks are kept, computed once per example; `auto`: memory, then disk."""
     masters: Literal["float32", "bf16"] = "float32"
-    """Of what trains. `bf16` halves its matrices, rounded stochastically at each step; vectors, embedding tables and
-    a label head stay float32, as gradients and optimizer state do. It needs `precision: bf16`."""
+    """Of what trains. `bf16` (with `precision: bf16`) halves its matrices, rounded stochastically at each step."""
 
 
 class Train(Section):

@@ -69,7 +69,8 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
     begun = run.read("lock.json") if run else None
     if run and begun:
         _same(run, begun, lock)
-        if begun["machine"]["compute"].get("kernels") and native.library() is None:
+        needed = device().type == "cpu" and begun["machine"]["compute"].get("kernels")
+        if needed and native.library() is None:
             raise Refused(
                 f"run '{run.name}' was begun with fused kernels",
                 native.reason(),

@@ -203,7 +203,7 @@ def forest_attention(
     rule = flash.Rule(size, causal, window, more.get("softcap"))
     if forest.kernels and not dropout and flash.takes(*(lent := _lent(query, key, value)), rule):
         return flash.attend(*lent, forest.table(), rule)[None], None
-    if query.device.type == "cuda":
+    if forest.kernels and query.device.type == "cuda":
         out = attention_cuda.attend(forest, _lent(query, key, value), rule, dropout)
         if out is not None:
             return out, None

@@ -54,7 +54,7 @@ def settled_on(asked: Compute, work: Work | None = None) -> Computing:
 
 def _kernels(asked: str) -> bool:
     if asked == "off" or device().type != "cpu":
-        return False
+        return asked != "off"  # an accelerator's attention needs no compiler here
     if asked == "on" and native.library() is None:
         raise Refused("train.compute.kernels: on", native.reason(), "install a C++ compiler, or leave the setting out")
     return native.library() is not None

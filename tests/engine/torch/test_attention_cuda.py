@@ -271,7 +271,7 @@ def test_forest_attention_lends_a_card_its_parts_and_rule(dropout: float, monkey
 
     monkeypatch.setattr(attention_cuda, "attend", heard)
     monkeypatch.setattr(attention, "_lent", lambda *parts: parts)  # it indexes, which needs a real card
-    with FakeTensorMode(), attention.computing(PLAIN) as forest:
+    with FakeTensorMode(), attention.computing(PLAIN, kernels=True) as forest:
         given = tuple(torch.empty(1, heads, 240, 64, device="cuda") for heads in (6, 2, 2))
         more: dict[str, Any] = {"sliding_window": 7, "softcap": 3.0}
         query, key, value = given
