@@ -91,13 +91,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
-    from affina.core.compute import Computing
+    from affina.core.recipe import Compute
     from affina.data.rows import Renderer
     from affina.engine.source import find
+    from affina.engine.torch.settle import settled_on
     from affina.engine.torch.tuned import base
 
     folder = find(given.base).folder
-    model = base(folder, Renderer.open(folder), Computing("bf16"))
+    model = base(folder, Renderer.open(folder), settled_on(Compute()))
     for work, count, system in (("gsm", given.batch, 0), ("gsm, shared system", 2 * given.batch, SYSTEM_TOKENS)):
         asked = prompts(model.renderer, count, system)
         sides = {"affina": ours(model, asked, given.tokens), "transformers": theirs(folder, asked, given.tokens)}
