@@ -13,6 +13,7 @@ import affina
 from affina.core.run import Run
 
 KILLS = 10
+STAGES = ("preparing", "proving", "evaluating", "training", "training")
 STARTS: dict[str, Any] = {"train": {"steps": 60, "save_every": 4}, "evaluate": {"every": 5}}
 DROPOUT: dict[str, Any] = {
     "read": "chats.jsonl",
@@ -22,24 +23,14 @@ DROPOUT: dict[str, Any] = {
 }
 
 
-def life(folder: Path) -> int:
-    """How much a run has written: grows through preparing, proving, measuring, training and concluding."""
-    size = 0
-    for path in folder.rglob("*"):
-        try:
-            size += path.stat().st_mtime_ns % 1_000_003 if path.is_file() else 0
-        except FileNotFoundError:  # renamed or removed under our eyes
-            continue
-    return size
-
-
-def killed(arguments: list[str], folder: Path, after_s: float) -> bool:
-    """Starts the command and kills it `after_s` after its folder first changed; False when it ended by itself."""
-    before = life(folder)
+def killed(arguments: list[str], run: Run, aim: str, after_s: float) -> bool:
+    """Starts the command and kills it `after_s` after it has come to the stage `aim`; False when it ended by itself."""
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
     deadline = time.monotonic() + 100
-    while life(folder) == before and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    while process.poll() is None and time.monotonic() < deadline:
+        if run.read("state.json", {}) == {"state": aim, "pid": process.pid}:
+            break
+        time.sleep(0.001)
     time.sleep(after_s)
     process.kill()
     _, said = process.communicate(timeout=60)
@@ -59,7 +50,9 @@ def test_a_run_killed_ten_times_is_the_run_that_was_not(
     draw, arguments = random.Random(seed), command("train", path, "--run", "broken", "--root", root, "--quiet")
     broken, stages, kills = Run(root / "broken"), set(), 0
     while kills < KILLS:
-        if not killed(arguments, broken.folder, draw.uniform(0, took / 4)):
+        aim = STAGES[kills % len(STAGES)]
+        # the first of each kind falls anywhere, the second as soon as the stage begins
+        if not killed(arguments, broken, aim, draw.uniform(0, took / 4) if kills < len(STAGES) else 0):
             # it lived to its end: the remaining kills fall on its last act, again and again
             broken.mark("evaluating")
             (broken.folder / "result.json").unlink()
@@ -68,7 +61,7 @@ def test_a_run_killed_ten_times_is_the_run_that_was_not(
         state = Run(broken.folder).show()
         stages.add(Run(broken.folder).read("state.json", {}).get("state", "new"))
         assert state["state"] in ("interrupted", "new", "finished")
-    assert len(stages) >= 2, stages
+    assert len(stages) >= 2, stages  # one that is quickly over may be missed
     last = subprocess.run(arguments, capture_output=True, text=True, timeout=120, env=environment())
     assert last.returncode == 0, last.stderr
     assert outcome(Run(broken.folder)) == expected
