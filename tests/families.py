@@ -38,6 +38,7 @@ _ENCODER = {**_SMALL, "max_position_embeddings": 128}
 _BLOOM = {"hidden_size": 32, "n_layer": 2, "n_head": 4}
 _OPT = {"hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "word_embed_proj_dim": 32}
 _DISTILBERT = {"dim": 32, "hidden_dim": 48, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 128}
+_LATENT = {"q_lora_rank": 8, "kv_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 32}
 _RELATIVE = {**_ENCODER, "relative_attention": True, "pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0}
 _T5 = {"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 2, "num_heads": 4}
 
@@ -59,6 +60,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "olmo2": ("Olmo2Config", _GROUPED),
     "granite": ("GraniteConfig", {**_GROUPED, "logits_scaling": 4.0, "attention_multiplier": 0.3}),
     "cohere": ("CohereConfig", {**_GROUPED, "logit_scale": 0.25}),
+    "deepseek_v3": ("DeepseekV3Config", {**_SMALL, **_LATENT, "num_key_value_heads": 4, "first_k_dense_replace": 2}),
     "bert": ("BertConfig", _ENCODER),
     "distilbert": ("DistilBertConfig", _DISTILBERT),
     "roberta": ("RobertaConfig", {**_ENCODER, "type_vocab_size": 1}),

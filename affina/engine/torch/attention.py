@@ -46,9 +46,11 @@ class Forest:
     kernels: bool = False
     calls: int = 0
     heard: dict[torch.nn.Module, dict[str, Any]] = field(default_factory=dict)
-    """How each attention layer last called: scaling, dropout, and what its family adds (soft cap, window)."""
+    """How each attention layer last called: scaling, and what its family adds (soft cap, window)."""
     masks: dict[tuple[Plan, bool, int | None], torch.Tensor | None] = field(default_factory=dict)
     rows: Ints | None = None
+    read: torch.Tensor | None = None
+    """[S] the tokens, in ascending order, whose states are read after the last block; None: all."""
     packed: attention_cuda.Packed | None = None
 
     def table(self) -> Ints:
@@ -96,7 +98,7 @@ _current: ContextVar[Forest] = ContextVar("affina_forest")
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How one layer scores when keys are cached: scale, soft cap, and the distance from which nothing is seen."""
+    """How one layer scores: scale, soft cap, and the distance from which nothing is seen."""
 
     scale: float
     softcap: float | None
@@ -113,9 +115,9 @@ cached: ContextVar[Cached | None] = ContextVar("affina_cached", default=None)
 
 
 @contextmanager
-def computing(segments: Sequence[Segment], kernels: bool = False) -> Iterator[Forest]:
+def computing(segments: Sequence[Segment], kernels: bool = False, read: torch.Tensor | None = None) -> Iterator[Forest]:
     """Attention inside the block follows these segments; by the machine's own kernels where asked and possible."""
-    token = _current.set(forest := Forest(tuple(segments), _plans(segments), kernels))
+    token = _current.set(forest := Forest(tuple(segments), _plans(segments), kernels, read=read))
     try:
         yield forest
     finally:
@@ -130,11 +132,6 @@ def chosen(config: Any) -> bool:
 def current() -> Forest:
     """The forest in hand."""
     return _current.get()
-
-
-def in_hand() -> Forest | None:
-    """The forest in hand; None while answers are decoded, when keys come from a cache."""
-    return None if cached.get() is not None else _current.get()
 
 
 @contextmanager
@@ -189,32 +186,31 @@ def forest_attention(
     dropout: float = 0.0,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
-    """query [1, H, T, D], key and value [1, Hkv, T, D] → [1, T, H, D]. Raises Refused for attention sinks."""
+    """query [1, H, T, D], key [1, Hkv, T, D], value [1, Hkv, T, Dv] → [1, T, H, Dv]. Raises Refused for sinks."""
     if more.get("s_aux") is not None:
-        raise Refused("this base's attention has sinks", why="packed attention does not compute them yet")
+        why = "packed attention does not compute them yet"
+        raise Refused("this base's attention has sinks", why, "choose a base without")
+    size = query.shape[-1] ** -0.5 if scaling is None else scaling
+    how = How(size, more.get("softcap"), more.get("sliding_window"))
     if (step := cached.get()) is not None:
-        size = query.shape[-1] ** -0.5 if scaling is None else scaling
-        return step.attend(query, key, value, How(size, more.get("softcap"), more.get("sliding_window"))), None
+        return step.attend(query, key, value, how), None
     forest = _current.get()
     forest.calls += 1
-    forest.heard[module] = {"scaling": scaling, "dropout": dropout, **more}
-    causal, window = bool(getattr(module, "is_causal", True)), more.get("sliding_window")
-    size = query.shape[-1] ** -0.5 if scaling is None else scaling
-    rule = flash.Rule(size, causal, window, more.get("softcap"))
+    forest.heard[module] = {"scaling": scaling, **more}
+    rule = flash.Rule(how.scale, bool(getattr(module, "is_causal", True)), how.window, how.softcap)
     if forest.kernels and not dropout and flash.takes(*(lent := _lent(query, key, value)), rule):
         return flash.attend(*lent, forest.table(), rule)[None], None
     if forest.kernels and query.device.type == "cuda":
         out = attention_cuda.attend(forest, _lent(query, key, value), rule, dropout)
         if out is not None:
             return out, None
-    score = _Score(size, dropout, rule.softcap)
     outputs = []
     for plan in forest.plans:
         keys, values = (
             torch.cat([each[0, :, start:stop] for start, stop in plan.runs], dim=1) for each in (key, value)
         )
-        hidden = forest.hidden(plan, causal, window, query.device)
-        outputs.append(score.attend(query[0, :, plan.start : plan.stop], keys, values, hidden))
+        hidden = forest.hidden(plan, rule.causal, how.window, query.device)
+        outputs.append(attended(query[0, :, plan.start : plan.stop], keys, values, how, hidden, dropout))
     return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0), None
 
 
@@ -226,35 +222,32 @@ def _lent(*tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
     return query, key, value
 
 
-@dataclass(frozen=True, slots=True)
-class _Score:
-    """How one layer scores: scale, dropout, soft cap."""
+def attended(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    how: How,
+    hidden: torch.Tensor | None,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """query [H, Q, D], key [Hkv, K, D], value [Hkv, K, Dv] → [H, Q, Dv]. `hidden` [Q, K]: what no query sees."""
+    (heads, q, width), (groups, k, _) = query.shape, key.shape
+    if k >= LONG and how.softcap is None:
+        mask = None if hidden is None else ~hidden
+        return torch.nn.functional.scaled_dot_product_attention(
+            query[None], key[None], value[None], mask, dropout, scale=how.scale, enable_gqa=heads != groups
+        )[0]
+    scores = torch.matmul((query * how.scale).reshape(groups, heads // groups * q, width), key.mT)
+    scores = capped(scores.view(groups, heads // groups, q, k), how.softcap)
+    weights = (scores if hidden is None else scores.masked_fill(hidden, float("-inf"))).softmax(-1)
+    weights = torch.nn.functional.dropout(weights, dropout) if dropout else weights
+    return torch.matmul(weights.to(value.dtype).view(groups, heads // groups * q, k), value).view(heads, q, -1)
 
-    scale: float
-    dropout: float
-    softcap: float | None
 
-    def attend(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden: torch.Tensor | None
-    ) -> torch.Tensor:
-        """query [H, Q, D], key and value [Hkv, K, D], hidden [Q, K] → [H, Q, D]."""
-        (heads, q, width), (groups, k, _) = query.shape, key.shape
-        if k >= LONG and self.softcap is None:
-            mask = None if hidden is None else ~hidden
-            out = torch.nn.functional.scaled_dot_product_attention(
-                query[None], key[None], value[None], mask, self.dropout, scale=self.scale, enable_gqa=heads != groups
-            )
-            return out[0]
-        grouped = (query * self.scale).reshape(groups, heads // groups * q, width)
-        scores = torch.matmul(grouped, key.transpose(1, 2))
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).view(groups, heads // groups, q, k)
-        if self.softcap is not None:
-            scores = torch.tanh(scores / self.softcap) * self.softcap
-        if hidden is not None:
-            scores = scores.masked_fill(hidden, float("-inf"))
-        weights = torch.nn.functional.dropout(scores.softmax(-1), self.dropout, training=self.dropout > 0)
-        mixed = torch.matmul(weights.to(value.dtype).view(groups, heads // groups * q, k), value)
-        return mixed.view(heads, q, width)
+def capped(scores: torch.Tensor, softcap: float | None) -> torch.Tensor:
+    """softcap · tanh(scores / softcap), or the scores as they are; in float32 at least."""
+    wide = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    return wide if softcap is None else torch.tanh(wide / softcap) * softcap
 
 
 AttentionInterface.register(NAME, forest_attention)

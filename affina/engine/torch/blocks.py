@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,10 +26,8 @@ class Stage:
     ) -> None:
         self._network, self.place, self.layer = weakref.ref(network), place, layer  # no cycle: a model goes at once
         self.heard = next((heard[each] for each in layer.modules() if each in heard), {})
-        self.plain: Callable[..., Any] = layer.forward
-        if network.how.compile:
-            attention.stay_opaque()
-            self.plain = torch.compile(layer.forward, dynamic=True)
+        self._library: Callable[..., Any] = layer.forward
+        self._compiles = network.how.compile
         self._parts: tuple[Any, ...] = ()
         self._block: Block | None = None
 
@@ -39,6 +38,15 @@ class Stage:
         assert found is not None, "a block outlived its network"
         return found
 
+    @cached_property
+    def plain(self) -> Callable[..., Any]:
+        """The library's forward, compiled where that was settled on; torch's compiler is imported when it is needed."""
+        if not self._compiles:
+            return self._library
+        attention.stay_opaque()
+        compiled: Callable[..., Any] = torch.compile(self._library, dynamic=True)
+        return compiled
+
     def __call__(self, hidden: Tensor, *args: Any, **more: Any) -> Any:
         trunk = self.network.trunk
         if (instead := trunk.instead(self.place, hidden)) is not None:
@@ -46,8 +54,7 @@ class Stage:
         return trunk.passed(self.place, self._computed(hidden, *args, **more), self.network.dtype)
 
     def _computed(self, hidden: Tensor, *args: Any, **more: Any) -> Any:
-        alone = len(hidden) == 1 and more.get("past_key_values") is None
-        block = self.block() if alone and attention.chosen(self.network.config) else None
+        block = self.block() if attention.chosen(self.network.config) else None
         again = self.network.how.checkpoint and torch.is_grad_enabled()
         if block is not None:
             return self._fused(block, hidden, more["position_embeddings"], again)
@@ -59,10 +66,11 @@ class Stage:
         dtype = self.network.dtype
         wide = torch.promote_types(dtype, torch.float32)
         cos, sin = (each[0].to(wide).contiguous() for each in turns)
+        read = attention.current().read if self is self.network.stages[-1] else None
         moving = [each for each in block.parameters() if each.requires_grad]
         with torch.autocast(hidden.device.type, enabled=False):
             out: Tensor = Fused.apply(  # type: ignore[no-untyped-call]
-                hidden[0].to(wide).contiguous(), block, (cos, sin), (dtype, again), *moving
+                hidden[0].to(wide).contiguous(), block, (cos, sin), (dtype, again, read), *moving
             )
         return out[None]
 

@@ -103,7 +103,7 @@ class Reading:
         self._masks: dict[tuple[int, int, int | None], Tensor] = {}
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, how: attention.How) -> Tensor:
-        """query [1, H, T, D], key and value [1, G, T, D] → [1, T, H, D]; stores keys and values on the way."""
+        """query [1, H, T, D], key [1, G, T, D], value [1, G, T, Dv] → [1, T, H, Dv]; stores keys and values."""
         layer, self.calls = self.calls, self.calls + 1
         self.hows.append(how)
         query, key, value = (each.to(self.slots.dtype) for each in (query, key, value))
@@ -119,7 +119,7 @@ class Reading:
             keys = torch.cat([*(run.layers[layer][0] for run in each.above), own_keys], 1)
             values = torch.cat([*(run.layers[layer][1] for run in each.above), own_values], 1)
             hidden = self._hidden(each.stop - each.start, keys, how.window)
-            outputs.append(_attended(query[0, :, each.start : each.stop], keys, values, how, hidden))
+            outputs.append(attention.attended(query[0, :, each.start : each.stop], keys, values, how, hidden))
         return torch.cat(outputs, 1).transpose(0, 1)[None]
 
     def _hidden(self, queries: int, keys: Tensor, window: int | None) -> Tensor:
@@ -131,25 +131,6 @@ class Reading:
             hidden = distance < 0
             self._masks[queries, size, window] = hidden if window is None else hidden | (distance >= window)
         return self._masks[queries, size, window]
-
-
-def _attended(query: Tensor, keys: Tensor, values: Tensor, how: attention.How, hidden: Tensor) -> Tensor:
-    """query [H, Q, D], keys and values [G, K, D] → [H, Q, D]."""
-    (heads, q, width), (groups, k, _) = query.shape, keys.shape
-    if k >= attention.LONG and how.softcap is None:
-        return torch.nn.functional.scaled_dot_product_attention(
-            query[None], keys[None], values[None], ~hidden, scale=how.scale, enable_gqa=heads != groups
-        )[0]
-    scores = torch.matmul((query * how.scale).reshape(groups, heads // groups * q, width), keys.mT)
-    scores = _capped(scores.view(groups, heads // groups, q, k), how.softcap).masked_fill(hidden, float("-inf"))
-    weights = scores.softmax(-1).to(values.dtype).view(groups, heads // groups * q, k)
-    return torch.matmul(weights, values).view(heads, q, -1)
-
-
-def _capped(scores: Tensor, softcap: float | None) -> Tensor:
-    """In float32 at least."""
-    wide = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    return wide if softcap is None else torch.tanh(wide / softcap) * softcap
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +166,11 @@ class Decoding:
         self._masks: dict[int | None, Tensor] = {}
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, how: attention.How) -> Tensor:
-        """query [1, H, B, D], key and value [1, G, B, D] → [1, B, H, D]; stores keys and values on the way."""
+        """query [1, H, B, D], key [1, G, B, D], value [1, G, B, Dv] → [1, B, H, Dv]; stores keys and values."""
         layer, self.calls = self.calls, self.calls + 1
         dtype = self.slots.dtype
         all_keys, all_values = self.slots.layer(layer, key, value)
-        if self.slots.kernels and decode.takes(query, key, dtype):
+        if self.slots.kernels and decode.takes(query, key, value, dtype):
             new = query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1)
             runs = [run.layers[layer] for run, _ in self.runs]
             return self.seen.attend(new, (all_keys, all_values), runs, how)[None]
@@ -203,7 +184,7 @@ class Decoding:
         if self.runs:
             scores = self._before(query_NRD.view(size, groups, -1, query.shape[-1]), scores, layer)
         if how.softcap is not None:
-            scores = _capped(scores, how.softcap)
+            scores = attention.capped(scores, how.softcap)
         weights = (scores + self._mask(how.window)).softmax(-1).to(dtype)  # bf16's soft maximum sums in float32
         tail = weights[..., self.before :].reshape(size * groups, -1, self.width)
         mixed = torch.bmm(tail, values[:, : self.width]).view(size, groups, tail.shape[1], -1)

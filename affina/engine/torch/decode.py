@@ -33,10 +33,11 @@ class _Decode(ctypes.Structure):
     )
 
 
-def takes(query: Tensor, key: Tensor, dtype: torch.dtype) -> bool:
-    """Whether the kernel computes this step here: on the processor, heads of a width that is a multiple of 16."""
-    right = query.dtype == key.dtype == dtype and dtype in (torch.bfloat16, torch.float32)
-    return right and query.device.type == "cpu" and query.shape[-1] % MULTIPLE == 0 and native.library() is not None
+def takes(query: Tensor, key: Tensor, value: Tensor, dtype: torch.dtype) -> bool:
+    """Whether the kernel computes this step here: on the processor, heads of one width, a multiple of 16."""
+    right = query.dtype == key.dtype == value.dtype == dtype and dtype in (torch.bfloat16, torch.float32)
+    right = right and query.device.type == "cpu" and query.shape[-1] == value.shape[-1]
+    return right and query.shape[-1] % MULTIPLE == 0 and native.library() is not None
 
 
 class Seen:

@@ -51,7 +51,7 @@ class _Sequence:
 
 
 class Decoder:
-    """One call's generation. A sequence's tokens depend on its prompt, the seed and its index alone."""
+    """One call's generation. A sequence's tokens depend, but for rounding, on its prompt, seed and index alone."""
 
     def __init__(self, network: Network, limit: int, stops: frozenset[int], how: Sampling) -> None:
         self.network, self.limit, self.stops, self.how = network, limit, stops, how

@@ -15,7 +15,8 @@ from affina.engine.torch.load import Network
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import CLASSES as NORMS
 from affina.engine.torch.norms import RootMeanSquare
-from affina.engine.torch.products import Product, stacked
+from affina.engine.torch.packing import Product
+from affina.engine.torch.products import stacked
 
 
 class LeanBody:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
@@ -15,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Batch, Segment
+from affina.core.kinds import Batch, Ints, Segment
 from affina.engine.torch import attention, blocks, native, padded
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
@@ -96,19 +97,23 @@ class Network(nn.Module):
         with torch.autocast(device().type, torch.bfloat16, enabled=self.precision == "bf16"):
             yield
 
-    def hidden(self, batch: Batch, again: bool = False) -> torch.Tensor:
-        """[T, D] hidden states after the final norm. `again`: the same batch will be asked for another time."""
+    def hidden(self, batch: Batch, again: bool = False, read: Ints | None = None) -> torch.Tensor:
+        """[T, D] hidden states after the final norm. `again`: the same batch will be asked for another time.
+
+        `read`: the places in T that the caller looks at; what stands elsewhere may be anything.
+        """
         if not self.flat:
             tokens_T = torch.from_numpy(batch.tokens_T).to(device())
             return padded.hidden(self._rows, tokens_T, batch.segments, self._padding, self.together)
+        places = None if read is None else torch.from_numpy(np.unique(read)).to(device())
         with self.trunk.lent(self, batch, again):
-            return self.forest(batch)
+            return self.forest(batch, places if self.trunk.store is None else None)
 
-    def forest(self, batch: Batch) -> torch.Tensor:
-        """[T, D] of a flat batch, by one pass of the body."""
+    def forest(self, batch: Batch, read: torch.Tensor | None = None) -> torch.Tensor:
+        """[T, D] of a flat batch, by one pass of the body; at `read` alone where given."""
         tokens_T = torch.from_numpy(batch.tokens_T).to(device())
         depths_T = torch.from_numpy(batch.depths_T).to(device())
-        with attention.computing(batch.segments, self.how.kernels):
+        with attention.computing(batch.segments, self.how.kernels, read):
             return self.at(tokens_T, depths_T)
 
     def at(self, tokens_T: torch.Tensor, depths_T: torch.Tensor) -> torch.Tensor:

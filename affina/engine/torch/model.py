@@ -39,13 +39,14 @@ class TorchModel:
 
         `again`: the same batch will be asked for another time.
         """
+        ends = batch.ends_R if self.network.causal else batch.starts_R
+        read = batch.sources_S if self.network.labels is None else ends
         with self.network.computing():
-            hidden_TD = self.network.hidden(batch, again)
+            hidden_TD = self.network.hidden(batch, again, read)
         weights_S, owners_S, labels_R = (
             torch.from_numpy(part).to(device()) for part in (batch.weights_S, batch.owners_S, batch.labels_R)
         )
         if self.network.labels is not None:
-            ends = batch.ends_R if self.network.causal else batch.starts_R
             states_RD = hidden_TD[torch.from_numpy(ends).to(device())].to(self.network.labels.weight.dtype)
             scores_RL = self.network.labels(states_RD)
             return Forward(None, weights_S, owners_S, scores_RL, labels_R)

@@ -1,22 +1,29 @@
-"""Frozen bf16 weights laid out once for the processor's matrix products (oneDNN), where the library offers it."""
+"""Frozen bf16 weights laid out once for the processor's matrix products: by the machine's own kernel, or oneDNN's."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from affina.engine.torch import thin
 
-def packable(weight: Tensor) -> bool:
-    """Whether a weight [out, in] can be laid out here."""
+Product = Callable[[Tensor], Tensor]
+
+
+def laid_out(weight: Tensor, rows: int) -> Product | None:
+    """x [..., in] → x Wᵀ [..., out] for a weight [out, in]; None where no layout is offered for it here.
+
+    `rows`: the number of rows that oneDNN chooses its layout for; any number may come.
+    """
+    if thin.takes(weight):
+        return thin.Wide(weight)
     offered = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(offered and weight.device.type == "cpu" and weight.dtype == torch.bfloat16)
-
-
-def packed(weight: Tensor, rows: int) -> Tensor:
-    """The weight in a layout chosen for inputs of about this many rows; `times` takes inputs of any number."""
+    if not offered or weight.device.type != "cpu" or weight.dtype != torch.bfloat16:
+        return None
     made: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
-    return made
+    return lambda x: _times(x, made)
 
 
-def times(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x [T, in] and a laid-out weight → x Wᵀ + b [T, out]."""
-    made: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+def _times(x: Tensor, weight: Tensor) -> Tensor:
+    made: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
     return made

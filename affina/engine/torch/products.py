@@ -3,7 +3,7 @@
 Nothing of the network changes: inside `Products.used` its layers answer with copies of their weights.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from affina.engine.torch.load import Network
 from affina.engine.torch.low_rank import LowRank, is_linear
-from affina.engine.torch.packing import packable, packed, times
+from affina.engine.torch.packing import Product, laid_out
 
 ROWS = 8  # the number of rows that the processor's layout of a weight is chosen for
 KEPT = 0.9  # of a low-rank change that rounding the sum to bf16 must leave, or the layer stays unmerged
-Product = Callable[[Tensor], Tensor]
 
 
 class Products:
@@ -51,10 +50,10 @@ class Products:
 def product(weight_OI: Tensor, bias_O: Tensor | None = None) -> Product:
     """x [..., I] → x Wᵀ + b [..., O], in the weight's dtype."""
     dtype, bias = weight_OI.dtype, None if bias_O is None else bias_O.to(weight_OI.dtype)
-    if not packable(weight_OI):
+    times = laid_out(weight_OI, ROWS)
+    if times is None:
         return lambda x: nn.functional.linear(x.to(dtype), weight_OI, bias)
-    laid_out = packed(weight_OI, ROWS)
-    return lambda x: times(x.to(dtype), laid_out, bias)
+    return lambda x: times(x.to(dtype)) if bias is None else times(x.to(dtype)).add_(bias)
 
 
 def stacked(layers: Sequence[Any], dtype: torch.dtype) -> tuple[Product, list[int]] | None:

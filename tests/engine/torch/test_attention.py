@@ -74,7 +74,7 @@ def apart(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
-def worst_gradient(found: torch.nn.Module, expected: torch.nn.Module) -> tuple[float, str]:
+def worst_gradient(found: torch.nn.Module, expected: torch.nn.Module) -> float:
     own, theirs = (
         {name: each.grad for name, each in module.named_parameters() if each.grad is not None}
         for module in (found, expected)
@@ -82,29 +82,28 @@ def worst_gradient(found: torch.nn.Module, expected: torch.nn.Module) -> tuple[f
     whole = torch.stack([each.norm() for each in theirs.values()]).norm()
     counted = [name for name, each in theirs.items() if each.norm() > NEGLIGIBLE * whole]
     assert len(counted) > 5
-    return max((apart(own[name], theirs[name]), name) for name in counted)
+    return max(apart(own[name], theirs[name]) for name in counted)
 
 
-def compare(folder: Path, rows: list[Row]) -> None:
-    """Hidden states and gradients of the packed rows against each row alone."""
+def errors(folder: Path, rows: list[Row]) -> tuple[float, float]:
+    """Of hidden states and of gradients: how far the packed rows are from each row alone, over what is allowed."""
     net, reference = network(folder), alone(folder)
     net.model.requires_grad_(True)
     batch = batch_of(net, rows)
     hidden_TD = net.hidden(batch)
     drawn = torch.Generator().manual_seed(1)
-    loss, expected_loss = torch.zeros(()), torch.zeros(())
+    loss, expected_loss, outputs = torch.zeros(()), torch.zeros(()), list[float]()
     for r, each in enumerate(rows):
         found = hidden_TD[torch.from_numpy(places(batch, r))]
         expected = body(reference)(
             input_ids=torch.from_numpy(each.tokens).long()[None], **more(folder.name, len(each.tokens))
         ).last_hidden_state[0]
-        assert apart(found.detach(), expected.detach()) <= OUTPUT, each.id
+        outputs.append(apart(found.detach(), expected.detach()))
         weights = torch.randn(expected.shape, generator=drawn)
         loss, expected_loss = loss + (found * weights).sum(), expected_loss + (expected * weights).sum()
     torch.autograd.backward(loss)
     torch.autograd.backward(expected_loss)
-    worst, name = worst_gradient(net.model, reference)
-    assert worst <= GRADIENT, name
+    return max(outputs) / OUTPUT, worst_gradient(net.model, reference) / GRADIENT
 
 
 @pytest.mark.usefixtures("each_way")
@@ -115,7 +114,7 @@ def test_packed_rows_have_the_outputs_and_gradients_of_each_row_alone(name: str,
     rows = random_rows(300)
     batch = batch_of(net, rows)
     assert (len(batch.tokens_T) < batch.tokens) == net.causal  # decoders share their prefixes, encoders share nothing
-    compare(family(name), rows)
+    assert max(errors(family(name), rows)) <= 1
 
 
 @pytest.mark.usefixtures("each_way")
@@ -124,7 +123,7 @@ def test_the_fused_path_of_long_keys_gives_the_same_numbers(
     name: str, family: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attention, "LONG", 8)
-    compare(family(name), random_rows(300, seed=1))
+    assert max(errors(family(name), random_rows(300, seed=1))) <= 1
 
 
 @pytest.mark.usefixtures("each_way")
@@ -188,7 +187,7 @@ def test_a_family_that_takes_no_forest_is_padded_with_the_same_numbers(name: str
     net = network(family(name))
     assert not net.flat and net.together and net.causal == (name in PADDED_DECODERS)
     assert len(net.notes) == 1 and "padded" in net.notes[0]
-    compare(family(name), random_rows(300))
+    assert max(errors(family(name), random_rows(300))) <= 1
 
 
 def test_an_encoder_decoder_is_refused(family: Folder) -> None:
@@ -230,4 +229,5 @@ def test_all_decoders_are_tried_somewhere() -> None:
 
 
 def test_a_model_with_a_lone_layer_of_attention_heads_in_groups_of_one(tmp_path: Path) -> None:
-    compare(build("llama", tmp_path / "llama", num_key_value_heads=4, num_hidden_layers=1), random_rows(300))
+    folder = build("llama", tmp_path / "llama", num_key_value_heads=4, num_hidden_layers=1)
+    assert max(errors(folder, random_rows(300))) <= 1

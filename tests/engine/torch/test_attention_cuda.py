@@ -68,18 +68,23 @@ def in_torch(segments: tuple[Segment, ...], parts: Tensors, rule: Rule, dropout:
         return attention.forest_attention(module, query, key, value, None, rule.scale, dropout, **more)[0]
 
 
+def shown(segments: tuple[Segment, ...], causal: bool, window: int | None) -> torch.Tensor:
+    """[T, T], True where FlexAttention's mask lets a query look."""
+    size = segments[-1].stop
+    return create_mask(tree_of(segments, CPU).seen(causal, window), 1, 1, size, size, device="cpu")[0, 0]
+
+
 @settings(deadline=None, max_examples=60)
 @given(forests, st.booleans(), windows)
 def test_the_mask_shows_what_attention_in_torch_shows(
     segments: tuple[Segment, ...], causal: bool, window: int | None
 ) -> None:
     size = segments[-1].stop
-    seen = create_mask(tree_of(segments, CPU).seen(causal, window), 1, 1, size, size, device="cpu")[0, 0]
     with attention.computing(segments) as forest:
         whole = attention.Plan(0, size, ((0, size),), size, whole=True)
         hidden = forest.hidden(whole, causal, window, CPU)
     assert hidden is not None
-    assert torch.equal(seen, ~hidden)
+    assert torch.equal(shown(segments, causal, window), ~hidden)
 
 
 @settings(deadline=None, max_examples=20)
@@ -87,8 +92,7 @@ def test_the_mask_shows_what_attention_in_torch_shows(
 def test_a_token_sees_exactly_the_near_tokens_of_its_own_path(
     segments: tuple[Segment, ...], causal: bool, window: int | None
 ) -> None:
-    size = segments[-1].stop
-    seen = create_mask(tree_of(segments, CPU).seen(causal, window), 1, 1, size, size, device="cpu")[0, 0]
+    seen = shown(segments, causal, window)
     for runs, segment in zip(attention.runs_of(segments), segments, strict=True):
         path = [token for start, stop in runs for token in range(start, stop)]
         for query in range(segment.start, segment.stop):

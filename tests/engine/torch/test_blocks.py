@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import families
+import numpy as np
 import pytest
 import torch
 
@@ -91,6 +92,27 @@ class Kept:
         return tensor
 
 
+def test_the_compiler_is_asked_only_by_a_block_that_has_no_fused_form(
+    family: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if native.library() is None:
+        pytest.skip(native.reason())
+    asked: list[Any] = []
+
+    def compiled(forward: Any, dynamic: bool) -> Any:
+        asked.append(forward)
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    fused = families.build("llama", tmp_path / "llama", **families.SIZES)
+    for folder, blocks in ((fused, 0), (family("gpt2"), 2)):
+        made = engine(folder, Computing("float32", kernels=True, compile=True))
+        batch = made.layout([row for row in families.random_rows(made.network.config.vocab_size) if row.targets])
+        for step in (1, 2):
+            made.learn([batch], objectives.build("cross_entropy"), step)
+        assert len(asked) == blocks
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler warns about itself
 @pytest.mark.parametrize("name", ["llama", "gpt2", "bert"])
@@ -99,3 +121,26 @@ def test_compiled_is_eager(name: str, family: Folder) -> None:
         pytest.skip("no C++ compiler on this machine")
     compiled, eager = (learnt(family(name), Computing("float32", compile=each)) for each in (True, False))
     assert apart(compiled, eager) <= 1e-10
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+@pytest.mark.parametrize("name", ["llama", "qwen3"])
+def test_after_the_last_attention_only_what_is_read_is_computed(name: str, checkpoint: bool, family: Folder) -> None:
+    made = engine(family(name), Computing("float32", kernels=True, checkpoint=checkpoint))
+    batch = made.layout(families.random_rows(made.network.config.vocab_size))
+    size, found = len(batch.tokens_T), []
+    read = np.unique(batch.sources_S)
+    assert 0 < len(read) < size
+    with made.exactly("float64"):
+        for asked in (None, batch.sources_S):
+            with made.network.computing():
+                hidden_TD = made.network.hidden(batch, read=asked)
+            hidden_TD[torch.from_numpy(read)].square().sum().backward()
+            gradients = {key: each.grad.clone() for key, each in made.trainable().items() if each.grad is not None}
+            made.optimizer.zero_grad(set_to_none=True)
+            found.append((hidden_TD.detach(), gradients))
+    (whole, expected), (part, gradients) = found
+    assert torch.allclose(part[torch.from_numpy(read)], whole[torch.from_numpy(read)], rtol=1e-12, atol=1e-12)
+    unread = np.setdiff1d(np.arange(size), read)
+    assert (part[torch.from_numpy(unread)] == 0).all() and (whole[torch.from_numpy(unread)] != 0).any()
+    assert apart(gradients, expected) <= 1e-10

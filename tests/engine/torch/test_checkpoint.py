@@ -82,9 +82,11 @@ def test_saving_again_replaces_the_whole(tmp_path: Path) -> None:
 
 def test_tensors_of_any_memory_layout_are_saved_as_they_read(tmp_path: Path) -> None:
     tensor = torch.arange(12.0).reshape(3, 4).T
-    write({"a": tensor, "b": tensor.bfloat16()}, tmp_path / "t.safetensors")
+    written = {str(dtype): tensor.to(dtype) for dtype in (torch.float32, torch.bfloat16, torch.int8, torch.uint8)}
+    write(written, tmp_path / "t.safetensors")
     read = load_file(tmp_path / "t.safetensors")
-    assert torch.equal(read["a"], tensor) and read["b"].dtype == torch.bfloat16
+    assert read.keys() == written.keys()
+    assert all(torch.equal(read[name], each) and read[name].dtype == each.dtype for name, each in written.items())
 
 
 Change = Callable[[dict[str, torch.Tensor]], object]

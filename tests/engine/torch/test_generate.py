@@ -15,6 +15,7 @@ from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Sampling
 from affina.data.rows import Renderer
+from affina.engine.torch import decode, native
 from affina.engine.torch import generate as generate_file
 from affina.engine.torch.generate import Decoder, pick
 from affina.engine.torch.load import load
@@ -42,8 +43,8 @@ PROMPTS = [
 NEVER: frozenset[int] = frozenset()
 
 
-def opened(folder: Path, precision: str = "float32") -> TorchModel:
-    return TorchModel(load(folder, Computing(precision)), Renderer.open(folder))
+def opened(folder: Path, precision: str = "float32", kernels: bool = False) -> TorchModel:
+    return TorchModel(load(folder, Computing(precision, kernels=kernels)), Renderer.open(folder))
 
 
 def generated(
@@ -93,12 +94,26 @@ def test_greedy_tokens_are_the_librarys_for_each_prompt_alone(
     assert found == [alone(reference, prompt, 14) for prompt in PROMPTS]
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3", "mistral"])
-def test_the_kernels_answer_as_the_library_does(name: str, tmp_path: Path) -> None:
-    folder = build(name, tmp_path / name, **SIZES)
-    reference, model = theirs(folder), opened(folder)
+@pytest.mark.parametrize("apart", [1, 10**9])
+@pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2", "gemma3_text"])
+def test_the_kernels_answer_as_the_library_does(
+    name: str, apart: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks whole by kernels where they have a form for it, and the attention of decoded tokens in every family."""
+    if native.library() is None:
+        pytest.skip(native.reason())
+    monkeypatch.setattr(generate_file, "APART", apart)
+    folder, decoded, own = build(name, tmp_path / name, **SIZES), list[int](), decode.Seen.attend
+
+    def counted(self: Any, new: Any, *more: Any) -> torch.Tensor:
+        decoded.append(len(new[0]))
+        return own(self, new, *more)
+
+    monkeypatch.setattr(decode.Seen, "attend", counted)
+    reference, model = theirs(folder), opened(folder, kernels=True)
     found = generated(model, PROMPTS, Sampling(max_tokens=14), merge=True)
     assert found == [alone(reference, prompt, 14) for prompt in PROMPTS]
+    assert decoded == [len(PROMPTS)] * 14 * 2  # layers
 
 
 def test_greedy_tokens_are_those_of_the_librarys_generate(family: Folder) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families import DECODERS, ENCODERS, random_rows
-from transformers import AutoModel, AutoModelForCausalLM
+from families import DECODERS, ENCODERS, build, noisy, random_rows
+from transformers import AutoModel, AutoModelForCausalLM, RobertaConfig, RobertaForCausalLM
 
 from affina.core.compute import Computing
 from affina.core.kinds import Sampling
 from affina.data.rows import Renderer
 from affina.engine.torch import model as model_file
+from affina.engine.torch.attention import NAME
 from affina.engine.torch.load import load
 from affina.engine.torch.model import TorchModel
 
@@ -77,6 +78,21 @@ def test_greedy_samples_are_those_of_the_library_for_each_prompt_alone(name: str
         stopped = made[-1] in stops
         assert sampled.tokens == tuple(made[:-1] if stopped else made) and sampled.stopped == stopped
         assert sampled.text == model.renderer.text(sampled.tokens)
+
+
+def test_a_base_with_words_that_looks_both_ways_answers_as_the_librarys_own(tmp_path: Path) -> None:
+    """Its attention takes a forest but no cache: it decodes with the library's attention, lent and taken back."""
+    config = RobertaConfig.from_pretrained(build("roberta", tmp_path / "words"))
+    made: Any = RobertaForCausalLM(config)
+    noisy(made)
+    made.save_pretrained(tmp_path / "words")
+    model, prompt = opened(tmp_path / "words"), [5, 6, 200, 31]
+    assert model.network.flat and not model.network.causal
+    (found,) = model.sample([prompt], Sampling(max_tokens=6))
+    asked = torch.tensor([prompt])
+    expected = made.eval().generate(asked, attention_mask=torch.ones_like(asked), max_new_tokens=6, do_sample=False)
+    assert list(found.tokens) == expected[0, len(prompt) :].tolist()[: len(found.tokens)] and found.tokens
+    assert model.network.config._attn_implementation == NAME
 
 
 def test_an_answer_ends_before_its_stop_token(family: Folder) -> None:

@@ -62,13 +62,20 @@ def test_in_bf16_the_result_is_rounded_once() -> None:
     assert bool(((found.double() - exact).abs() <= exact.abs() * 2**-8 * 1.001).all())
 
 
+class Weighted(nn.Module):
+    """A weight of ones, and an eps under a name of the library's."""
+
+    def __init__(self, name: str = "eps") -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(D))
+        setattr(self, name, 1e-6)
+
+
 def test_a_norm_of_another_form_stays() -> None:
-    class HalvedRMSNorm(nn.Module):
+    class HalvedRMSNorm(Weighted):
         """Half of what its name says."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight, self.eps = nn.Parameter(torch.ones(D)), 1e-6
+        eps: float
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * self.weight / 2
@@ -89,17 +96,15 @@ def test_a_norm_of_another_form_stays() -> None:
 
 
 def test_another_eps_is_another_norm() -> None:
-    class ShiftedRMSNorm(nn.Module):
+    class ShiftedRMSNorm(Weighted):
         """Adds ten times the eps it declares."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight, self.variance_epsilon = nn.Parameter(torch.ones(D)), 1e-6
+        variance_epsilon: float
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 10 * self.variance_epsilon) * self.weight
 
     ShiftedRMSNorm.__module__ = "transformers.models.shifted.modeling_shifted"
-    model = nn.Sequential(ShiftedRMSNorm())
+    model = nn.Sequential(ShiftedRMSNorm("variance_epsilon"))
     follow_precision(model)
     assert type(model[0]).__name__ == "ShiftedRMSNorm"

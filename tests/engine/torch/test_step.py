@@ -60,24 +60,27 @@ def copied(given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: each.detach().clone() for name, each in given.items()}
 
 
+def plainly(folder: Path) -> tuple[Any, torch.optim.Optimizer]:
+    """The library's own model with eager attention, and torch's AdamW over it: matrices decay, vectors do not."""
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Embedding):
+            module.padding_idx = None
+    groups = [
+        {"params": [each for each in model.parameters() if each.ndim > 1], "weight_decay": 0.1},
+        {"params": [each for each in model.parameters() if each.ndim < 2], "weight_decay": 0.0},
+    ]
+    return model, torch.optim.AdamW([group for group in groups if group["params"]], lr=RATE, foreach=False)
+
+
 @pytest.mark.parametrize("name", ["llama", "gemma2", "qwen2", "mistral"])  # GPT-2 trains with dropout of its own
 @pytest.mark.parametrize("clip", [1.0, 1e9])
 def test_steps_are_those_of_a_plain_loop_over_full_logits(
     name: str, clip: float, family: Folder, objective: Objective
 ) -> None:
     made = engine(family(name), optimizer={"name": "adamw", "clip": clip, "weight_decay": 0.1})
-    reference: Any = AutoModelForCausalLM.from_pretrained(
-        family(name), attn_implementation="eager", dtype=torch.float32
-    )
-    reference.eval()
-    for module in reference.modules():
-        if isinstance(module, torch.nn.Embedding):
-            module.padding_idx = None
-    groups = [
-        {"params": [each for each in reference.parameters() if each.ndim > 1], "weight_decay": 0.1},
-        {"params": [each for each in reference.parameters() if each.ndim < 2], "weight_decay": 0.0},
-    ]
-    plain = torch.optim.AdamW([group for group in groups if group["params"]], lr=RATE, foreach=False)
+    reference, plain = plainly(family(name))
     warm = [0.2, 0.4]  # constant after ceil(0.05 · 100) = 5 steps of warm-up
     for step, factor in enumerate(warm, 1):
         told = made.learn(split(ROWS, 2), objective, step)

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -247,11 +248,14 @@ def test_states_of_one_precision_are_not_used_in_another(deep: Deep) -> None:
 
 def test_what_learns_moves_the_scores_though_the_trunk_is_kept(deep: Deep) -> None:
     made, plain = (tuned(deep("llama"), where=where) for where in ("memory", "off"))
+    scores = []
     for step in (1, 2, 3):
         for each in (made, plain):
             each.learn(batches(each), objective_of("llama"), step)
-            found = [np.concatenate([one.logprobs_S for one in each.score(ROWS)]) for each in (made, plain)]
-    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
+        found = [np.concatenate([one.logprobs_S for one in each.score(ROWS)]) for each in (made, plain)]
+        np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
+        scores.append(found[0])
+    assert min(np.abs(after - before).max() for before, after in pairwise(scores)) > 1e-2
 
 
 def test_two_runs_share_what_is_on_disk(deep: Deep, ran: list[int]) -> None:
@@ -498,6 +502,12 @@ def test_auto_pays_only_when_something_repeats_and_takes_the_disk_when_memory_is
     monkeypatch.setattr(frozen, "DISK_BYTES", shared // 4)
     assert frozen.settled(network, "auto", ROWS, repeats=True) == "off"
     assert "take more than" in network.trunk.notes[0]
+
+
+def test_no_pass_is_needed_where_the_lowest_block_learns(deep: Deep, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = fresh(deep("llama"), "lora")
+    monkeypatch.setattr(network, "forest", None)
+    assert frozen.probed(network) == (0, False)
 
 
 def test_what_is_shared_counts_once_against_the_bound(deep: Deep, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,8 @@ class Kept:
     rstd_middle: Tensor
     gates: Tensor
     inputs: list[Input]
+    read: Tensor | None
+    """The rows that what follows the attention was computed for; None: all."""
 
 
 class Block:
@@ -68,18 +70,19 @@ class Block:
         norm = self.norms[place]
         return Norm(norm.weight.detach().to(dtype) + norm.offset, norm.variance_epsilon)
 
-    def forward(
-        self, x: Tensor, positions: tuple[Tensor, Tensor], dtype: torch.dtype, learns: bool
-    ) -> tuple[Tensor, Kept]:
+    def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], how: "How", learns: bool) -> tuple[Tensor, Kept]:
         """x [T, D] wide → the block's output, wide, and what backward needs. `positions`: cos and sin [T, W], wide."""
+        dtype, _, read = how
         form, ops = self.form, _operations(dtype)
         normed, rstd = ops.rms_norm(x, self.norm(0, x.dtype), dtype)
         y, qkv = self.qkv.forward(normed)
         turns = Turns(form.heads, self._head_norms(x.dtype), *positions)
         turned, rstd_heads = ops.heads(y, self.qkv.bias(x.dtype), (qkv.thins[0], qkv.thins[1], qkv.thins[2]), turns)
         attended = Attended.of(turned, form, self.attention, learns)
-        y_o, o = self.o.forward(attended.out)
-        middle, inner, rstd_middle = ops.add_residual(x, y_o, self.o.bias(x.dtype), o.thins[0], self.norm(1, x.dtype))
+        y_o, o = self.o.forward(_taken(attended.out, read))
+        middle, inner, rstd_middle = ops.add_residual(
+            _taken(x, read), y_o, self.o.bias(x.dtype), o.thins[0], self.norm(1, x.dtype)
+        )
         assert inner is not None and rstd_middle is not None
         gates, gate_up = self.gate_up.forward(inner)
         inner = ops.gated(gates, self.gate_up.bias(x.dtype), gate_up.thins[0], gate_up.thins[1], form.gelu)
@@ -87,7 +90,8 @@ class Block:
         out, _, _ = ops.add_residual(middle, y_d, self.down.bias(x.dtype), down.thins[0], None)
         down.x = down.x.new_empty(0)  # computed again from the gates
         inputs = [qkv, o, gate_up, down]
-        return out, Kept(x, rstd, attended, (y, rstd_heads), middle, rstd_middle, gates, inputs)
+        kept = Kept(x, rstd, attended, (y, rstd_heads), middle, rstd_middle, gates, inputs, read)
+        return _spread(out, read, len(x)), kept
 
     def backward(
         self, grad: Tensor, kept: Kept, positions: tuple[Tensor, Tensor], wants_input: bool
@@ -95,6 +99,7 @@ class Block:
         """The gradient in x (None where it is not wanted) and in every parameter that learns. Uses `kept` up."""
         dtype, found = kept.gates.dtype, Gradients()
         ops, (qkv, o, gate_up, down) = _operations(dtype), kept.inputs
+        grad = _taken(grad, kept.read)
         cast = grad.to(dtype)
         dx, low = self.down.backward(cast, down)
         down.x = ops.gated_backward(kept.gates, dx, low, self.form.gelu)
@@ -105,12 +110,14 @@ class Block:
         found |= learnt
         dx, low = self.o.backward(cast, o)
         self.o.learn(cast, o, low, found)
-        dz = kept.attended.backward(dx if low is None else dx.addmm_(low.u, low.b.to(dtype)), self.form.heads)
+        dx = dx if low is None else dx.addmm_(low.u, low.b.to(dtype))
+        grad, dx = (_spread(each, kept.read, len(kept.x)) for each in (grad, dx))
+        dz = kept.attended.backward(dx, self.form.heads)
         turns = Turns(self.form.heads, self._head_norms(grad.dtype), *positions)
         weights = ops.heads_backward(dz, kept.turned, turns)
         found |= dict(zip((norm.weight for norm in self.norms[2:]), () if weights is None else weights, strict=True))
         if not wants_input and not any(each.requires_grad for each in self.norms[0].parameters()):
-            self.qkv.learn(dz, qkv, self.qkv.thin(dz, qkv), found)
+            self.qkv.learn(dz, qkv, self.qkv.low(dz, qkv), found)
             return None, found
         dx, low = self.qkv.backward(dz, qkv)
         self.qkv.learn(dz, qkv, low, found)
@@ -144,9 +151,9 @@ class Attended:
         """`turned` [T, (H + 2K)·W] holds queries, keys and values side by side."""
         scale, window, softcap = (form.attends.get(name) for name in ("scaling", "sliding_window", "softcap"))
         rule = flash.Rule(form.heads.width**-0.5 if scale is None else scale, True, window, softcap)
-        heads, forest = turned.detach(), attention.in_hand()
+        heads, forest = turned.detach(), attention.current()
         parts = _side_by_side(heads, form.heads)
-        if forest is not None and forest.kernels and flash.takes(*parts, rule):
+        if forest.kernels and flash.takes(*parts, rule):
             forest.calls += 1
             out, lse = flash.forward(*parts, forest.table(), rule)
             return cls(out.flatten(1), heads, rule, (flash.Saved(*parts, out, lse), forest))
@@ -175,19 +182,29 @@ def _side_by_side(heads: Tensor, shape: Heads) -> tuple[Tensor, Tensor, Tensor]:
     return whole[:, :first], whole[:, first:second], whole[:, second:]
 
 
+def _taken(rows: Tensor, read: Tensor | None) -> Tensor:
+    return rows if read is None else rows[read]
+
+
+def _spread(rows: Tensor, read: Tensor | None, size: int) -> Tensor:
+    """[size, …]: the rows at their places, 0 elsewhere."""
+    return rows if read is None else rows.new_zeros(size, *rows.shape[1:]).index_copy_(0, read, rows)
+
+
+How = tuple[torch.dtype, bool, Tensor | None]
+"""The dtype of products; whether backward computes the block again instead of keeping it; the rows read after it."""
+
+
 class Fused(torch.autograd.Function):
     """A block as one function of its input and of every parameter that learns."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, block: Block, turns: tuple[Tensor, Tensor], how: tuple[torch.dtype, bool], *moving: Tensor
-    ) -> Tensor:
-        """`how`: the dtype of products, and whether backward is to compute the block again instead of keeping it."""
-        dtype, again = how
+    def forward(ctx: Any, x: Tensor, block: Block, turns: tuple[Tensor, Tensor], how: How, *moving: Tensor) -> Tensor:
+        _, again, _ = how
         learns = any(ctx.needs_input_grad)
-        out, kept = block.forward(x, turns, dtype, learns and not again)
+        out, kept = block.forward(x, turns, how, learns and not again)
         if learns:
-            ctx.block, ctx.turns, ctx.moving, ctx.dtype = block, turns, moving, dtype
+            ctx.block, ctx.turns, ctx.moving, ctx.how = block, turns, moving, how
             ctx.kept = (x, attention.current()) if again else kept
         return out
 
@@ -198,7 +215,7 @@ class Fused(torch.autograd.Function):
         if isinstance(kept, tuple):
             x, forest = kept
             with attention.resumed(forest):
-                _, kept = ctx.block.forward(x, ctx.turns, ctx.dtype, True)
+                _, kept = ctx.block.forward(x, ctx.turns, ctx.how, True)
         dx, found = ctx.block.backward(grad.contiguous(), kept, ctx.turns, ctx.needs_input_grad[0])
         return dx, None, None, None, *(found[each].to(each.dtype) for each in ctx.moving)
 

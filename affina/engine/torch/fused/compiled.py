@@ -9,17 +9,13 @@ from torch import Tensor
 from affina.engine.torch import native
 from affina.engine.torch.fused.plain import Heads, Norm, Plain, Thin, Turns
 
-MULTIPLE, WIDEST, WIDEST_HEAD, LARGEST_RANK = (
-    32,
-    16384,
-    512,
-    512,
-)  # what the kernels take: multiples of two vectors; fixed line buffers
+MULTIPLE = 32  # of inner widths and of heads: two vectors
+WIDEST, WIDEST_HEAD, LARGEST_RANK = 16384, 512, 512  # the kernels' buffers for a row, a head and a low-rank input
 P, N, F = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 LOW = (P, P, N, N)
 FACES: dict[str, tuple[object, ...]] = {
     "rms_norm": (P, P, F, N, N, P, P),
-    "add_residual": (P, P, P, *LOW, F, N, N, P, P, F, P, P),
+    "add_residual": (P, P, P, *LOW, N, N, P, P, F, P, P),
     "norm_backward": (P, P, P, P, *LOW, P, N, N, P, P, P, N),
     "gated": (P, P, *LOW, *LOW, N, N, N, P),
     "gated_backward": (P, P, *LOW, N, N, N, P),
@@ -76,7 +72,7 @@ class Compiled(Plain):
         normed, rstd = (torch.empty_like(y), residual.new_empty(T)) if norm else (None, None)
         weight, eps = norm if norm else (None, 0.0)
         self._add_residual(  # type: ignore[attr-defined]
-            _at(residual), _at(y), _at(bias), *_low(low), 1.0, T, D, _at(out), _at(weight), eps, _at(normed), _at(rstd)
+            _at(residual), _at(y), _at(bias), *_low(low), T, D, _at(out), _at(weight), eps, _at(normed), _at(rstd)
         )
         return out, normed, rstd
 

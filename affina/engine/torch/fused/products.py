@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from affina.engine.torch import thin
 from affina.engine.torch.fused.plain import Thin
 from affina.engine.torch.low_rank import LowRank
-from affina.engine.torch.packing import packable, packed, times
+from affina.engine.torch.packing import Product, laid_out
+from affina.engine.torch.thin import Beside, Summed
 
-ROWS = 1024  # the number of rows that the processor's layout of a weight is chosen for
+ROWS = 1024  # the number of rows that a weight's layout is chosen for
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Input:
     u: Tensor | None
     thins: tuple[Thin | None, ...]
     down: Tensor | None
-    """[ΣR, K], in the products' dtype."""
+    """[ΣR, K], float32 at least."""
 
 
 class Stack:
@@ -57,9 +59,9 @@ class Stack:
         self.sizes = [layer.base.weight.shape[0] for layer in layers]
         self.ranks = [layer.rank for layer in layers]
         self._key: tuple[Any, ...] = ()
-        self._weight: Tensor | None = None
-        self._packed: list[Tensor] | None = None
-        """Laid out for x Wᵀ; then, from the first backward pass on, for dy W."""
+        self._ahead: Product | None = None
+        self._back: Product | None = None
+        """x Wᵀ and dy W; a layout for the second is made by the first backward pass."""
 
     def parameters(self) -> Iterator[Tensor]:
         for layer in self.layers:
@@ -80,14 +82,13 @@ class Stack:
     def forward(self, x: Tensor) -> tuple[Tensor, Input]:
         """x [T, K] → y [T, ΣN] of the frozen weights, and what the sums and the backward pass need."""
         self._prepare(x.dtype)
-        y = self._times(x, ahead=True)
         if not any(self.ranks):
-            return y, Input(x, None, (None,) * len(self.layers), None)
-        down = torch.cat([layer.beside.lora_A.detach() for layer in self.layers if layer.beside is not None]).to(
-            x.dtype
-        )
-        u = x @ down.T
+            return self._times(x, self._ahead), Input(x, None, (None,) * len(self.layers), None)
         wide, thins, start = torch.promote_types(x.dtype, torch.float32), list[Thin | None](), 0
+        downs = [layer.beside.lora_A.detach().to(wide) for layer in self.layers if layer.beside is not None]
+        down = downs[0] if len(downs) == 1 else torch.cat(downs)
+        u = x.new_empty(len(x), len(down))
+        y = self._times(x, self._ahead, [Beside(down, 0, u)])
         for layer, rank in zip(self.layers, self.ranks, strict=True):
             beside = layer.beside
             if beside is None:
@@ -100,42 +101,57 @@ class Stack:
 
     def backward(self, dy: Tensor, kept: Input) -> tuple[Tensor, Thin | None]:
         """dy [T, ΣN] → the gradient in x of the weights [T, K], and the low-rank part to be added to it."""
-        return self._times(dy, ahead=False), self.thin(dy, kept)
+        if self._back is None:
+            self._back = laid_out(self._stacked(dy.dtype).T.contiguous(), ROWS)
+        beside, low = self._beside(kept)
+        return self._times(dy, self._back, beside), low
 
-    def thin(self, dy: Tensor, kept: Input) -> Thin | None:
+    def low(self, dy: Tensor, kept: Input) -> Thin | None:
         """The low-rank part of the gradient in x, as the product it is."""
+        beside, low = self._beside(kept)
+        thin.times(dy, beside)
+        return low
+
+    def _beside(self, kept: Input) -> tuple[list[Beside], Thin | None]:
+        """What fills the low-rank part of the gradient in x from the gradient in y, and that part."""
         if kept.u is None or kept.down is None:
-            return None
-        v, start, column = torch.empty_like(kept.u), 0, 0
-        for size, rank, thin in zip(self.sizes, self.ranks, kept.thins, strict=True):
-            if thin is not None:
-                torch.mm(dy[:, start : start + size], thin.b.T.to(dy.dtype), out=v[:, column : column + rank])
+            return [], None
+        v, wanted, start, column = torch.empty_like(kept.u), list[Beside](), 0, 0
+        for size, rank, each in zip(self.sizes, self.ranks, kept.thins, strict=True):
+            if each is not None:
+                wanted.append(Beside(each.b, start, v[:, column : column + rank]))
             start, column = start + size, column + rank
-        return Thin(v, kept.down.to(torch.promote_types(v.dtype, torch.float32)))
+        return wanted, Thin(v, kept.down)
 
     def learn(self, dy: Tensor, kept: Input, low: Thin | None, gradients: dict[Tensor, Tensor]) -> None:
         """Adds the gradients of whatever learns to `gradients`, with `low` as `backward` gave it."""
-        start, column = 0, 0
-        learnt = None if low is None else low.u.T @ kept.x
         whole = dy.T @ kept.x if any(layer.base.weight.requires_grad for layer in self.layers) else None
-        for layer, size, rank, thin in zip(self.layers, self.sizes, self.ranks, kept.thins, strict=True):
+        wanted, ups, start = list[Summed](), list[LowRank](), 0
+        for layer, size, each in zip(self.layers, self.sizes, kept.thins, strict=True):
             part = dy[:, start : start + size]
             if whole is not None and layer.base.weight.requires_grad:
                 gradients[layer.base.weight] = whole[start : start + size]
             if layer.base.bias is not None and layer.base.bias.requires_grad:
                 gradients[layer.base.bias] = part.sum(0, dtype=torch.promote_types(part.dtype, torch.float32))
-            if layer.beside is not None and thin is not None and learnt is not None:
-                gradients[layer.beside.lora_A] = learnt[column : column + rank]
-                gradients[layer.beside.lora_B] = (part.T @ thin.u) * layer.beside.scale
-            start, column = start + size, column + rank
+            if layer.beside is not None and each is not None:
+                wanted.append(Summed(part, each.u, layer.beside.scale))
+                ups.append(layer.beside)
+            start += size
+        if low is None:
+            return
+        downs, *made = thin.sums([Summed(kept.x, low.u, across=True), *wanted])
+        gradients |= dict(zip((each.lora_B for each in ups), made, strict=True))
+        gradients |= dict(
+            zip((each.lora_A for each in ups), torch.split(downs, [*filter(None, self.ranks)]), strict=True)
+        )
 
-    def _times(self, x: Tensor, ahead: bool) -> Tensor:
-        if self._packed is not None:
-            if not ahead and len(self._packed) == 1:
-                self._packed.append(packed(self._stacked(x.dtype).T.contiguous(), ROWS))
-            return times(x, self._packed[0 if ahead else 1])
-        assert self._weight is not None
-        return x @ (self._weight.T if ahead else self._weight)
+    def _times(self, x: Tensor, product: Product | None, beside: Sequence[Beside] = ()) -> Tensor:
+        """x times the weight, forward or backward, and what is taken beside it."""
+        assert product is not None
+        if isinstance(product, thin.Wide):
+            return product(x, beside)
+        thin.times(x, beside)
+        return product(x)
 
     def _stacked(self, dtype: torch.dtype) -> Tensor:
         return torch.cat([layer.base.weight.detach().to(dtype) for layer in self.layers])
@@ -147,13 +163,12 @@ class Stack:
             return
         stacked = self._stacked(dtype)
         learns = any(weight.requires_grad for weight in weights)
-        if learns or not packable(stacked):
-            self._weight, self._packed = stacked, None
+        self._ahead, self._back = None if learns else laid_out(stacked, ROWS), None
+        if self._ahead is None:
+            self._ahead, self._back = (lambda x: x @ stacked.T), (lambda dy: dy @ stacked)
             if not learns and weights[0].dtype == dtype:  # the stack is now where the weights live
                 for weight, part in zip(weights, torch.split(stacked, self.sizes), strict=True):
                     weight.data = part
-        else:
-            self._weight, self._packed = None, [packed(stacked, ROWS)]
         self._key = _key(weights, dtype)
 
 

@@ -59,6 +59,23 @@ inline void summed(
     }
 }
 
+// The same for ROWS whole rows of y [T, D]: `take` receives the row, the column and the numbers from there on.
+template <class S, class Take>
+inline void each_sum(const S* y, const float* bias, const Lines<S>& low, int64_t t, int rows, int64_t D, const Take& take) {
+    int64_t n = 0;
+    for (; n + 4 * WIDE <= D; n += 4 * WIDE) {
+        floats acc[ROWS][4];
+        summed<4>(acc, y, D, bias, low, t, rows, n, D);
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < 4; j++) take(i, n + WIDE * j, acc[i][j]);
+    }
+    for (; n < D; n += WIDE) {
+        floats acc[ROWS][1];
+        summed<1>(acc, y, D, bias, low, t, rows, n, D);
+        for (int i = 0; i < rows; i++) take(i, n, acc[i][0]);
+    }
+}
+
 template <class S>
 void norm_row(const float* x, const float* weight, float eps, int64_t D, S* out, float* rstd) {
     floats squares{};
@@ -77,31 +94,19 @@ void rms_norm(const float* x, const float* weight, float eps, int64_t T, int64_t
     for (int64_t t = 0; t < T; t++) norm_row(x + t * D, weight, eps, D, out + t * D, rstd + t);
 }
 
-// out = residual + factor · (y + bias + low-rank); where `weight` is given also its norm.
+// out = residual + y + bias + low-rank; where `weight` is given also its norm.
 template <class S>
 void add_residual(
-    const float* residual, const S* y, const float* bias, LowRank<S> low, float factor, int64_t T, int64_t D, float* out,
+    const float* residual, const S* y, const float* bias, LowRank<S> low, int64_t T, int64_t D, float* out,
     const float* weight, float eps, S* normed, float* rstd
 ) {
 #pragma omp parallel for schedule(static)
     for (int64_t t = 0; t < T; t += ROWS) {
         const int rows = T - t < ROWS ? T - t : ROWS;
-        const Lines<S> lines(low, t, rows);
-        int64_t n = 0;
-        for (; n + 4 * WIDE <= D; n += 4 * WIDE) {
-            floats acc[ROWS][4];
-            summed<4>(acc, y, D, bias, lines, t, rows, n, D);
-            for (int i = 0; i < rows; i++)
-                for (int j = 0; j < 4; j++) {
-                    const int64_t at = (t + i) * D + n + WIDE * j;
-                    store(out + at, load(residual + at) + factor * acc[i][j]);
-                }
-        }
-        for (; n < D; n += WIDE) {
-            floats acc[ROWS][1];
-            summed<1>(acc, y, D, bias, lines, t, rows, n, D);
-            for (int i = 0; i < rows; i++) store(out + (t + i) * D + n, load(residual + (t + i) * D + n) + factor * acc[i][0]);
-        }
+        each_sum(y, bias, Lines<S>(low, t, rows), t, rows, D, [&](int i, int64_t n, const floats& sum) {
+            const int64_t at = (t + i) * D + n;
+            store(out + at, load(residual + at) + sum);
+        });
         if (weight)
             for (int i = 0; i < rows; i++) norm_row(out + (t + i) * D, weight, eps, D, normed + (t + i) * D, rstd + t + i);
     }
@@ -121,30 +126,21 @@ void norm_backward(
         const int64_t stop = (part + 1) * share < T ? (part + 1) * share : T;
         for (int64_t t = part * share; t < stop; t += ROWS) {
             const int rows = stop - t < ROWS ? stop - t : ROWS;
-            const Lines<S> lines(low, t, rows);
-            int64_t n = 0;
-            for (; n + 4 * WIDE <= D; n += 4 * WIDE) {
-                floats acc[ROWS][4];
-                summed<4>(acc, dy, D, nullptr, lines, t, rows, n, D);
-                for (int i = 0; i < rows; i++)
-                    for (int j = 0; j < 4; j++) store(d + i * D + n + WIDE * j, acc[i][j]);
-            }
-            for (; n < D; n += WIDE) {
-                floats acc[ROWS][1];
-                summed<1>(acc, dy, D, nullptr, lines, t, rows, n, D);
-                for (int i = 0; i < rows; i++) store(d + i * D + n, acc[i][0]);
-            }
+            each_sum(
+                dy, nullptr, Lines<S>(low, t, rows), t, rows, D,
+                [&](int i, int64_t n, const floats& sum) { store(d + i * D + n, sum); }
+            );
             for (int i = 0; i < rows; i++) {
                 const float scale = rstd[t + i];
                 const float* at = x + (t + i) * D;
                 floats dot{};
-                for (n = 0; n < D; n += WIDE) dot += load(d + i * D + n) * load(weight + n) * load(at + n);
+                for (int64_t n = 0; n < D; n += WIDE) dot += load(d + i * D + n) * load(weight + n) * load(at + n);
                 const float mean = total(dot) * scale * scale / D;
-                for (n = 0; n < D; n += WIDE) {
+                for (int64_t n = 0; n < D; n += WIDE) {
                     const floats each = load(d + i * D + n), here = load(at + n);
                     const floats sum = load(grad + (t + i) * D + n) + scale * (each * load(weight + n) - here * mean);
                     store(grad_out + (t + i) * D + n, sum);
-                    if (cast) store(cast + (t + i) * D + n, sum);
+                    store(cast + (t + i) * D + n, sum);
                     if (grad_weight) {
                         float* w = grad_weight + part * D + n;
                         store(w, load(w) + each * here * scale);
@@ -195,7 +191,7 @@ void gated(S* y, const float* bias, LowRank<S> gate, LowRank<S> up, bool gelu, i
     }
 }
 
-// y's gate and up become their gradients; dout is taken with its low-rank part; `again`, where given, is act(gate) · up once more.
+// y's gate and up become their gradients; dout is taken with its low-rank part; `again` is act(gate) · up once more.
 template <class S>
 void gated_backward(S* y, const S* dout, LowRank<S> low, bool gelu, int64_t T, int64_t I, S* again) {
 #pragma omp parallel for schedule(static)
@@ -213,7 +209,7 @@ void gated_backward(S* y, const S* dout, LowRank<S> low, bool gelu, int64_t T, i
                     activation(g, gelu, value, slope);
                     store(y + at, d[i][j] * u * slope);
                     store(y + at + I, d[i][j] * value);
-                    if (again) store(again + (t + i) * I + n + WIDE * j, value * u);
+                    store(again + (t + i) * I + n + WIDE * j, value * u);
                 }
         }
     }
@@ -280,7 +276,7 @@ void heads(
 }
 
 // The gradient of `heads` in its outputs becomes, in place, that in its inputs; y and rstd are what `heads` kept.
-// grad_weight [shares, 2, W] gains Σ d·x̂ of queries, then of keys.
+// Where there are norms grad_weight [shares, 2, W] gains Σ d·x̂ of queries, then of keys.
 template <class S>
 void heads_backward(
     S* grad, const S* y, const float* rstd, const float* query_weight, const float* key_weight, const float* cos,
@@ -304,13 +300,13 @@ void heads_backward(
                 if (weight) {
                     const S* x = y + t * N + head * h.W;
                     const float scale = rstd[t * (h.H + h.K) + head];
-                    float* w = grad_weight ? grad_weight + (2 * part + (head >= h.H)) * h.W : nullptr;
+                    float* w = grad_weight + (2 * part + (head >= h.H)) * h.W;
                     floats dot{};
                     for (int64_t n = 0; n < h.W; n += WIDE) dot += load(line + n) * load(weight + n) * load(x + n);
                     const float mean = total(dot) * scale * scale / h.W;
                     for (int64_t n = 0; n < h.W; n += WIDE) {
                         const floats d = load(line + n), here = load(x + n);
-                        if (w) store(w + n, load(w + n) + d * here * scale);
+                        store(w + n, load(w + n) + d * here * scale);
                         store(line + n, scale * (d * load(weight + n) - here * mean));
                     }
                 }
@@ -333,10 +329,10 @@ using namespace affina;
         rms_norm<S>(x, w, eps, T, D, out, rstd);                                                                            \
     }                                                                                                                       \
     extern "C" void add_residual_##suffix(                                                                                  \
-        const float* res, const S* y, const float* bias, LOW(S, low), float factor, int64_t T, int64_t D, float* out,       \
-        const float* w, float eps, S* normed, float* rstd                                                                   \
+        const float* res, const S* y, const float* bias, LOW(S, low), int64_t T, int64_t D, float* out, const float* w,     \
+        float eps, S* normed, float* rstd                                                                                   \
     ) {                                                                                                                     \
-        add_residual<S>(res, y, bias, AS_LOW(S, low), factor, T, D, out, w, eps, normed, rstd);                             \
+        add_residual<S>(res, y, bias, AS_LOW(S, low), T, D, out, w, eps, normed, rstd);                                     \
     }                                                                                                                       \
     extern "C" void norm_backward_##suffix(                                                                                 \
         const float* x, const float* rstd, const float* w, const S* dy, LOW(S, low), const float* grad, int64_t T,          \

@@ -1,0 +1,164 @@
+"""Matrix products of which one side is thin: a few rows by a large weight, low-rank products, their gradients.
+
+bf16 by the machine's kernel where the processor multiplies bf16 in pairs (`native/thin.cpp`); else as torch has them.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from affina.engine.torch import native
+
+P, N = ctypes.c_void_p, ctypes.c_int64
+
+
+class _Product(ctypes.Structure):
+    """`Product` of native/thin.cpp."""
+
+    _fields_ = tuple(
+        (name, N if name in ("N", "K", "y_row") else P) for name in ("x", "words", "floats", "N", "K", "y", "y_row")
+    )
+
+
+class _Sum(ctypes.Structure):
+    """`Sum` of native/thin.cpp."""
+
+    _fields_ = (
+        ("x", P), ("x_row", N), ("N", N), ("u", P), ("u_row", N), ("R", N), ("scale", ctypes.c_double),
+        ("across", N), ("y", P),
+    )  # fmt: skip
+
+
+FACES: dict[str, tuple[object, ...]] = {
+    "affina_thin_pack": (P, N, N, N, P),
+    "affina_thin_times": (P, N, N, N),
+    "affina_thin_sums": (P, N, N),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A low-rank product taken on the way: columns of x from `column` on, times Wᵀ for W [R, K], into `out`."""
+
+    weight: Tensor
+    column: int
+    out: Tensor
+    """[T, R], a view perhaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """scale · xᵀ u for x [T, N] and u [T, R]: [N, R], or its transpose [R, N] where `across`."""
+
+    x: Tensor
+    u: Tensor
+    scale: float = 1.0
+    across: bool = False
+
+
+@cache
+def kernel() -> ctypes.CDLL | None:
+    """The library where it holds these kernels: a compiler, and a processor with bf16 products."""
+    library = native.library()
+    if library is None or not hasattr(library, "affina_thin"):
+        return None
+    for name, arguments in FACES.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = arguments, None
+    return library
+
+
+def takes(x: Tensor) -> bool:
+    """Whether the kernels compute with x [T, K] here: bf16 rows of the processor's memory, K even."""
+    right = x.dtype == torch.bfloat16 and x.device.type == "cpu" and x.stride(1) == 1
+    return right and x.shape[1] % 2 == 0 and x.stride(0) % 2 == 0 and kernel() is not None
+
+
+class Wide:
+    """A weight [N, K] that `takes` takes, laid out for x Wᵀ: it is read once, in order."""
+
+    def __init__(self, weight: Tensor) -> None:
+        library = kernel()
+        assert library is not None
+        self.outputs, self.inputs = weight.shape
+        self.words = _words(self.outputs, self.inputs)
+        library.affina_thin_pack(weight.data_ptr(), weight.stride(0), *weight.shape, self.words.data_ptr())
+
+    def __call__(self, x: Tensor, beside: Sequence[Beside] = ()) -> Tensor:
+        """x [..., K] in bf16 → x Wᵀ [..., N]; on the way the low-rank products of its rows, weights float32."""
+        rows = x.reshape(-1, self.inputs).contiguous()
+        y = x.new_empty(len(rows), self.outputs)
+        _multiply(rows, [(0, self.words, None, y), *(_floating(each) for each in beside)])
+        return y.view(*x.shape[:-1], self.outputs)
+
+
+def times(x: Tensor, beside: Sequence[Beside]) -> None:
+    """The low-rank products of x [T, K], in x's dtype."""
+    if takes(x) and all(each.weight.dtype == torch.float32 for each in beside):
+        _multiply(x, [_floating(each) for each in beside])
+        return
+    for each in beside:
+        part = x[:, each.column : each.column + each.weight.shape[1]]
+        torch.mm(part, each.weight.T.to(x.dtype), out=each.out)
+
+
+def sums(wanted: Sequence[Summed]) -> list[Tensor]:
+    """Sums over the same rows, float32 or wider."""
+    library = kernel() if all(takes(each.x) and each.u.stride(1) == 1 for each in wanted) else None
+    if library is None:
+        return [_summed(each) for each in wanted]
+    made = [
+        torch.empty(shape if each.across else shape[::-1])
+        for each in wanted
+        for shape in [(each.u.shape[1], each.x.shape[1])]
+    ]
+    jobs = (_Sum * len(wanted))(
+        *(
+            _Sum(
+                each.x.data_ptr(), each.x.stride(0), each.x.shape[1], each.u.data_ptr(), each.u.stride(0),
+                each.u.shape[1], each.scale, each.across, out.data_ptr(),
+            )
+            for each, out in zip(wanted, made, strict=True)
+        )
+    )  # fmt: skip
+    library.affina_thin_sums(ctypes.addressof(jobs), len(jobs), len(wanted[0].x))
+    return made
+
+
+def _summed(each: Summed) -> Tensor:
+    made = each.u.T @ each.x if each.across else each.x.T @ each.u
+    made = made.to(torch.promote_types(made.dtype, torch.float32))
+    return made if each.scale == 1 else made * each.scale
+
+
+def _floating(each: Beside) -> tuple[int, Tensor, Tensor, Tensor]:
+    weight = each.weight.contiguous()
+    return each.column, _words(*weight.shape), weight, each.out
+
+
+def _multiply(x: Tensor, products: Sequence[tuple[int, Tensor, Tensor | None, Tensor]]) -> None:
+    """Products (column of x, words, float weight or None where the words are there, out) of x's rows."""
+    library = kernel()
+    assert library is not None
+    begin, size = x.data_ptr(), x.element_size()
+    jobs = (_Product * len(products))(
+        *(
+            _Product(
+                begin + column * size, words.data_ptr(), None if weight is None else weight.data_ptr(), out.shape[1],
+                x.shape[1] if weight is None else weight.shape[1], out.data_ptr(), out.stride(0),
+            )
+            for column, words, weight, out in products
+        )
+    )  # fmt: skip
+    library.affina_thin_times(ctypes.addressof(jobs), len(jobs), x.stride(0), len(x))
+
+
+def _words(outputs: int, inputs: int) -> Tensor:
+    library = kernel()
+    assert library is not None
+    panel = library.affina_thin()
+    return torch.empty(-(-outputs // panel) * panel * (inputs // 2), dtype=torch.int32)

@@ -1,0 +1,84 @@
+"""Thin products: held to float64 arithmetic at every shape that a kernel treats apart; the fallback is the same."""
+
+import pytest
+import torch
+
+from affina.engine.torch import packing, thin
+from affina.engine.torch.thin import Beside, Summed
+
+ROWS = (1, 2, 7, 8, 13, 47, 48, 49, 100, 513, 1025)
+SHAPES = ((576, 48), (48, 16), (16, 4), (100, 20), (30, 3), (66, 1))  # columns, rank
+needs_kernel = pytest.mark.skipif(thin.kernel() is None, reason="no compiler, or no bf16 products on this processor")
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).bfloat16()
+
+
+def near(found: torch.Tensor, expected: torch.Tensor, ulps: float) -> None:
+    """Within so many of float32's (or bf16's) units of the largest sum of absolute values."""
+    assert found.shape == expected.shape
+    unit = torch.finfo(found.dtype).eps * ulps
+    assert (found.double() - expected).abs().max() <= unit * expected.abs().max() + 1e-12
+
+
+@needs_kernel
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize(("columns", "rank"), SHAPES)
+def test_products_and_sums_are_those_of_float64(rows: int, columns: int, rank: int) -> None:
+    x, u, weight = drawn(rows, columns), drawn(rows, rank, seed=1), drawn(70, columns, seed=2)
+    a = torch.randn(rank, columns, generator=torch.Generator().manual_seed(3))
+    part = a[:, : columns // 4 * 2].contiguous()
+    out = torch.full((rows, 2 * rank + 3), 7.0).bfloat16()  # what stands beside a result must stay
+    assert thin.takes(x)
+    y = thin.Wide(weight)(x, [Beside(a, 0, out[:, :rank]), Beside(part, 2, out[:, rank + 1 : 2 * rank + 1])])
+    near(y, x.double() @ weight.double().T, 1)
+    near(out[:, :rank], x.double() @ a.bfloat16().double().T, 1)
+    near(out[:, rank + 1 : 2 * rank + 1], x[:, 2 : 2 + part.shape[1]].double() @ part.bfloat16().double().T, 1)
+    assert (out[:, rank] == 7).all() and (out[:, 2 * rank + 1 :] == 7).all()
+    tall, across = thin.sums([Summed(x, u, 1.5), Summed(x, u, across=True)])
+    near(tall, 1.5 * x.double().T @ u.double(), 16)
+    near(across, u.double().T @ x.double(), 16)
+
+
+@needs_kernel
+def test_slices_of_wider_rows_are_read_as_they_lie() -> None:
+    wide, u = drawn(50, 128), drawn(50, 40, seed=1)
+    (made,) = thin.sums([Summed(wide[:, 32:96], u[:, 8:24])])
+    near(made, wide[:, 32:96].double().T @ u[:, 8:24].double(), 16)
+    weight = drawn(64, 96, seed=2)[:, :64]
+    near(thin.Wide(weight)(wide[:, 64:]), wide[:, 64:].double() @ weight.double().T, 1)
+
+
+@needs_kernel
+def test_the_number_of_threads_changes_no_bit() -> None:
+    x, u, weight = drawn(300, 96), drawn(300, 24, seed=1), drawn(160, 96, seed=2)
+    held = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append((thin.Wide(weight)(x), *thin.sums([Summed(x, u), Summed(x, u, 2.0, across=True)])))
+    finally:
+        torch.set_num_threads(held)
+    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_other_dtypes_are_computed_by_torch(dtype: torch.dtype) -> None:
+    x, u, a = drawn(9, 12).to(dtype), drawn(9, 4, seed=1).to(dtype), drawn(4, 6, seed=2).to(dtype)
+    assert not thin.takes(x) and packing.laid_out(x, 8) is None
+    out = x.new_zeros(9, 5)
+    thin.times(x, [Beside(a, 3, out[:, 1:])])
+    assert torch.allclose(out[:, 1:], x[:, 3:9] @ a.T) and (out[:, 0] == 0).all()
+    tall, across = thin.sums([Summed(x, u, 1.5), Summed(x, u, across=True)])
+    assert tall.dtype == dtype and torch.allclose(tall, 1.5 * x.T @ u) and torch.allclose(across, u.T @ x)
+
+
+def test_odd_columns_are_left_to_the_library() -> None:
+    x = drawn(4, 7)
+    assert not thin.takes(x) and not thin.takes(drawn(4, 8).T)
+    weight = drawn(5, 7, seed=1)
+    product = packing.laid_out(weight, 8)
+    if product is not None:
+        near(product(x), x.double() @ weight.double().T, 1)
