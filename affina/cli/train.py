@@ -7,6 +7,7 @@ import affina
 from affina.cli import runtime, settings
 from affina.cli.console import Screen
 from affina.cli.show import metrics, verdict
+from affina.engine.torch.imports import sparing
 
 SHOWN = 2  # sample answers printed at the end
 
@@ -21,7 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """Trains; the run's own account, its samples and the commands that follow."""
     recipe = affina.Recipe.load(given.recipe, settings.changes(given))
-    train = affina.train
+    with sparing():
+        train = affina.train
     runtime.imported()
     run = train(recipe, run=given.run, root=given.root, offline=given.offline, say=screen.say)
     there = settings.where_runs_live(given)

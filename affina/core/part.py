@@ -115,8 +115,15 @@ class Shelf(Generic[P]):
 
 @cache
 def _third_party(shelf: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
-    """Entry points of this shelf; looked up once per import path, since it reads every installed package's metadata."""
-    return {entry.name: entry for entry in entry_points(group=f"affina.{shelf}")}
+    """Entry points of this shelf, by name."""
+    return {entry.name: entry for entry in _installed(path).select(group=f"affina.{shelf}")}
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> Any:
+    """Every entry point (its class is another from Python 3.12 on); looked up once per import path, since it reads
+    every installed package's metadata."""
+    return entry_points()
 
 
 def _missing_library(what: str, error: ModuleNotFoundError) -> Refused:

@@ -136,7 +136,8 @@ class Renderer:
         for place, message in enumerate(chat.messages):
             if message.role == "assistant":
                 before = self.template.render(chat.messages[:place], chat.tools, opening=True)
-                after = self.template.render(chat.messages[: place + 1], chat.tools)
+                last = place + 1 == len(chat.messages)
+                after = whole if last else self.template.render(chat.messages[: place + 1], chat.tools)
                 if not (after.startswith(before) and whole.startswith(after)):
                     raise self._unstable(chat, place)
                 answer = self._stopped(chat, after[len(before) :])

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from affina.core import part
 from affina.core.errors import Refused
-from affina.core.kinds import metrics, schedules
+from affina.core.kinds import metrics, optimizers, schedules, tunings
 from affina.core.part import InvalidPart
 
 HALVING = '''"""A schedule that halves."""
@@ -117,6 +118,20 @@ def test_a_third_party_part_comes_through_an_installed_distribution(tmp_path: Pa
     assert "elsewhere" in schedules.names()
     assert schedules.build({"name": "elsewhere", "after": 0.25}).factor(2, 4) == 0.5
     assert schedules.dump(schedules.build({"name": "elsewhere", "after": 0.25})) == {"name": "elsewhere", "after": 0.25}
+
+
+def test_installed_packages_are_looked_through_once_for_all_shelves(tmp_path: Path, monkeypatch: Any) -> None:
+    looked, entry_points = [], part.entry_points
+
+    def look(**group: str) -> Any:
+        looked.append(group)
+        return entry_points(**group)
+
+    monkeypatch.setattr(part, "entry_points", look)
+    monkeypatch.syspath_prepend(tmp_path)  # a path that has not been looked through
+    for shelf in (schedules, optimizers, tunings):
+        shelf.names()
+    assert len(looked) == 1
 
 
 def test_a_shelf_annotates_a_field_that_accepts_names_mappings_and_parts(add_part: Any) -> None:

@@ -62,6 +62,20 @@ def test_every_assistant_turn_is_learnt_with_its_stop_token_and_without_the_whit
     assert (row.cut, row.cut_targets, row.label) == (0, 0, -1)
 
 
+def test_a_conversation_of_one_answer_is_rendered_twice_whole_and_before_it(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered, render = [], renderer.template.render
+
+    def counted(messages: Any, *given: Any, **more: Any) -> str:
+        rendered.append(len(messages))
+        return render(messages, *given, **more)
+
+    monkeypatch.setattr(renderer.template, "render", counted)
+    renderer.rows([asked("Where is it?", "In Turin.")])
+    assert rendered == [2, 1]
+
+
 def test_the_stop_tokens_of_other_roles_are_not_learnt(renderer: Renderer) -> None:
     (row,) = renderer.rows([chat(*THREE)])
     assert np.count_nonzero(row.tokens == STOP) == 7

@@ -32,7 +32,8 @@ PLACES = tuple(WORDED)  # the one that is tried first stands first
 def probed(network: Network) -> tuple[int, bool]:
     """How many lowest blocks hand on what needs no gradient, and whether they draw random numbers in training.
 
-    One forward pass of a few tokens; the network and the random state are left as they were.
+    One forward pass of a few tokens, unless the lowest block itself learns; the network and the random state are left
+    as they were.
     """
     learns, drawn = list[bool](), list[torch.Tensor]()
 
@@ -40,7 +41,7 @@ def probed(network: Network) -> tuple[int, bool]:
         learns.append(out.requires_grad)
         drawn.append(_random_state())
 
-    if not network.stages:
+    if not network.stages or any(each.requires_grad for each in network.stages[0].layer.parameters()):
         return 0, False
     hooks = [stage.layer.register_forward_hook(note) for stage in network.stages]
     learning = network.training
