@@ -7,7 +7,7 @@ Axes, named once: T tokens of a flat batch · S supervised positions · R rows �
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Heard = Sequence[tuple[int, float]]
+"""The monitored validation metric so far: (step, value), in order, oriented so that lower is better."""
 
 
 # ── records: data ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,6 +256,9 @@ class Engine(Model, Protocol):
     def learn(self, batches: Sequence[Batch], objective: Objective, step: int) -> dict[str, float]:
         """One optimizer step over the micro-batches; returns loss, tokens, gradient norm …; raises Failed on NaN."""
 
+    def hear(self, step: int, value: float) -> None:
+        """What validation said after `step`, lower is better: a schedule may heed it."""
+
     def forward(self, batch: Batch) -> Forward: ...
 
     def gradients(self, batches: Sequence[Batch], objective: Objective) -> dict[str, torch.Tensor]:
@@ -327,6 +332,10 @@ class Tuning(Part):
     def apply(self, model: torch.nn.Module) -> None:
         """Leaves `requires_grad` True on what trains, in float32, and False on the rest."""
 
+    def scales(self, model: torch.nn.Module) -> dict[str, float]:
+        """What the learning rate is multiplied by, by the parameter's name in `model`; 1.0 where none is given."""
+        return {}
+
     @abstractmethod
     def write(self, model: torch.nn.Module, folder: Path, base: Path) -> None:
         """What other tools load, into an existing folder: an adapter in PEFT's format, or a whole model's folder.
@@ -371,8 +380,8 @@ class Schedule(Part):
     """The learning rate's course."""
 
     @abstractmethod
-    def factor(self, step: int, steps: int) -> float:
-        """What the peak rate is multiplied by at `step` of 1 … `steps`."""
+    def factor(self, step: int, steps: int, heard: Heard = ()) -> float:
+        """What the peak rate is multiplied by at `step` of 1 … `steps`, after what validation has said so far."""
 
 
 class Optimizer(Part):
@@ -382,7 +391,17 @@ class Optimizer(Part):
     """The largest global norm of the gradient; a larger one is scaled down to it."""
 
     @abstractmethod
-    def build(self, parameters: Mapping[str, torch.nn.Parameter]) -> torch.optim.Optimizer: ...
+    def build(
+        self,
+        parameters: Mapping[str, torch.nn.Parameter],
+        scales: Mapping[str, float] | None = None,
+        edges: Collection[str] = (),
+    ) -> torch.optim.Optimizer:
+        """Moves nothing until its groups' `lr` is set: to the step's rate times the group's `scale`.
+
+        `scales` multiplies the rate by name, 1.0 where it names none; `edges` names embedding tables and heads.
+        Every tensor is stepped by itself, as if it were alone, and one without a gradient is left out.
+        """
 
 
 class Metric(Part):

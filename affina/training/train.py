@@ -122,6 +122,8 @@ def loop(session: Session, say: Say) -> None:
     for sentence in run.damaged:
         say.line(sentence)
     run.rewind(engine.step)
+    for event in run.events("validate"):
+        hear(session, event["step"], event[monitor.name])
     start = engine.step * train.accumulate
     made = recipe.regime.batches(session.material.rows, engine, train, start)
     with ahead(made) as batches, interruptible() as interrupted:
@@ -166,7 +168,13 @@ def validate(session: Session, step: int) -> bool:
             instead="lower train.learning_rate; the last checkpoint is intact",
         )
     session.run.log(step, "validate", values)
+    hear(session, step, values[monitor.name])
     return best_step(session) == step
+
+
+def hear(session: Session, step: int, value: float) -> None:
+    """Tells the engine what the monitored metric was, turned so that lower is better."""
+    session.engine.hear(step, -value if _monitor(session).higher_is_better else value)
 
 
 def _monitor(session: Session) -> Any:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from affina.core.atomic import sealed, sha256
 from affina.core.errors import Failed
 from affina.engine.torch import tensor_file
+from affina.engine.torch.tensorwise import TensorWise
 
 TRAINED, OPTIMIZER, STEP = "trained.safetensors", "optimizer.safetensors", "step.json"
 
@@ -44,8 +45,7 @@ def load_checkpoint(folder: Path, trained: Mapping[str, torch.nn.Parameter], opt
     """Puts trained tensors and optimizer state back; returns the step. Raises Failed when they do not fit."""
     step = _step(folder / STEP)
     with _reading(folder / OPTIMIZER) as saved:
-        owners = {name: trained.get(name.rpartition("/")[0]) for name in saved.names}
-        _fits(folder, [name for name, owner in owners.items() if not _belongs(saved, name, owner)])
+        _fits(folder, [name for name in saved.names if not _belongs(saved, name, trained, optimizer)])
         load_trained(folder, trained)
         optimizer.state.clear()
         for name in sorted(saved.names):
@@ -64,8 +64,22 @@ def _same(saved: tensor_file.Tensors, name: str, tensor: torch.Tensor | None) ->
     return name in saved.names and tensor is not None and saved.shape(name) == tensor.shape
 
 
-def _belongs(saved: tensor_file.Tensors, name: str, owner: torch.Tensor | None) -> bool:
-    return owner is not None and (name.endswith("/step") or saved.shape(name) == owner.shape)
+def _belongs(
+    saved: tensor_file.Tensors,
+    name: str,
+    trained: Mapping[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+) -> bool:
+    """Whether a state is of a tensor that trains, and of the shape its optimizer gives it.
+
+    Torch's own optimizers keep a count of steps without axes, and all else in the tensor's shape.
+    """
+    owner, _, key = name.rpartition("/")
+    if owner not in trained:
+        return False
+    if isinstance(optimizer, TensorWise):
+        return saved.shape(name) == optimizer.shapes(trained[owner]).get(key)
+    return saved.shape(name) == (torch.Size() if key == "step" else trained[owner].shape)
 
 
 def _fits(folder: Path, differing: list[str]) -> None:

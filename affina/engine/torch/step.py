@@ -14,7 +14,7 @@ from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint, rounding
 from affina.engine.torch.load import Network
 from affina.engine.torch.model import TorchModel
-from affina.engine.torch.tuned import attach, trainable
+from affina.engine.torch.tuned import attach, edges, trainable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,10 @@ class TorchEngine(TorchModel):
     def __init__(self, network: Network, renderer: Renderer, course: Course) -> None:
         super().__init__(network, renderer)
         self.course, self.step = course, 0
+        self.heard: list[tuple[int, float]] = []
         attach(network, course.tuning, course.seed)
-        self.optimizer = course.optimizer.build(self.trainable())
+        scales = {f"model.{name}": scale for name, scale in course.tuning.scales(network.model).items()}
+        self.optimizer = course.optimizer.build(self.trainable(), scales, edges(network))
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """Every tensor that moves, by name."""
@@ -59,15 +61,19 @@ class TorchEngine(TorchModel):
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.course.optimizer.clip, foreach=True)
         if not torch.isfinite(norm):
             raise _not_a_number("the gradient", step, batches)
-        rate = self.course.learning_rate * self.course.schedule.factor(step, self.course.steps)
+        rate = self.course.learning_rate * self.course.schedule.factor(step, self.course.steps, self.heard)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)
         rounding.step(self.optimizer, parameters, self.course.seed, step)
         torch.autograd.graph.increment_version(parameters)  # a fused optimizer writes without saying so
         self.optimizer.zero_grad(set_to_none=True)
         self.step = step
         tokens, targets = sum(batch.tokens for batch in batches), sum(len(batch.targets_S) for batch in batches)
         return {**values, "tokens": tokens, "targets": targets, "gradient_norm": float(norm), "learning_rate": rate}
+
+    def hear(self, step: int, value: float) -> None:
+        """What validation said after `step`, lower is better: a schedule may heed it."""
+        self.heard.append((step, value))
 
     def _backward(self, batches: Sequence[Batch], objective: Objective) -> dict[str, float]:
         """Leaves the gradient of (sum of totals) / (sum of counts) in every trainable tensor."""
@@ -127,7 +133,7 @@ class TorchEngine(TorchModel):
         """Whatever is learnt or loaded inside is undone at the end, to the bit."""
         held = {name: each.detach().clone() for name, each in self.trainable().items()}
         state = {each: copy.deepcopy(values) for each, values in self.optimizer.state.items()}
-        rates, step = [group["lr"] for group in self.optimizer.param_groups], self.step
+        rates, step, heard = [group["lr"] for group in self.optimizer.param_groups], self.step, [*self.heard]
         try:
             yield
         finally:
@@ -139,7 +145,7 @@ class TorchEngine(TorchModel):
             for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
             self.optimizer.zero_grad(set_to_none=True)
-            self.step = step
+            self.step, self.heard = step, heard
 
 
 def _not_a_number(what: str, step: int, batches: Sequence[Batch]) -> Failed:

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 DTYPES = {
     torch.float64: "F64", torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16",
-    torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
+    torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.int8: "I8", torch.bool: "BOOL",
 }  # fmt: skip
 NAMED = {name: dtype for dtype, name in DTYPES.items()}
 ALIGNED = 8  # bytes: where the numbers begin

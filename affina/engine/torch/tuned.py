@@ -37,6 +37,20 @@ def trainable(network: Network) -> dict[str, torch.nn.Parameter]:
     return {name: each for name, each in network.named_parameters() if each.requires_grad}
 
 
+def edges(network: Network) -> frozenset[str]:
+    """Names of the embedding tables and of all that scores hidden states: what some optimizers do not take as hidden.
+
+    A head is whatever is no part of the base, and the base's own output embedding.
+    """
+    tables = [each for each in network.modules() if isinstance(each, torch.nn.Embedding)]
+    found = {id(each) for table in tables for each in table.parameters()}
+    if (words := network.model.get_output_embeddings()) is not None:
+        found |= {id(each) for each in words.parameters()}
+    return frozenset(
+        name for name, each in network.named_parameters() if id(each) in found or not name.startswith("model.")
+    )
+
+
 def base(folder: Path, renderer: Renderer, computing: Computing) -> TorchModel:
     """An untouched base that ends in words."""
     return TorchModel(load(folder, computing), renderer)

@@ -1,11 +1,12 @@
 """AdamW: Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as torch implements it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from affina.core.kinds import Optimizer
+from affina.training.groups import groups
 
 if TYPE_CHECKING:
     import torch
@@ -23,11 +24,13 @@ class AdamW(Optimizer):
     epsilon: float = Field(1e-8, gt=0)
     """Keeps the division finite."""
 
-    def build(self, parameters: "Mapping[str, torch.nn.Parameter]") -> "torch.optim.Optimizer":
+    def build(
+        self,
+        parameters: "Mapping[str, torch.nn.Parameter]",
+        scales: Mapping[str, float] | None = None,
+        edges: Collection[str] = (),
+    ) -> "torch.optim.Optimizer":
         import torch
 
-        matrices = [each for each in parameters.values() if each.ndim > 1]
-        vectors = [each for each in parameters.values() if each.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": self.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        kept = [group for group in groups if group["params"]]
-        return torch.optim.AdamW(kept, lr=0.0, betas=(self.beta1, self.beta2), eps=self.epsilon, fused=True)
+        made = groups(parameters, scales, edges, self.weight_decay)
+        return torch.optim.AdamW(made, lr=0.0, betas=(self.beta1, self.beta2), eps=self.epsilon, fused=True)

@@ -1,9 +1,9 @@
 """The peak rate after a linear warm-up."""
 
-from affina.training.warmup import Warmed
+from affina.training.warmup import Falling
 
 
-class Constant(Warmed):
+class Constant(Falling):
     """The peak rate throughout, after a linear warm-up."""
 
     def course(self, progress: float) -> float:

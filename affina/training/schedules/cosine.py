@@ -4,10 +4,10 @@ import math
 
 from pydantic import Field
 
-from affina.training.warmup import Warmed
+from affina.training.warmup import Falling
 
 
-class Cosine(Warmed):
+class Cosine(Falling):
     """Falls along half a cosine towards `floor`, due one step after the last (Loshchilov and Hutter, 2017)."""
 
     floor: float = Field(0.0, ge=0, le=1)

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from affina.training.warmup import Warmed
+from affina.training.warmup import Falling
 
 
-class Wsd(Warmed):
+class Wsd(Falling):
     """Stays at the peak rate, then falls in a straight line over the last steps (MiniCPM, Hu et al., 2024)."""
 
     decay: float = Field(0.2, gt=0, le=1)
