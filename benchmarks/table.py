@@ -44,7 +44,7 @@ def rows() -> list[tuple[str, dict[str, str]]]:
 
 def command(given: argparse.Namespace, settings: dict[str, str]) -> list[str]:
     """The same benchmark with these settings, `--set` on the command line winning."""
-    own = ("data", "base", "steps", "warm", "batch", "rank", "lr", "threads", "group", "seed", "held_out")
+    own = ("data", "base", "steps", "warm", "batch", "rank", "lr", "threads", "group", "rows", "seed", "held_out")
     shared = [f"--{name.replace('_', '-')}={getattr(given, name)}" for name in own]
     sets = [f"--set={key}={value}" for key, value in settings.items()] + [f"--set={each}" for each in given.set]
     return [sys.executable, str(Path(__file__).with_name("sft.py")), *shared, *sets]

@@ -76,7 +76,17 @@ def chosen(given: argparse.Namespace, folder: Path) -> tuple[list[Turns], list[T
     if given.group:
         lengths = [len(row.tokens) for row in tokenised(pool, folder)]
         pool = [pool[place] for place in grouped(lengths, given.batch, given.steps + given.warm)]
-    return pool, held
+    return (grown(every[: -given.held_out], given.rows) if given.rows else pool), held
+
+
+def grown(pool: Sequence[Turns], rows: int) -> list[Turns]:
+    """So many rows: the workload's own, then the same again, told apart by a number before the first turn."""
+    found = []
+    for place in range(rows):
+        turn, own = divmod(place, len(pool))
+        (role, text), *rest = pool[own]
+        found.append([(role, f"{turn}. {text}" if turn else text), *rest])
+    return found
 
 
 def write(file: Path, training: Sequence[Turns], held: Sequence[Turns]) -> None:
@@ -127,6 +137,9 @@ def arguments(about: str) -> argparse.ArgumentParser:
     parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--group", type=int, default=0, help="1: the rows that length-grouped training would meet")
+    parser.add_argument(
+        "--rows", type=int, default=0, help="rows of the training split, of which the steps draw; 0: theirs"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--held-out", type=int, default=8, help=f"rows kept back: {TEST} for the test, others validate")
     return parser

@@ -51,3 +51,12 @@ def test_held_out_rows_are_the_same_however_long_the_run_is(monkeypatch: pytest.
     assert few == many[:10] and len(many) == 44
     with pytest.raises(SystemExit, match="54 rows are needed and gsm has 52"):
         workload.chosen(workload.arguments("x").parse_args(["--batch=2", "--steps=25"]), Path())
+
+
+def test_a_grown_workload_has_as_many_rows_as_asked_and_none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload, "turns", lambda data: conversations(30))
+    given = workload.arguments("x").parse_args(["--batch=2", "--steps=3", "--rows=100"])
+    training, held = workload.chosen(given, Path())
+    assert len(training) == 100 == len({each[0][1] for each in training})
+    assert training[:22] == conversations(30)[:22] and held == conversations(30)[-8:]
+    assert training[22] == [("user", "1. question 0"), ("assistant", "answer 0")]

@@ -125,8 +125,9 @@ def test_compiled_is_eager(name: str, family: Folder) -> None:
 
 @pytest.mark.parametrize("checkpoint", [False, True])
 @pytest.mark.parametrize("name", ["llama", "qwen3"])
-def test_after_the_last_attention_only_what_is_read_is_computed(name: str, checkpoint: bool, family: Folder) -> None:
-    made = engine(family(name), Computing("float32", kernels=True, checkpoint=checkpoint))
+def test_after_the_last_attention_only_what_is_read_is_computed(name: str, checkpoint: bool, tmp_path: Path) -> None:
+    folder = families.build(name, tmp_path / name, **families.SIZES)
+    made = engine(folder, Computing("float32", kernels=True, checkpoint=checkpoint))
     batch = made.layout(families.random_rows(made.network.config.vocab_size))
     size, found = len(batch.tokens_T), []
     read = np.unique(batch.sources_S)
