@@ -43,6 +43,9 @@ def test_the_lock_names_data_base_versions_and_machine(tmp_path: Path, chat_mode
         "name": "lora",
         "rank": 4,
         "alpha": 32.0,
+        "rslora": False,
+        "lora_plus": 1.0,
+        "dora": False,
         "dropout": 0.0,
         "targets": "all-linear",
     }

@@ -36,6 +36,42 @@ class LowRank(nn.Module):
         change = nn.functional.linear(nn.functional.linear(x, self.lora_A), self.lora_B)
         return torch.add(y.to(torch.promote_types(y.dtype, torch.float32)), change, alpha=self.scale)
 
+    def merged(self) -> torch.Tensor:
+        """[out, in], float32 at least: the weight of the linear layer that answers like this one."""
+        base: Any = self.base
+        weight = base.weight.detach() if isinstance(base, nn.Linear) else base.weight.detach().T
+        wide = torch.promote_types(self.lora_B.dtype, torch.float32)
+        return weight.to(wide) + self.scale * (self.lora_B.detach().to(wide) @ self.lora_A.detach().to(wide))
+
+
+class Decomposed(LowRank):
+    """Weight-decomposed (DoRA, Liu et al., 2024): each row of base + low-rank keeps a length of its own that trains.
+
+    y = m / ‖W + scale · B A‖ · (W + scale · B A) x + bias, the norm of each row taken as a constant in backward (§4.3).
+    """
+
+    def __init__(self, base: nn.Module, rank: int, scale: float, dropout: float) -> None:
+        super().__init__(base, rank, scale, dropout)
+        self.lora_magnitude_vector = nn.Parameter(super().merged().norm(dim=1).float())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        y, bias = self.base(x), self.base.bias
+        y = y.to(torch.promote_types(y.dtype, torch.float32))
+        length = (self.lora_magnitude_vector / super().merged().norm(dim=1)).to(y.dtype)
+        dropped = nn.functional.dropout(x, self.dropout, self.training) if self.dropout else x
+        change = nn.functional.linear(nn.functional.linear(dropped, self.lora_A), self.lora_B)
+        # y itself where the length is as it was: a fresh adapter changes no bit
+        own = y if bias is None else y - bias
+        made: torch.Tensor = torch.addcmul(y, length - 1, own) + length * change * self.scale
+        return made
+
+    def merged(self) -> torch.Tensor:
+        weight = super().merged()
+        length = self.lora_magnitude_vector.detach().to(weight.dtype) / weight.norm(dim=1)
+        return torch.mul(weight, length[:, None])
+
 
 def shape(layer: nn.Module) -> tuple[int, int]:
     """(out, in) of a linear layer; GPT-2's Conv1D keeps its weight transposed."""

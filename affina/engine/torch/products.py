@@ -80,9 +80,8 @@ def whole(layer: Any, dtype: torch.dtype) -> Tensor | None:
     weight: Tensor = base.weight.detach() if isinstance(base, nn.Linear) else base.weight.detach().T.contiguous()
     if not isinstance(layer, LowRank):
         return weight.to(dtype)
-    wide = torch.promote_types(layer.lora_B.dtype, torch.float32)
-    change = layer.scale * (layer.lora_B.detach().to(wide) @ layer.lora_A.detach().to(wide))
-    merged = (weight.to(change.dtype) + change).to(dtype)
+    wanted = layer.merged()
+    change, merged = wanted - weight, wanted.to(dtype)
     kept = ((merged.to(change.dtype) - weight.to(change.dtype)) * change).sum()
     return None if kept < KEPT * change.square().sum() else merged
 

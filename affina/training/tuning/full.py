@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
 from affina.core.kinds import Tuning
 from affina.training.whole import write_folder
 
@@ -15,10 +17,22 @@ class Full(Tuning):
 
     learning_rate: ClassVar[float] = 3e-5
 
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """What each block's learning rate is multiplied by against the block above it; embeddings come below the first.
+    1 / 2.6 is ULMFiT's (Howard & Ruder, 2018), 0.8 to 0.95 usual for encoders (Clark et al., 2020)."""
+
     def apply(self, model: "torch.nn.Module") -> None:
         for parameter in model.parameters():
             parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
+
+    def scales(self, model: "torch.nn.Module") -> dict[str, float]:
+        if self.layer_decay == 1:
+            return {}
+        from affina.training.depth import places
+
+        place, count = places(model, "tuning.layer_decay")
+        return {name: self.layer_decay ** (count - each) for name, each in place.items()}
 
     def count(self, model: "torch.nn.Module") -> int:
         return sum(parameter.numel() for parameter in model.parameters())

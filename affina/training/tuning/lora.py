@@ -1,6 +1,7 @@
 """Low-rank adaptation (LoRA, Hu et al., 2021): frozen layers with trainable thin products beside them."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -21,24 +22,36 @@ class Lora(Tuning):
     rank: int = Field(16, ge=1)
     """Width of the thin matrices."""
     alpha: float = Field(32.0, gt=0)
-    """The product is scaled by alpha / rank."""
+    """The product is scaled by alpha / rank, or by alpha / √rank with `rslora`."""
+    rslora: bool = False
+    """Scale by alpha / √rank, which keeps large ranks learning (rsLoRA, Kalajdzievski, 2023)."""
+    lora_plus: float = Field(1.0, ge=1)
+    """How many times A's learning rate B gets (LoRA+, Hayou et al., 2024, who recommend 16)."""
+    dora: bool = False
+    """Train the length of each row of the changed matrix too (DoRA, Liu et al., 2024); without fused kernels."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the thin product's input left out in training."""
     targets: Literal["all-linear"] | list[str] = "all-linear"
     """Which layers: every linear one but the output head, or those whose name ends in one of these."""
 
     def apply(self, model: "torch.nn.Module") -> None:
-        from affina.engine.torch.low_rank import LowRank
+        from affina.engine.torch.low_rank import Decomposed, LowRank
 
+        kind = Decomposed if self.dora else LowRank
+        scale = self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
         for name, layer in self._chosen(model):
             parent, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, LowRank(layer, self.rank, self.alpha / self.rank, self.dropout))
+            setattr(model.get_submodule(parent), leaf, kind(layer, self.rank, scale, self.dropout))
+
+    def scales(self, model: "torch.nn.Module") -> dict[str, float]:
+        names = [name for name, _ in model.named_parameters() if name.endswith(".lora_B")]
+        return dict.fromkeys(names, self.lora_plus) if self.lora_plus > 1 else {}
 
     def count(self, model: "torch.nn.Module") -> int:
         from affina.engine.torch.low_rank import LowRank, shape
 
         layers = [each.base for each in model.modules() if isinstance(each, LowRank)]
-        return sum(self.rank * sum(shape(layer)) for layer in layers)
+        return sum(self.rank * sum(shape(layer)) + self.dora * shape(layer)[0] for layer in layers)
 
     def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
         from affina.engine.torch import tensor_file
@@ -50,6 +63,9 @@ class Lora(Tuning):
             for name, each in adapted.items()
             for part in ("lora_A", "lora_B")
         }
+        if self.dora:
+            lengths = {name: each.get_parameter("lora_magnitude_vector") for name, each in adapted.items()}
+            tensors |= {f"base_model.model.{name}.lora_magnitude_vector": each for name, each in lengths.items()}
         tensor_file.write(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
         config = json.dumps(self._peft_config(model, sorted(adapted), base), indent=1)
         (folder / "adapter_config.json").write_text(config, encoding="utf-8")
@@ -63,6 +79,8 @@ class Lora(Tuning):
             "r": self.rank,
             "lora_alpha": self.alpha,
             "lora_dropout": self.dropout,
+            "use_rslora": self.rslora,
+            "use_dora": self.dora,
             "target_modules": names,
             "bias": "none",
             "fan_in_fan_out": "Conv1D" in linear,
