@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def places(model: "torch.nn.Module", asked: str) -> tuple[dict[str, int], int]:
     """Every parameter's place by name, and the number of blocks n: its block's number from 0, -1 below, n above.
 
-    Below stand the embedding tables, and whatever the model keeps before its list of blocks in the module that holds
-    it; above, all else. Raises Refused, naming what was `asked`, for a model without a list of blocks.
+    Below stand embedding tables outside the blocks, and modules of embeddings whole, their norms with them; above,
+    all else. Raises Refused, naming what was `asked`, for a model without a list of blocks.
     """
     from affina.engine.torch.blocks import blocks_of
 

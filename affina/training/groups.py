@@ -1,10 +1,34 @@
 """Parameter groups, made once for every optimizer: which tensors decay, which are hidden matrices, at what rate."""
 
+from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
+from affina.core.kinds import Optimizer
+
 if TYPE_CHECKING:
     import torch
+
+
+class Grouped(Optimizer):
+    """An optimizer over the groups made here: it says what is built over them."""
+
+    weight_decay: float = Field(0.0, ge=0)
+    """Share of each matrix taken away per step, times the learning rate. Vectors (norms, biases) do not decay."""
+
+    def build(
+        self,
+        parameters: "Mapping[str, torch.nn.Parameter]",
+        scales: Mapping[str, float] | None = None,
+        edges: Collection[str] = (),
+    ) -> "torch.optim.Optimizer":
+        return self.over(groups(parameters, scales, edges, self.weight_decay))
+
+    @abstractmethod
+    def over(self, made: list[dict[str, Any]]) -> "torch.optim.Optimizer":
+        """The optimizer of these groups, at rate 0."""
 
 
 def groups(

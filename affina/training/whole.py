@@ -1,9 +1,12 @@
-"""A trained model as a whole folder that other tools load: weights in the base's own dtype, and the base's files."""
+"""Tunings that move the base's own parameters, and the trained model as a whole folder that other tools load."""
 
 import json
 import shutil
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from affina.core.kinds import Tuning
 
 if TYPE_CHECKING:
     import torch
@@ -12,8 +15,30 @@ KEPT = ("*.json", "*.jinja", "LICENSE*", "*.txt")  # of the base's folder, besid
 WEIGHTS = "model.safetensors"
 
 
+class Partial(Tuning):
+    """A tuning under which some of the base's own parameters move, kept in float32; written as a whole model folder."""
+
+    def apply(self, model: "torch.nn.Module") -> None:
+        for parameter in self.moving(model):
+            parameter.data = parameter.data.float()
+            parameter.requires_grad_(True)
+
+    def count(self, model: "torch.nn.Module") -> int:
+        return sum(parameter.numel() for parameter in self.moving(model))
+
+    def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
+        write_folder(model, folder, base)
+
+    @abstractmethod
+    def moving(self, model: "torch.nn.Module") -> "list[torch.nn.Parameter]":
+        """The parameters that move. Raises Refused where this base has none such."""
+
+
 def write_folder(model: "torch.nn.Module", folder: Path, base: Path) -> None:
-    """Writes into an existing folder. A tied weight stands once, under its first name."""
+    """Writes into an existing folder: weights in the base's own dtype, and the base's files.
+
+    A tied weight stands once, under its first name.
+    """
     import torch
 
     from affina.engine.torch import tensor_file

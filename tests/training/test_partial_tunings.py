@@ -212,3 +212,13 @@ def test_dora_merges_into_weights_that_answer_alike(family: Folder) -> None:
             weight = whole(layer, torch.float32)
             assert weight is not None
             assert torch.allclose(layer(given), given @ weight.T + base.bias, atol=1e-5)
+
+
+def test_dora_leaves_a_row_of_zeros_finite() -> None:
+    base = torch.nn.Linear(6, 4)
+    with torch.no_grad():
+        base.weight[2] = 0.0
+    layer, x = Decomposed(base, 2, 1.0, 0.0), torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(layer(x), base(x))
+    layer(x).square().sum().backward()
+    assert all(each.grad is None or torch.isfinite(each.grad).all() for each in layer.parameters())

@@ -48,18 +48,19 @@ class Decomposed(LowRank):
     """Weight-decomposed (DoRA, Liu et al., 2024): each row of base + low-rank keeps a length of its own that trains.
 
     y = m / ‖W + scale · B A‖ · (W + scale · B A) x + bias, the norm of each row taken as a constant in backward (§4.3).
+    Dropout falls on the low-rank product alone, where PEFT's falls on W's part too.
     """
 
     def __init__(self, base: nn.Module, rank: int, scale: float, dropout: float) -> None:
         super().__init__(base, rank, scale, dropout)
-        self.lora_magnitude_vector = nn.Parameter(super().merged().norm(dim=1).float())
+        self.lora_magnitude_vector = nn.Parameter(_lengths(super().merged()).float())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
         y, bias = self.base(x), self.base.bias
         y = y.to(torch.promote_types(y.dtype, torch.float32))
-        length = (self.lora_magnitude_vector / super().merged().norm(dim=1)).to(y.dtype)
+        length = (self.lora_magnitude_vector / _lengths(super().merged())).to(y.dtype)
         dropped = nn.functional.dropout(x, self.dropout, self.training) if self.dropout else x
         change = nn.functional.linear(nn.functional.linear(dropped, self.lora_A), self.lora_B)
         # y itself where the length is as it was: a fresh adapter changes no bit
@@ -69,8 +70,13 @@ class Decomposed(LowRank):
 
     def merged(self) -> torch.Tensor:
         weight = super().merged()
-        length = self.lora_magnitude_vector.detach().to(weight.dtype) / weight.norm(dim=1)
+        length = self.lora_magnitude_vector.detach().to(weight.dtype) / _lengths(weight)
         return torch.mul(weight, length[:, None])
+
+
+def _lengths(weight: torch.Tensor) -> torch.Tensor:
+    """[out]: the rows' norms; a row of zeros counts as the smallest, and answers 0 instead of a division by it."""
+    return torch.linalg.vector_norm(weight, dim=1).clamp_min(torch.finfo(weight.dtype).tiny)
 
 
 def shape(layer: nn.Module) -> tuple[int, int]:

@@ -64,7 +64,7 @@ class Summed:
 def kernel() -> ctypes.CDLL | None:
     """The library where it holds these kernels: a compiler, and a processor with bf16 products."""
     library = native.library()
-    if library is None or not hasattr(library, "affina_thin"):
+    if library is None or not library.affina_thin():
         return None
     for name, arguments in FACES.items():
         function = getattr(library, name)

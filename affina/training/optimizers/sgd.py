@@ -1,18 +1,16 @@
 """Stochastic gradient descent with momentum (Sutskever et al., 2013), as torch implements it."""
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from affina.core.kinds import Optimizer
-from affina.training.groups import groups
+from affina.training.groups import Grouped
 
 if TYPE_CHECKING:
     import torch
 
 
-class Sgd(Optimizer):
+class Sgd(Grouped):
     """Steps along the gradient, with momentum (Sutskever et al., 2013). Its rates are some 100 times Adam's."""
 
     weight_decay: float = Field(0.0, ge=0)
@@ -28,13 +26,7 @@ class Sgd(Optimizer):
             raise ValueError("nesterov looks ahead along the momentum: give momentum above 0, or leave nesterov out")
         return self
 
-    def build(
-        self,
-        parameters: "Mapping[str, torch.nn.Parameter]",
-        scales: Mapping[str, float] | None = None,
-        edges: Collection[str] = (),
-    ) -> "torch.optim.Optimizer":
+    def over(self, made: list[dict[str, Any]]) -> "torch.optim.Optimizer":
         import torch
 
-        made = groups(parameters, scales, edges, self.weight_decay)
         return torch.optim.SGD(made, lr=0.0, momentum=self.momentum, nesterov=self.nesterov)

@@ -1,17 +1,15 @@
 """BitFit: the biases move and nothing else (Ben Zaken, Ravfogel & Goldberg, 2022)."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from affina.core.errors import Refused
-from affina.core.kinds import Tuning
-from affina.training.whole import write_folder
+from affina.training.whole import Partial
 
 if TYPE_CHECKING:
     import torch
 
 
-class BitFit(Tuning):
+class BitFit(Partial):
     """Every bias moves, those of norms too, kept in float32 (Ben Zaken et al., 2022). Written as a whole model folder.
 
     A base without biases (Llama, Mistral, Gemma) is refused.
@@ -19,18 +17,7 @@ class BitFit(Tuning):
 
     learning_rate: ClassVar[float] = 1e-3
 
-    def apply(self, model: "torch.nn.Module") -> None:
-        for parameter in self._biases(model):
-            parameter.data = parameter.data.float()
-            parameter.requires_grad_(True)
-
-    def count(self, model: "torch.nn.Module") -> int:
-        return sum(parameter.numel() for parameter in self._biases(model))
-
-    def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
-        write_folder(model, folder, base)
-
-    def _biases(self, model: "torch.nn.Module") -> "list[torch.nn.Parameter]":
+    def moving(self, model: "torch.nn.Module") -> "list[torch.nn.Parameter]":
         found = [each for name, each in model.named_parameters() if name.rpartition(".")[2] == "bias"]
         if not found:
             raise Refused("tuning bitfit", "this base has no biases", "use lora, which adds what moves")

@@ -1,20 +1,18 @@
 """Partial fine-tuning by what stays: the first blocks, the last ones, or parameters by name."""
 
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from affina.core.errors import Refused
-from affina.core.kinds import Tuning
-from affina.training.whole import write_folder
+from affina.training.whole import Partial
 
 if TYPE_CHECKING:
     import torch
 
 
-class Freeze(Tuning):
+class Freeze(Partial):
     """What is named stays, all else moves, kept in float32 (Lee, Tang & Lin, 2019). Written as a whole model folder."""
 
     learning_rate: ClassVar[float] = 3e-5
@@ -26,18 +24,7 @@ class Freeze(Tuning):
     names: list[str] = Field(default=[])
     """Parameters that stay by name: patterns of which `*` stands for anything, such as `*.bias` or `*embed*`."""
 
-    def apply(self, model: "torch.nn.Module") -> None:
-        for parameter in self._moving(model):
-            parameter.data = parameter.data.float()
-            parameter.requires_grad_(True)
-
-    def count(self, model: "torch.nn.Module") -> int:
-        return sum(parameter.numel() for parameter in self._moving(model))
-
-    def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
-        write_folder(model, folder, base)
-
-    def _moving(self, model: "torch.nn.Module") -> "list[torch.nn.Parameter]":
+    def moving(self, model: "torch.nn.Module") -> "list[torch.nn.Parameter]":
         """Raises Refused for a pattern that names nothing, more blocks than there are, or nothing left to move."""
         from affina.training.depth import places
 
@@ -53,7 +40,7 @@ class Freeze(Tuning):
             place, count = places(model, "tuning freeze by blocks")
             if self.first + self.last > count:
                 raise Refused(f"tuning freeze: {self.first + self.last} blocks", f"this base has {count}")
-            stays |= {name for name in named if place[name] < self.first and (self.first or place[name] >= 0)}
+            stays |= {name for name in named if self.first and place[name] < self.first}
             stays |= {name for name in named if count - self.last <= place[name] < count}
         moving = [each for name, each in named.items() if name not in stays]
         if not moving:

@@ -1,19 +1,17 @@
 """Partial fine-tuning: the last blocks move, what lies below them is frozen (Lee, Tang & Lin, 2019)."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from affina.core.errors import Refused
-from affina.core.kinds import Tuning
-from affina.training.whole import write_folder
+from affina.training.whole import Partial
 
 if TYPE_CHECKING:
     import torch
 
 
-class LastLayers(Tuning):
+class LastLayers(Partial):
     """The last blocks and the norm after them move, kept in float32; embeddings and what ends in words stay. With a
     label head, which always moves, 0 layers make a linear probe. Written as a whole model folder."""
 
@@ -22,20 +20,8 @@ class LastLayers(Tuning):
     layers: int = Field(2, ge=0)
     """How many of the last blocks move."""
 
-    def apply(self, model: "torch.nn.Module") -> None:
-        for module in self._moving(model):
-            for parameter in module.parameters():
-                parameter.data = parameter.data.float()
-                parameter.requires_grad_(True)
-
-    def count(self, model: "torch.nn.Module") -> int:
-        return sum(parameter.numel() for module in self._moving(model) for parameter in module.parameters())
-
-    def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
-        write_folder(model, folder, base)
-
-    def _moving(self, model: "torch.nn.Module") -> "list[torch.nn.Module]":
-        """The last blocks, and the norms that stand beside the list of blocks.
+    def moving(self, model: "torch.nn.Module") -> "list[torch.nn.Parameter]":
+        """Those of the last blocks, and of the norms that stand beside the list of blocks.
 
         Raises Refused for a model without such a list, or with fewer blocks.
         """
@@ -49,7 +35,8 @@ class LastLayers(Tuning):
             raise Refused(f"tuning last_layers: {self.layers} layers", f"this base has {len(blocks)}")
         beside = next(owner for owner in model.modules() for each in owner.children() if [*each.children()] == blocks)
         norms = [each for name, each in beside.named_children() if _is_norm(each) and "embed" not in name]
-        return [*blocks[len(blocks) - self.layers :], *norms]
+        moving = [*blocks[len(blocks) - self.layers :], *norms]
+        return [parameter for module in moving for parameter in module.parameters()]
 
 
 def _is_norm(module: "torch.nn.Module") -> bool:
