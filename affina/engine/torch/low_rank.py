@@ -71,7 +71,8 @@ class Decomposed(LowRank):
     def merged(self) -> torch.Tensor:
         weight = super().merged()
         length = self.lora_magnitude_vector.detach().to(weight.dtype) / _lengths(weight)
-        return torch.mul(weight, length[:, None])
+        made: torch.Tensor = weight * length[:, None]
+        return made
 
 
 def _lengths(weight: torch.Tensor) -> torch.Tensor:
