@@ -37,7 +37,7 @@ def engine(
     folder: Path, part: Objective, tuning: str, computing: Computing | None = None, nudge: float = 0.02
 ) -> TorchEngine:
     """Everything that trains moved away from where it starts: a fresh low-rank product is 0 and hides the other."""
-    network = load(folder, computing or Computing("float32"), LABELS if part.head == "labels" else 0)
+    network = load(folder, computing or Computing("float32"), part.ending(LABELS))
     course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-3, 9, seed=0)
     made = TorchEngine(network, Renderer.open(folder), course)
     noise = torch.Generator().manual_seed(5)
@@ -99,7 +99,7 @@ def plain_gradients(
     the library's norms and softmax round to float32, of the engine's modules with the attention above."""
     network = made.network
     if precision == "float32":
-        model = library_model(folder, network.labels is not None, "eager")
+        model = library_model(folder, network.head is not None, "eager")
         made.course.tuning.apply(model)
         model.load_state_dict(network.model.state_dict())
         return _gradients(made, model, rows, objective)
@@ -113,24 +113,23 @@ def plain_gradients(
 
 def _gradients(made: TorchEngine, model: Any, rows: Sequence[Row], objective: Objective) -> dict[str, torch.Tensor]:
     batch, network = side_by_side(rows), made.network
-    hidden_TD = _hidden(model if network.labels is not None else model.get_decoder(), rows)
+    hidden_TD = _hidden(model if network.head is not None else model.get_decoder(), rows)
     weights_S, owners_S, labels_R = (torch.from_numpy(x) for x in (batch.weights_S, batch.owners_S, batch.labels_R))
-    if network.labels is not None:
+    if network.head is not None:
         ends = torch.from_numpy(batch.ends_R if network.causal else batch.starts_R)
-        forward = Forward(None, weights_S, owners_S, network.labels(hidden_TD[ends]), labels_R)
+        forward = Forward(weights_S, owners_S, labels_R, scores_RL=network.head(hidden_TD[ends]))
     else:
         logits_SV = model.get_output_embeddings()(hidden_TD[torch.from_numpy(batch.sources_S)])
         if cap := getattr(model.config, "final_logit_softcapping", None):
             logits_SV = torch.tanh(logits_SV / cap) * cap
         logprobs_SV = logits_SV.log_softmax(-1)
-        forward = Forward(
-            logprobs_SV.gather(1, torch.from_numpy(batch.targets_S)[:, None])[:, 0], weights_S, owners_S, None, labels_R
-        )
+        logprobs_S = logprobs_SV.gather(1, torch.from_numpy(batch.targets_S)[:, None])[:, 0]
+        forward = Forward(weights_S, owners_S, labels_R, logprobs_S)
     loss = objective.loss(forward, batch)
     torch.autograd.backward(loss.total / loss.count)
     named = {f"model.{name}": each for name, each in model.named_parameters()}
-    if network.labels is not None:
-        named |= {f"labels.{name}": each for name, each in network.labels.named_parameters()}
+    if network.head is not None:
+        named |= {f"head.{name}": each for name, each in network.head.named_parameters()}
     found = {name: each.grad.clone() for name, each in named.items() if each.grad is not None}
     for each in named.values():
         each.grad = None

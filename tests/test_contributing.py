@@ -9,7 +9,8 @@ import yaml
 
 import affina
 from affina.cli.main import VERBS
-from affina.core.kinds import Answers, metrics
+from affina.core.answers import Answers
+from affina.core.kinds import metrics
 from affina.core.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]

@@ -82,3 +82,134 @@ class Labelled(Example):
     @property
     def target(self) -> str:
         return self.label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultiLabelled(Example):
+    """A text and all classes that are right for it, maybe none. `labels` is the label set of the whole data."""
+
+    text: str
+    right: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> str:
+        return self.text
+
+    @property
+    def target(self) -> str:
+        return ", ".join(self.right)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated(Example):
+    """A text and a number."""
+
+    text: str
+    value: float
+
+    @property
+    def given(self) -> str:
+        return self.text
+
+    @property
+    def target(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tagged(Example):
+    """Words and the tag of each (BIO for entities). `labels` is the tag set of the whole data."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> str:
+        return " ".join(self.words)
+
+    @property
+    def target(self) -> str:
+        return " ".join(self.tags)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Example):
+    """A question whose answer is a passage of the context. `answers` are right texts and where each begins in it."""
+
+    question: str
+    context: str
+    answers: tuple[tuple[str, int], ...]
+
+    @property
+    def given(self) -> str:
+        return f"{self.question}\n{self.context}"
+
+    @property
+    def target(self) -> str:
+        return self.answers[0][0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parallel(Example):
+    """A text and what it becomes: its translation, its summary. `references` are further right results."""
+
+    source: str
+    result: str
+    references: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> str:
+        return self.source
+
+    @property
+    def target(self) -> str:
+        return self.result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(Example):
+    """A conversation and two answers to it, the first preferred."""
+
+    messages: tuple[Message, ...]
+    chosen: str
+    rejected: str
+
+    @property
+    def given(self) -> str:
+        return "\n".join(message.content for message in self.messages)
+
+    @property
+    def target(self) -> str:
+        return self.chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Related(Example):
+    """Two texts that belong together, and texts that only seem to belong to the first."""
+
+    anchor: str
+    positive: str
+    negatives: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> str:
+        return self.anchor
+
+    @property
+    def target(self) -> str:
+        return self.positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gapped(Text):
+    """Raw text of which `share` is hidden and is to be said, `permuted` in a drawn order or all at once.
+
+    `spans` is the longest run of words hidden together (XLNet hides runs); with `whole`, words are hidden whole.
+    """
+
+    share: float
+    whole: bool = True
+    permuted: bool = False
+    spans: int = 1

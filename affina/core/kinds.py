@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from affina.core.answers import Answers
 from affina.core.example import Chat, Example, Message
 from affina.core.part import Part, Shelf
 
@@ -51,6 +52,20 @@ class Unusable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Cloze:
+    """How places of a row are hidden, anew each time the row is met: what masked and permutation models learn from."""
+
+    permuted: bool
+    """Hidden places are said in a drawn order, each seeing those before it (XLNet), not all at once (BERT)."""
+    share: float
+    """Of the tokens that may be hidden."""
+    tokens: npt.NDArray[np.int32]
+    """The row with nothing hidden."""
+    words: npt.NDArray[np.int32]
+    """The word that each token belongs to: a word is hidden whole. -1: never hidden."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One example as tokens. `weights[i]` weighs predicting `tokens[i]` from what precedes it; 0: not a target."""
 
@@ -58,6 +73,18 @@ class Row:
     tokens: npt.NDArray[np.int32]
     weights: npt.NDArray[np.float32]
     label: int = -1
+    """Its class; where rows are tied, its part among them."""
+    said: npt.NDArray[np.int32] | None = None
+    """Where given, what a weighted place is called from its own state: its tag, or the token hidden there."""
+    goals: npt.NDArray[np.float32] | None = None
+    """What the head is to give the whole row, one number per output."""
+    source: npt.NDArray[np.int32] | None = None
+    """What an encoder reads before these tokens are decoded."""
+    orders: npt.NDArray[np.int32] | None = None
+    """The turn in which a hidden place is said, -1 for what is not hidden; None: all at once."""
+    cloze: Cloze | None = None
+    tied: bool = False
+    """It never parts from the row before it: the two are one example."""
     cut: int = 0
     """Tokens lost to `max_tokens`."""
     cut_targets: int = 0
@@ -99,17 +126,25 @@ class Batch:
     labels_R: npt.NDArray[np.int64]
     tokens: int
     """Tokens of the whole rows, shared prefixes counted once per row: what throughput is measured in."""
+    rows: tuple[Row, ...] = ()
+    """What was laid out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
     """What the engine computed for a batch, as the objective asked: tensors of the training device, float32."""
 
-    logprobs_S: torch.Tensor | None
     weights_S: torch.Tensor
     owners_S: torch.Tensor
-    scores_RL: torch.Tensor | None
     labels_R: torch.Tensor
+    logprobs_S: torch.Tensor | None = None
+    """Of heads of words."""
+    scores_RL: torch.Tensor | None = None
+    """Of heads that look at a whole row: labels, score."""
+    scores_SL: torch.Tensor | None = None
+    """Of heads that look at each supervised place: tags, span."""
+    vectors_RD: torch.Tensor | None = None
+    """Of rows as vectors: the mean of the row's states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +156,32 @@ class Loss:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a model ends in, and how it reads: see `Objective.head` and `Objective.reads`."""
+
+    head: str = "words"
+    size: int = 0
+    """Outputs of a new head; 0 where nothing new is put on the base."""
+    reads: str = "past"
+
+
 # ── records: what a model says ─────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A row's log-probabilities in nats: of every supervised token, and of every label where there is a label head."""
+    """What a model gives a row: log-probabilities in nats of its supervised tokens, or what its head gives."""
 
     logprobs_S: Floats
-    labels_L: Floats | None = None
+    scores_L: Floats | None = None
+    """Of the whole row."""
+    places_SL: Floats | None = None
+    """Of each supervised place."""
+
+    @property
+    def numbers(self) -> Floats:
+        """All of it, one number after the other."""
+        parts = (self.logprobs_S, self.scores_L, self.places_SL)
+        return np.concatenate([part.ravel() for part in parts if part is not None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,64 +201,6 @@ class Sampled:
     text: str
     tokens: tuple[int, ...]
     stopped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """A model's answers to N items, as columns; a column a task does not have is None."""
-
-    ids: tuple[str, ...]
-    nats_N: Floats
-    """-log p of the item's target."""
-    tokens_N: Floats
-    """Supervised tokens of the target (1 for a label head)."""
-    labels: tuple[str, ...] = ()
-    target_N: Ints | None = None
-    predicted_N: Ints | None = None
-    """Index of the right and of the likeliest label in `labels`; -1 for an answer outside the known labels."""
-    expected: tuple[str, ...] | None = None
-    said: tuple[str, ...] | None = None
-    """The text that was right and the text that was generated."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, columns that are not there left out."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return {
-            name: column.tolist() if isinstance(column, np.ndarray) else list(column)
-            for name, column in plain.items()
-            if column is not None
-        }
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Answers:
-        """The inverse of `as_dict`."""
-        columns: dict[str, Any] = {
-            name: np.array(column, dtype=np.int64 if name in ("target_N", "predicted_N") else np.float64)
-            if name.endswith("_N")
-            else tuple(column)
-            for name, column in plain.items()
-        }
-        return cls(**columns)
-
-    def take(self, index_N: Ints) -> Answers:
-        """The same columns at these items: what a bootstrap resamples."""
-
-        def texts(column: tuple[str, ...] | None) -> tuple[str, ...] | None:
-            return None if column is None else tuple(column[i] for i in index_N)
-
-        return replace(
-            self,
-            ids=tuple(self.ids[i] for i in index_N),
-            nats_N=self.nats_N[index_N],
-            tokens_N=self.tokens_N[index_N],
-            target_N=None if self.target_N is None else self.target_N[index_N],
-            predicted_N=None if self.predicted_N is None else self.predicted_N[index_N],
-            expected=texts(self.expected),
-            said=texts(self.said),
-        )
 
 
 # ── interfaces: the engine's two faces ─────────────────────────────────────────────────────────────────────────────
@@ -353,13 +349,22 @@ class Objective(Part):
 
     consumes: ClassVar[tuple[type[Example], ...]]
     head: ClassVar[str] = "words"
-    """What the model ends in: "words" (its own vocabulary) or "labels" (a new label head)."""
+    """What the model ends in: "words" (its own vocabulary), "vector" (the mean of a row's states, nothing new), or a
+    new linear head: "labels" or "score" on the whole row, "tags" or "span" on each supervised place."""
+    reads: ClassVar[str] = "past"
+    """How a model of words reads: "past" (what stands before), "both" (a gap, from both sides), "source" (an encoder's
+    text first)."""
     couples: ClassVar[bool] = False
     """True when rows must share a micro-batch (in-batch negatives, groups)."""
 
     def expand(self, examples: Sequence[Example]) -> list[Example]:
         """The examples as rows are made from them; most objectives change nothing."""
         return list(examples)
+
+    def ending(self, labels: int) -> Ending:
+        """What the model ends in, where the data have so many labels."""
+        sizes = {"labels": labels, "tags": labels, "span": 2, "score": 1}
+        return Ending(self.head, sizes.get(self.head, 0), self.reads)
 
     @abstractmethod
     def loss(self, forward: Forward, batch: Batch) -> Loss: ...
@@ -408,7 +413,8 @@ class Metric(Part):
     """A number from a model's answers."""
 
     reads: ClassVar[str]
-    """The columns it needs: "nats", "words" (token log-probabilities), "label" or "text"."""
+    """The columns it needs: "nats", "words" (token log-probabilities), "label", "text", "labels" (a set of them),
+    "number", "tags", "margin" (right against wrong) or "rank"."""
     higher_is_better: ClassVar[bool] = True
 
     @abstractmethod
@@ -417,6 +423,43 @@ class Metric(Part):
     def each(self, answers: Answers) -> Floats | None:
         """One number per item whose mean is the metric, where there is such a thing: it makes paired tests exact."""
         return None
+
+
+class Asker(Part):
+    """How a model is asked one kind of example, what its answers tell, and what answers without a model."""
+
+    asks: ClassVar[type[Example]]
+    gives: ClassVar[frozenset[str]]
+    """The columns that metrics may read: see `Metric.reads`."""
+    why: ClassVar[str]
+    """Why no others, in a clause."""
+    usual: ClassVar[tuple[str, ...]]
+    """What is measured when nobody says: the first decides."""
+    without: ClassVar[str] = ""
+    """What `trivial` is, in a phrase: "the majority class"."""
+
+    @classmethod
+    def fits(cls, examples: Sequence[Example]) -> bool:
+        """Whether all of these are asked so; of all askers, one at most says so."""
+        return all(type(each) is cls.asks for each in examples)
+
+    @abstractmethod
+    def answers(self, model: Model, examples: Sequence[Any], asked: Asked) -> Answers:
+        """The answers to every example, in order. Raises Refused, naming the example, for what cannot be asked."""
+
+    def trivial(self, train: Sequence[Any], test: Sequence[Any]) -> Answers | None:
+        """What answers to `test` without a model, from the training split alone; None where an untrained base can be
+        asked itself."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is wanted of an asker: the columns, how to generate, whom to tell how far it is."""
+
+    columns: frozenset[str]
+    how: Sampling
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True)
@@ -453,6 +496,7 @@ readers = Shelf(Reader, "affina.data.readers")
 shapes = Shelf(Shape, "affina.data.shapes")
 transforms = Shelf(Transform, "affina.data.transforms")
 metrics = Shelf(Metric, "affina.evaluation.metrics")
+askers = Shelf(Asker, "affina.evaluation.askers")
 proofs = Shelf(Proof, "affina.evaluation.proofs")
 tunings = Shelf(Tuning, "affina.training.tuning")
 objectives = Shelf(Objective, "affina.training.objectives")
@@ -462,7 +506,7 @@ optimizers = Shelf(Optimizer, "affina.training.optimizers")
 SHELVES: dict[str, Shelf[Any]] = {
     shelf.title: shelf
     for shelf in (
-        readers, shapes, transforms, metrics, proofs, tunings, objectives, regimes, schedules, optimizers,
+        readers, shapes, transforms, metrics, askers, proofs, tunings, objectives, regimes, schedules, optimizers,
     )
 }  # fmt: skip
 

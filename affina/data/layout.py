@@ -14,7 +14,9 @@ def layout(rows: Sequence[Row], share: bool = True) -> Batch:
     """The rows' batch. With `share`, the longest common prefixes before any first target become common ancestors."""
     nodes = tree(rows, share)
     edges = np.cumsum([0, *(node.stop - node.start for node in nodes)]).tolist()
-    at = [np.flatnonzero(row.weights[1:]) for row in rows]  # the depth of every source
+    ahead = [int(row.said is None) for row in rows]  # a token is told from the one before it, a name from its own place
+    at = [np.flatnonzero(row.weights[step:]) for row, step in zip(rows, ahead, strict=True)]  # depths of the sources
+    told = [row.tokens if row.said is None else row.said for row in rows]
     sources, starts, ends = _places(nodes, edges, at)
     return Batch(
         ids=tuple(row.id for row in rows),
@@ -22,15 +24,16 @@ def layout(rows: Sequence[Row], share: bool = True) -> Batch:
         depths_T=_joined([np.arange(node.start, node.stop) for node in nodes]),
         segments=tuple(Segment(edges[n], edges[n + 1], node.parent) for n, node in enumerate(nodes)),
         sources_S=_joined(sources),
-        targets_S=_joined([row.tokens[i + 1] for row, i in zip(rows, at, strict=True)]),
+        targets_S=_joined([each[i + step] for each, i, step in zip(told, at, ahead, strict=True)]),
         weights_S=np.concatenate(
-            [np.zeros(0, np.float32), *(row.weights[i + 1] for row, i in zip(rows, at, strict=True))]
+            [np.zeros(0, np.float32), *(row.weights[i + step] for row, i, step in zip(rows, at, ahead, strict=True))]
         ),
         owners_S=np.repeat(np.arange(len(rows)), [len(i) for i in at]),
         starts_R=np.array(starts, dtype=np.int64),
         ends_R=np.array(ends, dtype=np.int64),
         labels_R=np.array([row.label for row in rows], dtype=np.int64),
         tokens=sum(len(row.tokens) for row in rows),
+        rows=tuple(rows),
     )
 
 

@@ -57,7 +57,7 @@ def _answered(opened: Opened, asked: Sequence[Example], how: Sampling) -> list[S
     labelled = [example for example in asked if isinstance(example, Labelled)]
     if labelled:
         scored = opened.model.score(renderer.rows(labelled))
-        best = [int(each.labels_L.argmax()) for each in scored if each.labels_L is not None]
+        best = [int(each.scores_L.argmax()) for each in scored if each.scores_L is not None]
         return [Sampled(opened.labels[place], (), stopped=True) for place in best]
     return opened.model.sample([_prompt(opened, example) for example in asked], how)
 

@@ -5,7 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from affina.core.kinds import Answers, Floats, Ints
+from affina.core.answers import Answers
+from affina.core.kinds import Floats, Ints
 
 Average = Literal["macro", "micro"]
 OTHER = "(no known label)"

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from affina.core.answers import Answers
 from affina.core.errors import Refused
-from affina.core.kinds import Answers, Floats, Ints, Metric
+from affina.core.kinds import Floats, Ints, Metric
 from affina.evaluation.measure import finite, is_share, light, validate
 from affina.evaluation.statistics import (
     agresti_min,

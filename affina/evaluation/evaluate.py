@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled
-from affina.core.kinds import Answers, Metric, Sampling
+from affina.core.kinds import Metric, Sampling
 from affina.core.recipe import Gate
 from affina.core.say import Say, Silent
 from affina.evaluation.answer import answer, require

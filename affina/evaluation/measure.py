@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from affina.core.answers import Answers
 from affina.core.errors import Failed, Refused
-from affina.core.kinds import Answers, Floats, Ints, Metric
+from affina.core.kinds import Floats, Ints, Metric
 from affina.evaluation.statistics import bootstrap, bootstrap_mean, percentiles, wilson
 
 

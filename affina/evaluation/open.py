@@ -79,9 +79,9 @@ def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Open
         return Opened(reference, tuned.base(source.folder, renderer, computing), None)
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
-    labels = len(lock["labels"]) if recipe.objective.head == "labels" else 0
+    ending = recipe.objective.ending(len(lock["labels"]))
     trained = (recipe.tuning, _best(run, recipe))
-    model = tuned.reopen(source.folder, renderer, _computing(lock), labels, trained)
+    model = tuned.reopen(source.folder, renderer, _computing(lock), ending, trained)
     return Opened(run.name, model, run)
 
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from affina.core.answers import Answers
 from affina.core.atomic import damage, sealed, write_json
 from affina.core.errors import Failed
-from affina.core.kinds import Answers
 from affina.core.say import Say
 from affina.engine.torch import checkpoint, tensor_file
 from affina.evaluation.answer import answer
@@ -112,8 +112,9 @@ def _confusion(tuned: Answers) -> dict[str, Any] | None:
 
 
 def _write_head(session: Session, folder: Path) -> None:
-    """The label head beside the adapter or the weights: labels.safetensors (weight, bias) and labels.json (names)."""
-    head = session.engine.network.labels
-    if head is not None:
-        tensor_file.write(head.state_dict(), folder / "labels.safetensors")
-        write_json(folder / "labels.json", list(session.material.prepared.labels))
+    """A new head beside the adapter or the weights: head.safetensors (weight, bias), head.json (kind and labels)."""
+    network = session.engine.network
+    if network.head is not None:
+        tensor_file.write(network.head.state_dict(), folder / "head.safetensors")
+        told = {"head": network.ending.head, "labels": list(session.material.prepared.labels)}
+        write_json(folder / "head.json", told)

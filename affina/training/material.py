@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from affina.core.answers import Answers
 from affina.core.errors import Refused
-from affina.core.example import Example
-from affina.core.kinds import Metric, Row, metrics
+from affina.core.example import Example, Labelled
+from affina.core.kinds import Ending, Metric, Row, metrics
 from affina.core.recipe import Recipe
 from affina.core.say import Say
 from affina.data.fit import fit, too_long
@@ -18,7 +19,7 @@ from affina.data.prepare import Prepared, prepare
 from affina.data.rows import Renderer
 from affina.engine.folder import has_words
 from affina.engine.source import ALIASES, Source, find
-from affina.evaluation.answer import require, usual
+from affina.evaluation.answer import asker, require, usual
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,20 @@ class Material:
         return list(named.values())
 
     @property
-    def label_count(self) -> int:
-        """Outputs of the label head; 0 where the model ends in words."""
-        return len(self.prepared.labels) if self.recipe.objective.head == "labels" else 0
+    def ending(self) -> Ending:
+        """What the model ends in."""
+        return self.recipe.objective.ending(len(self.prepared.labels))
+
+    @cached_property
+    def trivial(self) -> Answers | None:
+        """What answers to the test split without a model, where an untrained base cannot be asked."""
+        return asker(self.split("test")).trivial(self.split("train"), self.split("test"))
 
     @cached_property
     def base_speaks(self) -> bool:
-        """Whether the base itself can be asked in words: it has a vocabulary head, and a token that ends an answer."""
+        """Whether a base whose labels are new can be asked in words: it has some, and a token that ends an answer."""
         try:
-            return has_words(self.source.folder) and bool(self.renderer.stops)
+            return self.ending.head == "labels" and has_words(self.source.folder) and bool(self.renderer.stops)
         except Refused:
             return False
 
@@ -103,7 +109,7 @@ class Material:
                 instead=f"add {absent} to evaluate.metrics, or take it out of evaluate.gate",
             )
         counted = next((name for name in deciding if named[name].reads in ("nats", "words")), "")
-        if counted and self.label_count and self.base_speaks:
+        if counted and self.base_speaks and isinstance(self.split("test")[0], Labelled):
             raise Refused(
                 f"{counted} cannot decide about a label head",
                 why="the base is measured in words, and a loss per word says nothing beside a loss per label",

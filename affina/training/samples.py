@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from affina.core.example import Chat, Example, Labelled, Text
-from affina.core.kinds import Answers, Model, Sampling
+from affina.core.answers import Answers
+from affina.core.example import Chat, Example, Text
+from affina.core.kinds import Model, Sampling
 from affina.training.session import Session
 
 SAMPLES = 6
@@ -15,9 +16,11 @@ OPENING_TOKENS = 24  # of raw text, shown to the model before it goes on
 
 
 def spoken(session: Session, model: Model) -> list[dict[str, Any]]:
-    """Generated answers to the shown items, {"text", "stopped"} each; nothing where a label head says no words."""
-    prompts = [_prompt(session, each) for each in _shown(session) if not isinstance(each, Labelled)]
-    said = model.sample(prompts, Sampling(max_tokens=SAMPLE_TOKENS)) if prompts else []
+    """Generated answers to the shown items, {"text", "stopped"} each; none where it does not go on in words."""
+    shown = _shown(session)
+    if not _generates(shown):
+        return []
+    said = model.sample([_prompt(session, each) for each in shown], Sampling(max_tokens=SAMPLE_TOKENS))
     return [{"text": each.text, "stopped": each.stopped} for each in said]
 
 
@@ -26,8 +29,8 @@ def paired(
 ) -> list[dict[str, Any]]:
     """{"id", "given", "expected", "base", "tuned"} per shown item; "stopped" says whether generated answers ended."""
     shown = _shown(session)
-    if isinstance(shown[0], Labelled):
-        return _labelled(shown, base, tuned)
+    if not _generates(shown):
+        return _answered(shown, base, tuned)
     after = spoken(session, session.engine)
     return [
         {
@@ -42,20 +45,20 @@ def paired(
     ]
 
 
-def _labelled(shown: Sequence[Example], base: Answers, tuned: Answers) -> list[dict[str, Any]]:
-    """The shown items of a label head: the right label, the base's and the tuned model's."""
-    named = {who: _labels(answers) for who, answers in (("base", base), ("tuned", tuned))}
+def _generates(shown: Sequence[Example]) -> bool:
+    """Whether the items are gone on from in words: conversations, and texts without gaps."""
+    return all(type(each) in (Chat, Text) for each in shown)
+
+
+def _answered(shown: Sequence[Example], base: Answers, tuned: Answers) -> list[dict[str, Any]]:
+    """The shown items, what was right, and the answers that were measured."""
+    both = {"base": base, "tuned": tuned}
+    places = {who: {name: n for n, name in enumerate(answers.ids)} for who, answers in both.items()}
     return [
         {"id": each.id, "given": each.given, "expected": each.target}
-        | {who: labels[each.id] for who, labels in named.items()}
+        | {who: answers.worded(places[who][each.id]) for who, answers in both.items() if each.id in places[who]}
         for each in shown
     ]
-
-
-def _labels(answers: Answers) -> dict[str, str]:
-    """The label given to each item."""
-    assert answers.predicted_N is not None, "a label head gives labels"
-    return {name: answers.labels[code] for name, code in zip(answers.ids, answers.predicted_N, strict=True)}
 
 
 def _shown(session: Session) -> list[Example]:

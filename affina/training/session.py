@@ -38,7 +38,7 @@ class Session:
         Raises Refused for a frozen trunk that is asked for and cannot be kept.
         """
         torch.set_num_threads(settled.threads)
-        network = load(material.source.folder, settled.computing, material.label_count)
+        network = load(material.source.folder, settled.computing, material.ending)
         recipe = settled.recipe
         train = recipe.train
         course = Course(

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 import affina
+from affina.core.answers import Answers
 from affina.core.example import Text
-from affina.core.kinds import SHELVES, Answers
+from affina.core.kinds import SHELVES
 from affina.core.recipe import Recipe
 
 HEAD = '''"""Added while running."""

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from affina.core.kinds import Answers, metrics
+from affina.core.answers import Answers
+from affina.core.kinds import metrics
 
 RIGHT_TEXTS = ("yes", "no", "perhaps")
 

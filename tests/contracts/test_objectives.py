@@ -35,9 +35,9 @@ def computed(batch: Batch, head: str) -> Forward:
     labels = torch.from_numpy(batch.labels_R)
     if head == "labels":
         scores = torch.stack([torch.sin(torch.arange(3.0) * (int(name[2:]) + 1)) for name in batch.ids])
-        return Forward(None, weights, owners, scores.requires_grad_(True), labels)
+        return Forward(weights, owners, labels, scores_RL=scores.requires_grad_(True))
     logprobs = -1 - torch.sin(torch.from_numpy(batch.targets_S).float()).abs()
-    return Forward(logprobs.requires_grad_(True), weights, owners, None, labels)
+    return Forward(weights, owners, labels, logprobs.requires_grad_(True))
 
 
 def loss_of(name: str, rows: Sequence[Row]) -> Loss:
@@ -92,9 +92,7 @@ def test_expanding_keeps_every_example_its_id_and_its_split(name: str) -> None:
 def test_cross_entropy_is_the_weighted_sum_of_nats_over_the_sum_of_weights() -> None:
     batch = layout(ROWS)
     logprobs = torch.log(torch.linspace(0.1, 0.9, len(batch.targets_S)))
-    forward = Forward(
-        logprobs, torch.from_numpy(batch.weights_S), torch.from_numpy(batch.owners_S), None, torch.zeros(6)
-    )
+    forward = Forward(torch.from_numpy(batch.weights_S), torch.from_numpy(batch.owners_S), torch.zeros(6), logprobs)
     loss = objectives.build("cross_entropy").loss(forward, batch)
     expected = sum(-w * math.log(p) for w, p in zip(batch.weights_S, np.linspace(0.1, 0.9, len(logprobs)), strict=True))
     assert float(loss.total) == pytest.approx(expected, rel=1e-5) and loss.count == pytest.approx(batch.weights_S.sum())
@@ -114,7 +112,7 @@ def test_classify_is_the_sum_of_label_nats_by_hand() -> None:
     # Equal scores: log 3 nats for each of six rows.
     batch = layout(ROWS)
     scores = torch.zeros(6, 3)
-    forward = Forward(None, torch.zeros(0), torch.zeros(0), scores, torch.from_numpy(batch.labels_R))
+    forward = Forward(torch.zeros(0), torch.zeros(0), torch.from_numpy(batch.labels_R), scores_RL=scores)
     loss = objectives.build("classify").loss(forward, batch)
     assert float(loss.total) == pytest.approx(6 * math.log(3), rel=1e-6) and loss.count == 6
     scores[0, ROWS[0].label] = 50.0  # one row certain of its right label: nothing to pay

@@ -40,7 +40,7 @@ def numbers(net: Network) -> torch.Tensor:
     batch = layout(random_rows(300), share=net.causal)
     with torch.no_grad(), net.computing():
         hidden = net.hidden(batch)
-        if net.labels is not None:
+        if net.head is not None:
             return hidden
         return net.words.logprobs(hidden[batch.sources_S], torch.from_numpy(batch.targets_S))
 

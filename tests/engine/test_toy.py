@@ -79,7 +79,7 @@ def test_a_label_head_learns_how_often_a_label_occurs() -> None:
     engine = Toy(labels=2)
     rows = engine.renderer.rows(examples)
     first = engine.learn([engine.layout(rows)], Labels(), 1)["loss"]
-    labels_L = engine.score(rows)[0].labels_L
+    labels_L = engine.score(rows)[0].scores_L
     assert first == pytest.approx(np.log(2)) and labels_L is not None
     # 0.1 + 1 and 0.1 + 3 counts of 4.2
     assert np.exp(labels_L) == pytest.approx([1.1 / 4.2, 3.1 / 4.2])

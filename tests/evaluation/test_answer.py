@@ -9,8 +9,9 @@ from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Labelled, Message, Text
 from affina.core.kinds import Row, Sampling, Scored, metrics
 from affina.engine.toy import Bytes, Toy
-from affina.evaluation import answer as module
-from affina.evaluation.answer import answer, offered, require, with_answer
+from affina.evaluation import asking as module
+from affina.evaluation.answer import answer, offered, require
+from affina.evaluation.turns import with_answer
 
 HOW = Sampling(max_tokens=20)
 OPTIONS = ("yes", "no", "maybe")

@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from affina.core.answers import Answers
 from affina.core.errors import Refused
-from affina.core.kinds import Answers, Floats, Ints, Metric, metrics
+from affina.core.kinds import Floats, Ints, Metric, metrics
 from affina.evaluation.compare import MATCHED, MEANS, OTHER_TOKENS, RESAMPLED, Difference, compare
 from affina.evaluation.statistics import agresti_min, bootstrap, bootstrap_interval, detectable, mcnemar
 

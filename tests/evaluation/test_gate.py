@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
+from affina.core.answers import Answers
 from affina.core.errors import Refused
-from affina.core.kinds import Answers, metrics
+from affina.core.kinds import metrics
 from affina.core.recipe import Gate
 from affina.evaluation.compare import OTHER_TOKENS, Difference, compare
 from affina.evaluation.gate import Verdict, judge

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from affina.core.answers import Answers
 from affina.core.errors import Failed, Refused
-from affina.core.kinds import Answers, metrics
+from affina.core.kinds import metrics
 from affina.evaluation.measure import measure
 
 

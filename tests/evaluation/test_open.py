@@ -27,7 +27,7 @@ def test_a_run_opened_scores_as_its_stored_answers(kind: str, finished: Callable
     stored = run.read("tuned.json")
     if kind in ("labels", "encoder"):
         nats = [
-            -each.labels_L[t] for each, t in zip(scored, stored["target_N"], strict=True) if each.labels_L is not None
+            -each.scores_L[t] for each, t in zip(scored, stored["target_N"], strict=True) if each.scores_L is not None
         ]
     else:
         nats = [-each.logprobs_S.sum() for each in scored]

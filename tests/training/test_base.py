@@ -11,14 +11,14 @@ from affina.core.kinds import Sampling, objectives
 from affina.core.say import Silent
 from affina.engine.torch import tuned
 from affina.evaluation.answer import answer
-from affina.training.base import base_answers, majority
+from affina.training.base import base_answers
 
 
 def test_an_encoders_base_is_the_majority_and_that_is_said(tmp_path: Path, encoder_model: Path) -> None:
     opened, heard = session(tmp_path, encoder_model, objective="classify"), Heard()
     found = base_answers(opened, heard)
-    assert heard.lines == ["the base has no words to answer with: the training split's majority class stands for it"]
-    assert found.as_dict() == majority(opened).as_dict()
+    assert heard.lines == ["the head is new: the majority class stands for the base"]
+    assert opened.material.trivial is not None and found.as_dict() == opened.material.trivial.as_dict()
 
 
 def test_the_majority_is_that_of_a_dummy_classifier(tmp_path: Path, encoder_model: Path) -> None:
@@ -30,8 +30,8 @@ def test_the_majority_is_that_of_a_dummy_classifier(tmp_path: Path, encoder_mode
     examples = opened.material.prepared.examples
     train, test = ([each.label for each in examples[name] if isinstance(each, Labelled)] for name in ("train", "test"))
     dummy = DummyClassifier(strategy="prior").fit(np.zeros((len(train), 1)), train)
-    found = majority(opened)
-    assert found.predicted_N is not None
+    found = opened.material.trivial
+    assert found is not None and found.predicted_N is not None
     assert [found.labels[code] for code in found.predicted_N] == dummy.predict(np.zeros((len(test), 1))).tolist()
     # Shares with one more row per class (Laplace), so that a class absent from training has a finite loss.
     counts = {label: train.count(label) + 1 for label in found.labels}

@@ -10,7 +10,7 @@ from families import FOREST_DECODERS
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import tunings
+from affina.core.kinds import Ending, tunings
 from affina.engine.torch.load import load
 from affina.engine.torch.tuned import attach, trainable
 
@@ -22,15 +22,15 @@ PREFIXES = {
     "gpt_neox": ("model.gpt_neox.layers.1.", "model.gpt_neox.final_layer_norm."),
     "opt": ("model.model.decoder.layers.1.", "model.model.decoder.final_layer_norm."),
     "bloom": ("model.transformer.h.1.", "model.transformer.ln_f."),
-    "bert": ("model.encoder.layer.1.", "labels."),
-    "distilbert": ("model.transformer.layer.1.", "labels."),
-    "t5": ("model.encoder.block.1.", "model.encoder.final_layer_norm.", "labels."),
+    "bert": ("model.encoder.layer.1.", "head."),
+    "distilbert": ("model.transformer.layer.1.", "head."),
+    "t5": ("model.encoder.block.1.", "model.encoder.final_layer_norm.", "head."),
 }
 
 
 def moving(folder: Path, layers: int) -> dict[str, torch.nn.Parameter]:
     labels = 3 if folder.name in ("bert", "distilbert", "t5") else 0
-    network = load(folder, Computing("bf16"), labels)
+    network = load(folder, Computing("bf16"), Ending("labels", labels) if labels else Ending())
     attach(network, tunings.build({"name": "last_layers", "layers": layers}), seed=0)
     found = trainable(network)
     assert all(each.dtype == torch.float32 for each in found.values())

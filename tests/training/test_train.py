@@ -122,8 +122,8 @@ def test_a_label_heads_files_give_the_labels_that_were_measured(
     run = finished(kind)
     folder = encoder_model if kind == "encoder" else chat_model
     model = PeftModel.from_pretrained(AutoModel.from_pretrained(folder), run.folder / "model").eval()
-    head = load_file(run.folder / "model" / "labels.safetensors")
-    names = json.loads((run.folder / "model" / "labels.json").read_text(encoding="utf-8"))
+    head = load_file(run.folder / "model" / "head.safetensors")
+    names = json.loads((run.folder / "model" / "head.json").read_text(encoding="utf-8"))["labels"]
     tokenizer = _tokenizer(tokenizer_file=str(folder / "tokenizer.json"))
     samples = run.read("samples.json")
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A verified local folder → a network: transformers' classes with forest attention, ending in words or in labels."""
+"""A verified local folder → a network: transformers' classes with forest attention, ending in words or in a new head."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Batch, Ints, Segment
+from affina.core.kinds import Batch, Ending, Ints, Segment
 from affina.engine.torch import attention, blocks, native, padded
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
@@ -29,6 +29,7 @@ DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32, "float64": torch.flo
 """Of frozen weights and products, by precision; float64 is for checking, see `TorchEngine.exactly`."""
 
 SAFELY = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+WORDS = Ending()
 UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError,
     SafetensorError, StrictDataclassError,
@@ -43,7 +44,7 @@ class Network(nn.Module):
     computed together, else they go one at a time.
     """
 
-    def __init__(self, model: Any, computing: Computing, labels: int = 0) -> None:
+    def __init__(self, model: Any, computing: Computing, ending: Ending = WORDS) -> None:
         super().__init__()
         self.model: Any = model
         self.how, self.precision = computing, computing.precision
@@ -51,7 +52,8 @@ class Network(nn.Module):
         width = self.config.get_text_config().hidden_size
         self.stages: list[blocks.Stage] = []
         self.trunk = Trunk()
-        self.labels = nn.Linear(width, labels, device=device()) if labels else None
+        self.ending = ending
+        self.head = nn.Linear(width, ending.size, device=device()) if ending.size else None
         self.causal = bool(getattr(self.config, "is_decoder", False)) or _is_causal(model)
         self.flat = bool(getattr(model, "_supports_attention_backend", False)) and self._takes_forest()
         if not self.flat and self.config._attn_implementation == attention.NAME:
@@ -84,7 +86,7 @@ class Network(nn.Module):
     @property
     def body(self) -> Any:
         """What turns tokens into hidden states."""
-        return self.model if self.labels is not None else self.model.get_decoder()
+        return self.model.get_decoder() if self.ending.head == "words" else self.model
 
     @property
     def dtype(self) -> torch.dtype:
@@ -189,18 +191,19 @@ class Network(nn.Module):
         return "eager" if getattr(self.config, "attn_logit_softcapping", None) else "sdpa"
 
 
-def load(folder: Path, computing: Computing, labels: int = 0) -> Network:
+def load(folder: Path, computing: Computing, ending: Ending = WORDS) -> Network:
     """The network of a model folder, everything frozen, in evaluation mode. Raises Refused for what cannot be used."""
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     dtype = DTYPES[computing.precision]
     try:
         config = copy.deepcopy(AutoConfig.from_pretrained(folder, trust_remote_code=False))
-        if config.is_encoder_decoder and not labels:
+        bare = ending.head != "words"
+        if config.is_encoder_decoder and not bare:
             why = "no objective here trains its decoder yet"
             raise Refused(f"{folder} is an encoder–decoder", why, "objective: classify trains a label on its encoder")
         encoder: Any = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
-        kind = encoder if labels else AutoModelForCausalLM
+        kind = encoder if bare else AutoModelForCausalLM
         name = attention.NAME if _declares_backend(kind, config) else None  # None: the class's own
         loaded: Any = kind.from_pretrained(
             folder, config=config, dtype=dtype, attn_implementation=name, output_loading_info=True, **SAFELY
@@ -220,7 +223,7 @@ def load(folder: Path, computing: Computing, labels: int = 0) -> Network:
             module.padding_idx = None  # the pad token may be the stop token, which must learn; padding is masked
         if isinstance(module, nn.LayerNorm):
             module.float()  # takes bf16 and the float32 that a low-rank sum leaves; bf16 weights would take only bf16
-    return Network(model.to(device()), computing, labels).eval()
+    return Network(model.to(device()), computing, ending).eval()
 
 
 def _declares_backend(kind: Any, config: Any) -> bool:

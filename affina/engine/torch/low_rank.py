@@ -77,7 +77,8 @@ class Decomposed(LowRank):
 
 def _lengths(weight: torch.Tensor) -> torch.Tensor:
     """[out]: the rows' norms; a row of zeros counts as the smallest, and answers 0 instead of a division by it."""
-    return torch.linalg.vector_norm(weight, dim=1).clamp_min(torch.finfo(weight.dtype).tiny)
+    found: torch.Tensor = torch.linalg.vector_norm(weight, dim=1).clamp_min(torch.finfo(weight.dtype).tiny)
+    return found
 
 
 def shape(layer: nn.Module) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,40 +37,41 @@ class TorchModel:
         return layout(rows, share=share and self.shares)
 
     def forward(self, batch: Batch, again: bool = False) -> Forward:
-        """What a batch's objective reads: target log-probabilities, or label scores where there is a label head.
+        """What a batch's objective reads: target log-probabilities, or what the network's own head gives.
 
         `again`: the same batch will be asked for another time.
         """
-        ends = batch.ends_R if self.network.causal else batch.starts_R
-        read = batch.sources_S if self.network.labels is None else ends
-        with self.network.computing():
-            hidden_TD = self.network.hidden(batch, again, read)
-        weights_S, owners_S, labels_R = (
-            torch.from_numpy(part).to(device()) for part in (batch.weights_S, batch.owners_S, batch.labels_R)
-        )
-        if self.network.labels is not None:
-            states_RD = hidden_TD[torch.from_numpy(ends).to(device())].to(self.network.labels.weight.dtype)
-            scores_RL = self.network.labels(states_RD)
-            return Forward(None, weights_S, owners_S, scores_RL, labels_R)
-        sources, targets = (torch.from_numpy(part).to(device()) for part in (batch.sources_S, batch.targets_S))
-        logprobs_S = self.network.words.logprobs(hidden_TD[sources], targets)
-        return Forward(logprobs_S, weights_S, owners_S, None, labels_R)
+        network, head = self.network, self.network.ending.head
+        ends = batch.ends_R if network.causal else batch.starts_R
+        read = {"words": batch.sources_S, "tags": batch.sources_S, "span": batch.sources_S, "vector": None}
+        with network.computing():
+            hidden_TD = network.hidden(batch, again, read.get(head, ends))
+        given = Forward(*(self._lent(part) for part in (batch.weights_S, batch.owners_S, batch.labels_R)))
+        if head == "words":
+            sources, targets = self._lent(batch.sources_S), self._lent(batch.targets_S)
+            return replace(given, logprobs_S=network.words.logprobs(hidden_TD[sources], targets))
+        if head == "vector":
+            return replace(given, vectors_RD=torch.stack([each.float().mean(0) for each in rows_of(hidden_TD, batch)]))
+        assert network.head is not None, f"an ending in {head} has a head of its own"
+        if head in ("tags", "span"):
+            states_SD = hidden_TD[self._lent(batch.sources_S)].to(network.head.weight.dtype)
+            return replace(given, scores_SL=network.head(states_SD))
+        states_RD = hidden_TD[self._lent(ends)].to(network.head.weight.dtype)
+        return replace(given, scores_RL=network.head(states_RD))
+
+    @staticmethod
+    def _lent(part: npt.NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(part).to(device())
 
     @torch.no_grad()
     def score(self, rows: Sequence[Row]) -> list[Scored]:
-        """Log-probabilities of every row's targets, in nats, in the order given."""
+        """Log-probabilities of every row's targets, in nats, or what the head gives, in the order given."""
         found: list[Scored] = []
         with self._resting():
             for group, batch in batches_of(rows, SCORE_TOKENS, self.shares):
                 forward = self.forward(batch, again=True)
-                if forward.scores_RL is not None:
-                    labels_RL = forward.scores_RL.log_softmax(-1).double().cpu().numpy()
-                    found += [Scored(np.zeros(0), labels_L) for labels_L in labels_RL]
-                    continue
-                assert forward.logprobs_S is not None
-                logprobs_S = forward.logprobs_S.double().cpu().numpy()
                 edges = np.searchsorted(batch.owners_S, np.arange(len(group) + 1))
-                found += [Scored(logprobs_S[edges[r] : edges[r + 1]]) for r in range(len(group))]
+                found += [_scored(forward, r, slice(edges[r], edges[r + 1])) for r in range(len(group))]
         return found
 
     @torch.no_grad()
@@ -139,3 +142,28 @@ class TorchModel:
             yield
         finally:
             self.network.train(learning)
+
+
+def rows_of(hidden_TD: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
+    """[L, D] of each row, its ancestors' states before its own; of rows that share nothing, each a view."""
+    runs: dict[int, list[tuple[int, int]]] = {}
+    for number, segment in enumerate(batch.segments):
+        runs[number] = [*runs.get(segment.parent, []), (segment.start, segment.stop)]
+    whole = {path[-1][1] - 1: path for path in runs.values()}
+    paths = [whole[end] for end in batch.ends_R.tolist()]
+    return [torch.cat([hidden_TD[start:stop] for start, stop in path]) for path in paths]
+
+
+def _scored(forward: Forward, row: int, places: slice) -> Scored:
+    if forward.logprobs_S is not None:
+        return Scored(_wide(forward.logprobs_S[places]))
+    if forward.scores_SL is not None:
+        return Scored(np.zeros(0), places_SL=_wide(forward.scores_SL[places]))
+    whole = forward.scores_RL if forward.scores_RL is not None else forward.vectors_RD
+    assert whole is not None, "a forward pass gives something"
+    return Scored(np.zeros(0), scores_L=_wide(whole[row]))
+
+
+def _wide(part: torch.Tensor) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = part.double().cpu().numpy()
+    return found

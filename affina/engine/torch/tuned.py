@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from affina.core.compute import Computing
-from affina.core.kinds import Tuning
+from affina.core.kinds import Ending, Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint
 from affina.engine.torch.frozen import PLACES, probed
@@ -16,7 +16,7 @@ from affina.engine.torch.trunk import Trunk
 
 
 def attach(network: Network, tuning: Tuning, seed: int) -> None:
-    """Makes what trains: the tuning's tensors, in float32 or as `masters` says, and a label head, drawn by the seed.
+    """Makes what trains: the tuning's tensors, in float32 or as `masters` says, and a new head, drawn by the seed.
 
     A trunk that is to be kept begins where nothing below learns.
     """
@@ -24,10 +24,10 @@ def attach(network: Network, tuning: Tuning, seed: int) -> None:
     tuning.apply(network.model)
     if network.how.masters == "bf16":
         narrow(network.model)
-    if network.labels is not None:
-        torch.nn.init.normal_(network.labels.weight, std=0.02)
-        torch.nn.init.zeros_(network.labels.bias)
-        network.labels.requires_grad_(True)
+    if network.head is not None:
+        torch.nn.init.normal_(network.head.weight, std=0.02)
+        torch.nn.init.zeros_(network.head.bias)
+        network.head.requires_grad_(True)
     network.eval()
     network.trunk = Trunk(probed(network)[0]) if network.how.trunk in PLACES else Trunk()
 
@@ -57,11 +57,11 @@ def base(folder: Path, renderer: Renderer, computing: Computing) -> TorchModel:
 
 
 def reopen(
-    folder: Path, renderer: Renderer, computing: Computing, labels: int, trained: tuple[Tuning, Path]
+    folder: Path, renderer: Renderer, computing: Computing, ending: Ending, trained: tuple[Tuning, Path]
 ) -> TorchModel:
     """The base in `folder` with a tuning and the trained tensors of its checkpoint."""
     tuning, saved = trained
-    network = load(folder, computing, labels)
+    network = load(folder, computing, ending)
     attach(network, tuning, seed=0)
     checkpoint.load_trained(saved, trainable(network))
     return TorchModel(network, renderer)

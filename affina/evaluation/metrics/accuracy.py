@@ -4,7 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from affina.core.kinds import Answers, Floats, Metric
+from affina.core.answers import Answers
+from affina.core.kinds import Floats, Metric
 
 
 class Accuracy(Metric):

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from affina.core.kinds import Answers, Metric
+from affina.core.answers import Answers
+from affina.core.kinds import Metric
 
 
 class Loss(Metric):

@@ -3,7 +3,8 @@
 import math
 from typing import ClassVar
 
-from affina.core.kinds import Answers, Metric
+from affina.core.answers import Answers
+from affina.core.kinds import Metric
 
 
 class Perplexity(Metric):

@@ -44,4 +44,4 @@ def _shift(engine: Engine, size: float, seed: int) -> None:
 
 def _numbers(bench: Bench, rows: list[Row]) -> Floats:
     scored = bench.engine.score(rows)
-    return np.concatenate([each.logprobs_S if each.labels_L is None else each.labels_L for each in scored])
+    return np.concatenate([each.numbers for each in scored])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from affina.core.compute import Computing
-from affina.core.kinds import objectives, optimizers, schedules, tunings
+from affina.core.kinds import Ending, objectives, optimizers, schedules, tunings
 from affina.data.rows import Renderer
 from affina.engine.torch import native
 from affina.engine.torch.load import load
@@ -23,7 +23,9 @@ LORA = {"name": "lora", "rank": 4}
 
 def engine(folder: Path, computing: Computing, tuning: Any = LORA, labels: int = 0) -> TorchEngine:
     course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-3, 10, 0)
-    made = TorchEngine(load(folder, computing, labels), Renderer.open(folder), course)
+    made = TorchEngine(
+        load(folder, computing, Ending("labels", labels) if labels else Ending()), Renderer.open(folder), course
+    )
     noise = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for each in made.trainable().values() if tuning != "full" else ():

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
+from affina.core.kinds import Ending
 from affina.data.layout import layout
 from affina.engine.torch.load import load
 
@@ -101,7 +102,7 @@ def test_an_unused_pooler_may_be_absent(family: Folder, tmp_path: Path) -> None:
     folder = tmp_path / "bert"
     shutil.copytree(family("bert"), folder)
     weights(lambda tensors: [tensors.pop(name) for name in list(tensors) if "pooler" in name])(folder)
-    assert load(folder, Computing("float32"), labels=2).labels is not None
+    assert load(folder, Computing("float32"), Ending("labels", 2)).head is not None
 
 
 @pytest.mark.parametrize("name", ["llama", *ENCODERS])
@@ -148,8 +149,8 @@ def test_a_loaded_network_is_frozen_and_rests(family: Folder) -> None:
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "bert", "distilbert", "bloom"])
 def test_a_label_head_is_as_wide_as_the_labels(name: str, family: Folder) -> None:
-    net = load(family(name), Computing("float32"), labels=7)
-    assert net.labels is not None and net.labels.weight.shape == (7, 32)
+    net = load(family(name), Computing("float32"), Ending("labels", 7))
+    assert net.head is not None and net.head.weight.shape == (7, 32)
     assert net.hidden(layout(random_rows(300), share=False)).shape[1] == 32
 
 

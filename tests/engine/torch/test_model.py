@@ -13,7 +13,7 @@ from families import DECODERS, ENCODERS, build, noisy, random_rows
 from transformers import AutoModel, AutoModelForCausalLM, RobertaConfig, RobertaForCausalLM
 
 from affina.core.compute import Computing
-from affina.core.kinds import Sampling
+from affina.core.kinds import Ending, Sampling
 from affina.data.rows import Renderer
 from affina.engine.torch import model as model_file
 from affina.engine.torch.attention import NAME
@@ -25,7 +25,9 @@ TEXTS = ["Where is my parcel?", "a", "perché 🎈 il pacco non è arrivato, gra
 
 
 def opened(folder: Path, labels: int = 0) -> TorchModel:
-    return TorchModel(load(folder, Computing("float32"), labels), Renderer.open(folder))
+    return TorchModel(
+        load(folder, Computing("float32"), Ending("labels", labels) if labels else Ending()), Renderer.open(folder)
+    )
 
 
 def theirs(folder: Path) -> Any:
@@ -46,7 +48,7 @@ def test_scores_are_each_rows_own_log_probabilities_in_the_order_given(
         tokens, at = torch.from_numpy(row.tokens).long(), np.flatnonzero(row.weights)
         with torch.no_grad():
             logprobs = reference(input_ids=tokens[None], use_cache=False).logits[0].log_softmax(-1)
-        assert each.labels_L is None and each.logprobs_S.dtype == np.float64
+        assert each.scores_L is None and each.logprobs_S.dtype == np.float64
         assert each.logprobs_S == pytest.approx(logprobs[at - 1, tokens[at]].double().numpy(), abs=2e-5)
 
 
@@ -56,9 +58,9 @@ def test_label_scores_come_from_the_first_token_of_encoders_and_the_last_of_deco
     net, place = model.network, 0 if name in ENCODERS else -1
     for row, each in zip(rows, model.score(rows), strict=True):
         hidden = net.hidden(model.layout([row]))[place]
-        expected = net.labels(hidden).log_softmax(-1).detach().double().numpy()  # type: ignore[misc]
-        assert each.labels_L == pytest.approx(expected, abs=2e-5) and len(each.logprobs_S) == 0
-        assert each.labels_L is not None and np.exp(each.labels_L).sum() == pytest.approx(1, abs=1e-6)
+        expected = net.head(hidden).log_softmax(-1).detach().double().numpy()  # type: ignore[misc]
+        assert each.scores_L == pytest.approx(expected, abs=2e-5) and len(each.logprobs_S) == 0
+        assert each.scores_L is not None and np.exp(each.scores_L).sum() == pytest.approx(1, abs=1e-6)
 
 
 PROMPTS = [row.tokens[:size].tolist() for row, size in zip(random_rows(300), (21, 3, 9, 14, 1), strict=False)]

@@ -16,7 +16,7 @@ from laws import LABELS, Gradients, apart, engine
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Batch, Objective, objectives, optimizers, schedules, tunings
+from affina.core.kinds import Batch, Ending, Objective, objectives, optimizers, schedules, tunings
 from affina.data.layout import layout, neighbours
 from affina.data.rows import Renderer
 from affina.engine.torch import frozen, trunk
@@ -443,7 +443,7 @@ def dropping(name: str, folder: Path, **changes: Any) -> Path:
 
 def fresh(folder: Path, tuning: Any, where: str = "auto", **how: Any) -> Network:
     labels = LABELS if folder.name == "bert" else 0
-    network = load(folder, Computing("float32", trunk=where, **how), labels)
+    network = load(folder, Computing("float32", trunk=where, **how), Ending("labels", labels) if labels else Ending())
     course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-3, 9, seed=0)
     return TorchEngine(network, Renderer.open(folder), course).network
 

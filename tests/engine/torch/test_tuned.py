@@ -10,7 +10,7 @@ from families import random_rows
 
 from affina.core.compute import Computing
 from affina.core.errors import Failed
-from affina.core.kinds import objectives, optimizers, schedules, tunings
+from affina.core.kinds import Ending, objectives, optimizers, schedules, tunings
 from affina.data.rows import Renderer
 from affina.engine.torch.load import load
 from affina.engine.torch.step import Course, TorchEngine
@@ -23,19 +23,19 @@ Folder = Callable[[str], Path]
 def test_a_label_head_is_drawn_by_the_seed_and_trains_with_the_tuning(tuning: str, family: Folder) -> None:
     drawn = []
     for seed in (0, 0, 1):
-        net = load(family("bert"), Computing("bf16"), labels=3)
+        net = load(family("bert"), Computing("bf16"), Ending("labels", 3))
         attach(net, tunings.build(tuning), seed)
         own = trainable(net)
-        assert {"labels.weight", "labels.bias"} < set(own) and not net.training
+        assert {"head.weight", "head.bias"} < set(own) and not net.training
         assert all(each.dtype == torch.float32 for each in own.values())
-        assert not own["labels.bias"].any() and 0.01 < float(own["labels.weight"].detach().std()) < 0.03
-        drawn.append(own["labels.weight"].detach())
+        assert not own["head.bias"].any() and 0.01 < float(own["head.weight"].detach().std()) < 0.03
+        drawn.append(own["head.weight"].detach())
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
 
 
 def test_a_base_ends_in_words_and_nothing_of_it_trains(family: Folder) -> None:
     model = base(family("llama"), Renderer.open(family("llama")), Computing("float32"))
-    assert trainable(model.network) == {} and model.score(random_rows(300))[0].labels_L is None
+    assert trainable(model.network) == {} and model.score(random_rows(300))[0].scores_L is None
 
 
 @pytest.mark.parametrize("tuning", tunings.names())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from affina.core.kinds import Answers
+from affina.core.answers import Answers
 from affina.evaluation.metrics.exact_match import ExactMatch, squad_form
 
 

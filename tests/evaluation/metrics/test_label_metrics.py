@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score, recall_score
 
-from affina.core.kinds import Answers, Ints
+from affina.core.answers import Answers
+from affina.core.kinds import Ints
 from affina.evaluation.classes import OTHER, confusion
 from affina.evaluation.metrics.accuracy import Accuracy
 from affina.evaluation.metrics.f1 import F1

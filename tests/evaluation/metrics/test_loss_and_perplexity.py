@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from affina.core.kinds import Answers
+from affina.core.answers import Answers
 from affina.evaluation.metrics.loss import Loss
 from affina.evaluation.metrics.perplexity import Perplexity
 

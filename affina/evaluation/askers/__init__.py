@@ -1,0 +1,1 @@
+"""How a model is asked, and what answers without one: one kind of example per file."""

@@ -1,0 +1,28 @@
+"""Conversations with free answers: how likely the right one is, and what is generated instead."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from affina.core.answers import Answers
+from affina.core.example import Chat as Conversation
+from affina.core.example import Example
+from affina.core.kinds import Asked, Asker, Model
+from affina.evaluation.turns import by_target, spoken
+
+
+class Chat(Asker):
+    """-log p of the assistant's turns, and the text generated for the last one."""
+
+    asks: ClassVar = Conversation
+    gives: ClassVar = frozenset({"nats", "words", "text"})
+    why: ClassVar[str] = "free answers have no fixed set of labels"
+    usual: ClassVar = ("loss", "perplexity")
+
+    @classmethod
+    def fits(cls, examples: Sequence[Example]) -> bool:
+        return all(isinstance(each, Conversation) for each in examples) and not all(
+            isinstance(each, Conversation) and each.options for each in examples
+        )
+
+    def answers(self, model: Model, examples: Sequence[Conversation], asked: Asked) -> Answers:
+        return spoken(model, examples, by_target(model, examples, asked), asked)

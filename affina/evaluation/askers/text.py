@@ -1,0 +1,35 @@
+"""Raw text: how likely a model finds it, word by word."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from affina.core.answers import Answers
+from affina.core.example import Chat, Example
+from affina.core.example import Text as RawText
+from affina.core.kinds import Asked, Asker, Model
+from affina.evaluation.asking import scored
+
+
+class Text(Asker):
+    """-log p of every target. A text may be several rows: its items are rows. Conversations among texts count so too."""
+
+    asks: ClassVar = RawText
+    gives: ClassVar = frozenset({"nats", "words"})
+    why: ClassVar[str] = "raw text has neither an answer nor a label, only words"
+    usual: ClassVar = ("loss", "perplexity")
+
+    @classmethod
+    def fits(cls, examples: Sequence[Example]) -> bool:
+        return all(isinstance(each, RawText | Chat) for each in examples) and any(
+            isinstance(each, RawText) for each in examples
+        )
+
+    def answers(self, model: Model, examples: Sequence[Example], asked: Asked) -> Answers:
+        results = list(scored(model, examples, asked))
+        return Answers(
+            ids=tuple(row.id for row, _ in results),
+            nats_N=np.array([-each.logprobs_S.sum() for _, each in results], dtype=np.float64),
+            tokens_N=np.array([row.targets for row, _ in results], dtype=np.float64),
+        )

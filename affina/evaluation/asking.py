@@ -1,0 +1,32 @@
+"""What askers share: every row with its score, and the complaint about a right answer that cannot be given."""
+
+from collections.abc import Iterator, Sequence
+
+from affina.core.errors import Refused
+from affina.core.example import Example
+from affina.core.kinds import Asked, Model, Row, Scored
+
+ROWS_PER_CALL = 1024
+"""Rows scored in one call: enough for the engine to share prefixes and fill its batches, few enough to hold."""
+
+
+def scored(model: Model, examples: Sequence[Example], asked: Asked, together: int = 1) -> Iterator[tuple[Row, Scored]]:
+    """Every row with its score, in order; `together` neighbours share a prefix and go into one call."""
+    size = max(1, ROWS_PER_CALL // together) * together
+    for start in range(0, len(examples), size):
+        rows = model.renderer.rows(examples[start : start + size])
+        found = model.score(rows)
+        if asked.progress:
+            asked.progress("evaluating", min(start + size, len(examples)), len(examples))
+        yield from zip(rows, found, strict=True)
+
+
+def known(right: str, options: Sequence[str], where: str) -> None:
+    """Raises Refused where the right answer is none of the options."""
+    if right not in options:
+        raise Refused(
+            f"the right answer '{right}' is none of the {len(options)} known ones",
+            why="a model that chooses among options cannot give it",
+            instead="correct the row, or add rows with this answer to the training data",
+            where=where,
+        )
