@@ -1,4 +1,4 @@
-"""A verified local folder → a network: transformers' classes with forest attention, ending in words or in a new head."""
+"""A verified local folder → a network: transformers' classes with forest attention, ending in words or a new head."""
 
 import copy
 from collections.abc import Callable, Iterator

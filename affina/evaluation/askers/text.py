@@ -13,7 +13,7 @@ from affina.evaluation.asking import scored
 
 
 class Text(Asker):
-    """-log p of every target. A text may be several rows: its items are rows. Conversations among texts count so too."""
+    """-log p of every target. A text may be several rows: its items are rows."""
 
     asks: ClassVar = RawText
     gives: ClassVar = frozenset({"nats", "words"})
