@@ -61,14 +61,14 @@ def test_squad_is_one_record_per_question_with_its_context(tmp_path: Path, inden
     assert [each.line for each in found] == ([1, 1, 1] if indent is None else at)
 
 
-def test_the_ledger_of_squad_counts_questions_and_sets_aside_those_without_an_answer(tmp_path: Path) -> None:
+def test_the_ledger_of_squad_counts_questions(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(SQUAD))
     found = read_examples(Data(read=["rows.json"]), tmp_path)
     totals = found.ledger.summary()
-    assert (found.shape.name, totals["read"], totals["used"]["all"]) == ("squad", 3, 2)
-    assert [reason[:26] for reason in totals["quarantined"]["reasons"]] == ["the question has no answer"]
-    assert [each.id for each in found.examples["all"]] == ["rows.json:1", "rows.json:1.3"]
-    assert all(isinstance(each, Question) for each in found.examples["all"])
+    assert (found.shape.name, totals["read"], totals["used"]["all"]) == ("squad", 3, 3)
+    assert [each.id for each in found.examples["all"]] == ["rows.json:1", "rows.json:1.2", "rows.json:1.3"]
+    answers = [each.answers for each in found.examples["all"] if isinstance(each, Question)]
+    assert answers == [(("Apollo 8", 0),), (), (("hot", 6),)]
 
 
 def test_a_way_may_be_given_for_lists_that_are_not_known(tmp_path: Path) -> None:

@@ -16,10 +16,8 @@ START = ("answer_start", "start", "answer_begin", "inizio")
 
 
 class Squad(Shape):
-    """One question. Each answer must stand in the context where the data say that it begins.
-
-    A question without an answer is set aside: there is no passage to point at.
-    """
+    """One question. Each answer must stand in the context where the data say that it begins; an empty list of answers
+    is a question that the context does not answer (Rajpurkar et al. 2018)."""
 
     makes: ClassVar[type[Example]] = Question
 
@@ -50,12 +48,10 @@ class Squad(Shape):
         return shape, f"squad: column '{question}' asks about '{context}', and '{answers}' say where they begin"
 
     def example(self, record: Record) -> Question:
-        """Raises Unusable for a question without an answer, and for one that does not stand where it is said to."""
+        """Raises Unusable for an answer that does not stand where it is said to, and for an empty one."""
         context = _text(record, self.context, "context")
         question = _text(record, self.question, "question")
         answers = dict.fromkeys(self._pairs(record))
-        if not answers:
-            raise Unusable("the question has no answer in the context: there is no passage to point at")
         for text, start in answers:
             if start < 0 or context[start : start + len(text)] != text:
                 raise Unusable(_misplaced(text, start, context))
@@ -70,8 +66,7 @@ class Squad(Shape):
             return [_pair(text, start) for text, start in zip(texts, starts, strict=True)]
         if isinstance(given, list):
             return [self._answer(each) for each in given]
-        text = columns.optional(record, self.answers)
-        return [_pair(text, columns.value(record, self.start))] if text.strip() else []
+        return [_pair(columns.text(record, self.answers, "answer"), columns.value(record, self.start))]
 
     def _answer(self, given: Any) -> tuple[str, int]:
         if not isinstance(given, Mapping):

@@ -61,13 +61,19 @@ def example(answers: Any) -> Question:
         ([{"text": "Apollo 8"}], "does not say where it begins"),
         ({"text": ["Apollo 8"], "answer_start": []}, "not as many texts as beginnings"),
         (["Apollo 8"], "not an object"),
-        ([], "the question has no answer in the context"),
-        ({"text": [], "answer_start": []}, "the question has no answer in the context"),
+        ("", "the answer is empty"),
+        (None, "the answer is empty"),
     ],
 )
 def test_an_answer_must_stand_where_it_is_said_to(answers: Any, why: str) -> None:
     with pytest.raises(Unusable, match=why):
         example(answers)
+
+
+@pytest.mark.parametrize("answers", [[], {"text": [], "answer_start": []}])
+def test_no_answers_are_a_question_that_the_context_does_not_answer(answers: Any) -> None:
+    found = example(answers)
+    assert (found.answers, found.target) == ((), "")
 
 
 def test_a_context_of_several_texts_is_not_read() -> None:
