@@ -136,7 +136,8 @@ class Tagged(Example):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question(Example):
-    """A question whose answer is a passage of the context. `answers` are right texts and where each begins in it."""
+    """A question whose answer is a passage of the context. `answers` are right texts and where each begins in it; none
+    where the context does not answer it."""
 
     question: str
     context: str
@@ -148,7 +149,7 @@ class Question(Example):
 
     @property
     def target(self) -> str:
-        return self.answers[0][0]
+        return self.answers[0][0] if self.answers else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -298,6 +298,8 @@ class Reader(Part):
     """One file format: a path → records. `suffixes` are the endings it claims, lower case, with the dot."""
 
     suffixes: ClassVar[tuple[str, ...]]
+    files: ClassVar[int] = 1
+    """How many files, one after the other in `data.read`, are read as one."""
 
     def look(self, path: Path) -> tuple[Reader, str]:
         """This reader with what the file itself tells (dialect, header, encoding) filled in, and how it was found."""
@@ -306,6 +308,11 @@ class Reader(Part):
     @abstractmethod
     def records(self, path: Path) -> Iterator[Record]:
         """Every record, in order; a bad one as a Record with its `problem`. Raises Refused for an unreadable file."""
+
+    def together(self, paths: Sequence[Path]) -> Iterator[Record]:
+        """Every record of so many files as `files` says."""
+        (path,) = paths
+        return self.records(path)
 
 
 class Shape(Part):
@@ -320,6 +327,11 @@ class Shape(Part):
     @abstractmethod
     def example(self, record: Record) -> Example:
         """Raises Unusable with the reason."""
+
+    def uses(self, columns: Collection[str]) -> set[str]:
+        """Those of the columns that it reads: the ones its settings name."""
+        settings = [value for value in self.model_dump().values() if isinstance(value, (str, tuple))]
+        return {name for value in settings for name in ([value] if isinstance(value, str) else value)} & set(columns)
 
 
 class Books(Protocol):

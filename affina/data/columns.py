@@ -9,6 +9,14 @@ from affina.core.kinds import Record, Unusable
 
 USUAL = 0.9
 """The share of records a column must be in to count as there."""
+TEXTS = tuple(
+    re.findall(
+        r"\w+",
+        """text sentence utterance message query question review tweet comment content body title description input
+    document testo frase messaggio domanda recensione commento contenuto titolo descrizione documento""",
+    )
+)
+"""What columns of text are called, likeliest first."""
 
 
 class MissingColumn(Unusable):
@@ -81,3 +89,26 @@ def named(columns: Collection[str], names: Sequence[str]) -> list[str]:
     """The columns called by one of these names, in the order of the names; case, spaces and dashes do not count."""
     plain_names = {re.sub(r"[\s-]+", "_", column.strip().lower()): column for column in columns}
     return [plain_names[name] for name in names if name in plain_names]
+
+
+def flat(found: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
+    """The columns that hold nothing with an inside, as text."""
+    held: dict[str, list[str]] = {}
+    for name, values in found.items():
+        if not any(isinstance(each, (list, Mapping)) for each in values):
+            held[name] = [plain(each, name).strip() for each in values]
+    return held
+
+
+def prose(values: Sequence[str]) -> bool:
+    """Whether these read like text: mostly distinct values of more than one word."""
+    filled = [each for each in values if each]
+    distinct = len(set(filled)) >= len(filled) / 2
+    return bool(filled) and distinct and sum(" " in each for each in filled) >= len(filled) / 2
+
+
+def text_column(found: Mapping[str, Sequence[str]]) -> str:
+    """The column that reads most like the text: by its name, else the longest; empty where none reads like text."""
+    others = {name: values for name, values in found.items() if prose(values)}
+    longest = max(others, key=lambda name: sum(map(len, others[name])), default="")
+    return next(iter(named(others, TEXTS)), longest)

@@ -6,17 +6,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from affina.core.errors import Refused
-from affina.core.example import Chat, Example, Labelled
+from affina.core.example import (
+    Chat,
+    Example,
+    Labelled,
+    MultiLabelled,
+    Pair,
+    Parallel,
+    Question,
+    Rated,
+    Related,
+    Tagged,
+    Text,
+)
 from affina.core.kinds import Reader, Shape, readers, shapes
 from affina.core.recipe import Data, Recipe
 from affina.data.files import listed
 from affina.data.prepare import prepare, read_examples
-from affina.data.recognise import reader_for, shape_for
+from affina.data.recognise import readings, shape_for
 
 BASE = "smollm2-135m-instruct"
 FEW_DOCUMENTS = 10  # below it whole documents cannot be divided into three splits worth the name
@@ -24,8 +36,36 @@ WINDOW = 512  # tokens in a row of raw text
 STEP = 64  # `max_tokens` is a multiple of it
 LONGEST = 8192  # tokens: most bases that train on one machine take no more, and a step's memory grows with it
 MARKUP = 8  # tokens a chat template puts around a turn, with room to spare
-LABELLED, CHAT, RAW = "classification", "answers", "continued text"
-METRICS = {LABELLED: "[accuracy, f1, loss]", CHAT: "[loss, perplexity]", RAW: "[loss, perplexity]"}
+
+
+class Task(NamedTuple):
+    """What examples of one kind are for: its name, the objective and why, and how many of what there are."""
+
+    name: str
+    objective: str
+    comment: str
+    rows: str
+    metrics: str = ""
+
+
+LABELLED = Task(
+    "classification", "cross_entropy", "the label is answered in words", "texts", "[accuracy, f1, loss]"
+)  # fmt: skip
+RAW = Task("continued text", "cross_entropy", "next token", "texts without an answer", "[loss, perplexity]")
+TASKS: dict[type[Example], Task] = {
+    Chat: Task("answers", "cross_entropy", "next token", "conversations", "[loss, perplexity]"),
+    Text: RAW,
+    Labelled: LABELLED,
+    MultiLabelled: Task("sets of classes", "multi_label", "each class by itself: a new head", "texts"),
+    Rated: Task("regression", "regression", "a number for each text: a new head", "rated texts"),
+    Tagged: Task("tagging", "tag", "a tag for each word: a new head", "sentences"),
+    Question: Task("questions about a text", "span", "where the answer begins and ends: a new head", "questions"),
+    Parallel: Task(
+        "texts from texts", "cross_entropy", "next token; `seq2seq` for an encoder-decoder base", "pairs of texts"
+    ),
+    Pair: Task("preferences", "reward", "the chosen answer above the rejected one: a new head", "pairs of answers"),
+    Related: Task("related texts", "contrastive", "related texts close together, others apart", "pairs of texts"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,15 +80,16 @@ class Seen:
     labels: tuple[str, ...]
 
     @property
-    def task(self) -> str:
-        kind = type(self.examples[0])
-        return LABELLED if kind is Labelled else CHAT if kind is Chat else RAW
+    def task(self) -> Task:
+        return TASKS[type(self.examples[0])]
 
     @property
     def why_task(self) -> str:
-        if self.task == LABELLED:
-            return f"{len(self.examples)} texts of {len(self.labels)} classes; the label is answered in words"
-        return f"{len(self.examples)} {'conversations' if self.task == CHAT else 'texts without an answer'}"
+        told = f"{len(self.examples)} {self.task.rows}"
+        if not self.labels:
+            return told
+        told += f" with {len(self.labels)} {'tags' if isinstance(self.examples[0], Tagged) else 'classes'}"
+        return f"{told}; {self.task.comment}" if self.task == LABELLED else told
 
 
 def new(files: Sequence[str], out: str | None = None) -> dict[str, Any]:
@@ -75,7 +116,7 @@ def new(files: Sequence[str], out: str | None = None) -> dict[str, Any]:
         "path": str(path),
         "format": ", ".join(dict.fromkeys(reader.name for reader, _ in seen.formats)),
         "shape": seen.shape.name,
-        "task": seen.task,
+        "task": seen.task.name,
         "why": {"format": why, "shape": seen.why_shape, "task": seen.why_task},
         "notes": [note for note in prepared.notes if not note.endswith(told)],
         "ledger": prepared.ledger.summary(),
@@ -85,17 +126,18 @@ def new(files: Sequence[str], out: str | None = None) -> dict[str, Any]:
 def _look(read: list[str], folder: Path) -> Seen:
     """Text is divided as coarsely as leaves enough rows for three splits: documents, else paragraphs, else lines."""
     paths = listed(read, folder)[0]
-    formats = [reader_for(path) for path in paths]
+    found = readings(paths)
     reader, prepared = None, read_examples(Data(read=read), folder)
-    if {found.name for found, _ in formats} == {"text"}:
+    if {each.reader.name for each in found} == {"text"}:
         for by in ("paragraph", "line"):
             if len(prepared.examples["all"]) < FEW_DOCUMENTS:
                 reader = {"name": "text", "by": by}
                 prepared = read_examples(Data.model_validate({"read": read, "reader": reader}), folder)
-        formats = [reader_for(path, readers.build(reader)) for path in paths] if reader else formats
-    records = [record for path, (found, _) in zip(paths, formats, strict=True) for record in found.records(path)]
-    shape, why = shape_for(records)
-    return Seen(formats, reader, shape, why, prepared.examples["all"], prepared.labels)
+        found = readings(paths, readers.build(reader)) if reader else found
+    shape, why = shape_for([record for each in found for record in each.records()])
+    return Seen(
+        [(each.reader, each.reason) for each in found], reader, shape, why, prepared.examples["all"], prepared.labels
+    )
 
 
 def _free(path: Path) -> Path:
@@ -128,12 +170,12 @@ def _written(name: str, read: list[str], seen: Seen) -> str:
         ("  transforms: [dedup, split]", "exact duplicates out; 70/10/20, near-duplicates on one side"),
         (f"  max_tokens: {min(LONGEST, longest)}", _max_tokens_reason(task, longest)),
         ("tuning: lora", "a small adapter; `full` moves every weight"),
-        ("objective: cross_entropy", "the label is answered in words" if task == LABELLED else "next token"),
+        (f"objective: {task.objective}", task.comment),
         ("train:", ""),
         ("  epochs: 3", "passes over the training rows; early stopping may end sooner"),
         ("  batch: 16", "rows per step"),
         ("evaluate:", ""),
-        (f"  metrics: {METRICS[task]}", "the first one decides the verdict"),
+        (f"  metrics: {task.metrics}" if task.metrics else "", "the first one decides the verdict"),
         ("  patience: 3", "validations without improvement before training stops"),
     ]
     if task == LABELLED:
@@ -152,7 +194,7 @@ def _inline(plain: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def _max_tokens_reason(task: str, longest: int) -> str:
+def _max_tokens_reason(task: Task, longest: int) -> str:
     if longest > LONGEST:
         return f"the longest row may need {longest}: divide it, choose a base that takes it, or add `truncate: allow`"
     return (
@@ -172,6 +214,11 @@ def _tokens_of(example: Example) -> int:
     if isinstance(example, Chat):
         turns = sum(_tokens(f"{each.content} {each.extra or ''}") + MARKUP for each in example.messages)
         return turns + sum(_tokens(str(tool)) for tool in example.tools)
+    if isinstance(example, Pair):
+        turns = sum(_tokens(each.content) + MARKUP for each in example.messages)
+        return turns + max(_tokens(example.chosen), _tokens(example.rejected)) + MARKUP
+    if isinstance(example, Related):
+        return max(map(_tokens, (example.anchor, example.positive, *example.negatives))) + MARKUP
     labels = sum(_tokens(label) + 1 for label in example.labels) if isinstance(example, Labelled) else 0
     return _tokens(example.given) + _tokens(example.target) + labels + 3 * MARKUP
 

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from affina.core.errors import Refused, nearest
-from affina.core.example import Example, Labelled
+from affina.core.example import Example, Labelled, MultiLabelled, Tagged
 from affina.core.kinds import Record, Shape, Unusable, describe_columns
 from affina.core.recipe import Data, Recipe
 from affina.data import encoding
 from affina.data.columns import MissingColumn
 from affina.data.files import listed, sha256, short_names
 from affina.data.ledger import Ledger
-from affina.data.recognise import reader_for, shape_for
+from affina.data.recognise import readings, shape_for
 
 SPLITS = ("train", "validation", "test")
+WITH_LABELS = (Labelled, MultiLabelled, Tagged)
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,7 @@ def prepare(recipe: Recipe, objection: Objection | None = None) -> Prepared:
     for transform in recipe.data.transforms:
         examples = transform.apply(examples, ledger, recipe.train.seed)
     examples, labels = _labelled(examples, notes)
-    if len(labels) == 1:
-        raise Refused(
-            "there is only one class to learn", why=f"every usable row is '{labels[0]}'", instead="add rows of others"
-        )
+    _refuse_one_class(examples, labels)
     splits = _divided(examples, used == {"text"})
     ledger.use(splits)
     ledger.reconcile()
@@ -84,14 +82,14 @@ def _read(data: Data, folder: Path) -> _Found:
     found: list[tuple[str, Record]] = []
     reasons: dict[str, list[str]] = {}
     used: set[str] = set()
-    for path in paths:
-        reader, reason = reader_for(path, data.reader)
-        used.add(reader.name)
-        reasons.setdefault(reason, []).append(names[path])
-        if "encoding" in type(reader).model_fields and getattr(data.reader, "encoding", None) is None:
-            notes += filter(None, [encoding.detect(path).note])
-        records = list(_numbered(names[path], reader.records(path)))
-        ledger.read(str(path), len(records))
+    for reading in readings(paths, data.reader):
+        first = reading.paths[0]
+        used.add(reading.reader.name)
+        reasons.setdefault(reading.reason, []).append(names[first])
+        if "encoding" in type(reading.reader).model_fields and getattr(data.reader, "encoding", None) is None:
+            notes += filter(None, [encoding.detect(path).note for path in reading.paths])
+        records = list(_numbered(names[first], reading.records()))
+        ledger.read(str(first), len(records))
         found += records
     for reason, told in reasons.items():
         notes.append(f"{told[0]}{f' and {len(told) - 1} more' if len(told) > 1 else ''}: {reason}")
@@ -169,18 +167,35 @@ def _meant(column: str, columns: Sequence[str]) -> str:
 
 def _labelled(examples: list[Example], notes: list[str]) -> tuple[list[Example], tuple[str, ...]]:
     """Gives every labelled example the whole label set, and notes texts that stand under several labels."""
-    labels = tuple(sorted({example.label for example in examples if isinstance(example, Labelled)}))
+    labels = tuple(sorted({label for example in examples for label in _own_labels(example)}))
     under: dict[str, set[str]] = {}
     shared: list[Example] = []
     for example in examples:
         if isinstance(example, Labelled):
             under.setdefault(" ".join(example.text.split()), set()).add(example.label)
-            example = replace(example, labels=labels)
-        shared.append(example)
+        shared.append(replace(example, labels=labels) if isinstance(example, WITH_LABELS) else example)
     several = [text for text, found in under.items() if len(found) > 1]
     if several:
         notes.append(f"{len(several)} texts stand under more than one label, for example: {several[0][:80]!r}")
     return shared, labels
+
+
+def _own_labels(example: Example) -> tuple[str, ...]:
+    if isinstance(example, Labelled):
+        return (example.label,)
+    if isinstance(example, MultiLabelled):
+        return example.right
+    return example.tags if isinstance(example, Tagged) else ()
+
+
+def _refuse_one_class(examples: Sequence[Example], labels: Sequence[str]) -> None:
+    """Raises Refused where every answer is the same: there is nothing to tell apart."""
+    asked = isinstance(examples[0], WITH_LABELS) if examples else False
+    sets = {each.right for each in examples if isinstance(each, MultiLabelled)}
+    if not asked or (len(sets) > 1 if sets else len(labels) > 1):
+        return
+    told = f"'{', '.join(labels)}'" if labels else "without a class"
+    raise Refused("there is only one class to learn", why=f"every usable row is {told}", instead="add rows of others")
 
 
 def _divided(examples: Sequence[Example], divisible: bool) -> dict[str, list[Example]]:

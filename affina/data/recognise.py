@@ -1,9 +1,10 @@
 """What a file is and what its records mean: the reader by ending and bytes, the shape by asking every shape."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, shapes
@@ -33,6 +34,34 @@ def reader_for(path: Path, given: Reader | None = None) -> tuple[Reader, str]:
     return settled, "; ".join(part for part in (reason, found) if part)
 
 
+class Reading(NamedTuple):
+    """Files that are read as one, mostly a single one; by what, and why."""
+
+    paths: tuple[Path, ...]
+    reader: Reader
+    reason: str
+
+    def records(self) -> Iterator[Record]:
+        return self.reader.together(self.paths)
+
+
+def readings(paths: Sequence[Path], given: Reader | None = None) -> list[Reading]:
+    """Every file with its reader, in order. Raises Refused for an unreadable one, and where another is missing."""
+    found: list[Reading] = []
+    left = list(paths)
+    while left:
+        reader, reason = reader_for(left[0], given)
+        taken, left = tuple(left[: reader.files]), left[reader.files :]
+        if len(taken) < reader.files:
+            raise Refused(
+                f"{taken[-1]} has no other file to be read with",
+                why=f"{reader.name} reads {reader.files} files as one",
+                instead="name them one after the other in `data.read`",
+            )
+        found.append(Reading(taken, reader, reason))
+    return found
+
+
 def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
     """The shape that uses most columns of these records, and why. Raises Refused when none fits or two fit equally."""
     sound = [record for record in records if not record.problem]
@@ -46,7 +75,7 @@ def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
             instead="name them under `data`: `shape: {name: labelled, text: COLUMN, label: COLUMN}` for classes, "
             "`shape: {name: prompt_completion, prompt: COLUMN, completion: COLUMN}` for answers",
         )
-    used = {shape.name: len(_texts(shape).intersection(columns)) for shape, _ in found}
+    used = {shape.name: len(shape.uses(columns)) for shape, _ in found}
     best = [match for match in found if used[match[0].name] == max(used.values())]
     if len(best) > 1:
         lines = " or ".join(f"`shape: {_line(shape)}`" for shape, _ in best)
@@ -56,15 +85,11 @@ def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
             instead=f"say which with `data.shape`: write {lines} under `data`",
         )
     shape, reason = best[0]
-    unused = [repr(name) for name in columns if name not in _texts(shape)]
+    unused = [repr(name) for name in columns if name not in shape.uses(columns)]
     if unused:
         reason += f"; not used: {', '.join(unused[:UNUSED])}"
         reason += f" and {len(unused) - UNUSED} more" if len(unused) > UNUSED else ""
     return shape, reason
-
-
-def _texts(shape: Shape) -> set[str]:
-    return {value for value in shape.model_dump().values() if isinstance(value, str)}
 
 
 def _line(shape: Shape) -> str:
@@ -98,8 +123,23 @@ def _by_bytes(path: Path, either: str) -> str:
         if len(lines) == 1:
             return "json" if lines[0][0] == "[" else either
         return "jsonl" if lines[1][0] in "[{" else "json"
+    if _by_sentences(head.splitlines()):
+        return "conll"
     dialect = sniff(head, whole)
     return "csv" if dialect.width > 1 and dialect.share >= 0.9 and len(lines) > 1 else "text"
+
+
+def _by_sentences(lines: Sequence[str]) -> bool:
+    """Blocks of lines that all have the same few columns, of which the first is a word and the last a tag: CoNLL."""
+    rows = [line.split("\t") for line in lines if line.strip() and not line.startswith("# ")]
+    blanks = sum(not line.strip() for line in lines[1:-1])
+    widths = {len(row) for row in rows[:-1]}  # the last line may be cut
+    tags = [row[-1] for row in rows[:-1]]
+    return blanks > 0 and len(widths) == 1 and widths != {1} and sum(map(_is_tag, tags)) == len(tags)
+
+
+def _is_tag(cell: str) -> bool:
+    return cell == "O" or cell[:2] in ("B-", "I-", "E-", "S-", "L-", "U-")
 
 
 def _is_json(line: str) -> bool:

@@ -12,7 +12,19 @@ SOUND = {
     ".jsonl": '{"text": "first words"}\n{"text": "other words"}\n',
     ".json": '[{"text": "first words"},\n{"text": "other words"}]',
     ".txt": "first words\n\nother words\n",
+    ".conll": "first\tO\nwords\tO\n\nother\tO\nwords\tO\n",
+    ".en": "first words\nother words\n",
 }
+
+
+def written(name: str, content: bytes, suffix: str, folder: Path) -> list[Path]:
+    """As many files as the reader reads as one; of the second on, the ending is another."""
+    paths = [
+        folder / f"rows{suffix}{'' if not number else f'.x{number}'}" for number in range(readers.find(name).files)
+    ]
+    for path in paths:
+        path.write_bytes(content)
+    return paths
 
 
 @pytest.mark.parametrize("name", readers.names())
@@ -35,13 +47,12 @@ def test_a_reader_claims_endings_that_no_other_claims(name: str) -> None:
 @pytest.mark.parametrize("name", readers.names())
 def test_records_come_in_order_with_file_and_line_and_twice_the_same(name: str, tmp_path: Path) -> None:
     suffix = next(suffix for suffix in readers.find(name).suffixes if suffix in SOUND)
-    path = tmp_path / f"rows{suffix}"
-    path.write_text(SOUND[suffix])
-    settled, _ = readers.build(name).look(path)
-    records = list(settled.records(path))
-    assert records == list(readers.build(name).records(path))
+    paths = written(name, SOUND[suffix].encode(), suffix, tmp_path)
+    settled, _ = readers.build(name).look(paths[0])
+    records = list(settled.together(paths))
+    assert records == list(readers.build(name).together(paths))
     assert records and not any(record.problem for record in records)
-    assert {record.file for record in records} == {str(path)}
+    assert {record.file for record in records} == {str(paths[0])}
     lines = [record.line for record in records]
     assert lines == sorted(lines) and lines[0] >= 1
 
@@ -49,8 +60,9 @@ def test_records_come_in_order_with_file_and_line_and_twice_the_same(name: str, 
 @pytest.mark.parametrize("content", [None, b"", b"\x89PNG\r\n\x1a\n\0\0", b"\x00\x01\x02\x03\x04\xff\xfe"])
 @pytest.mark.parametrize("name", readers.names())
 def test_an_absent_an_empty_and_a_binary_file_are_refused(name: str, content: bytes | None, tmp_path: Path) -> None:
-    path = tmp_path / "rows"
-    if content is not None:
-        path.write_bytes(content)
+    paths = written(name, content or b"", "", tmp_path)
+    if content is None:
+        for path in paths:
+            path.unlink()
     with pytest.raises(Refused, match="rows"):
-        list(readers.build(name).records(path))
+        list(readers.build(name).together(paths))

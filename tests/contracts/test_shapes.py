@@ -1,25 +1,41 @@
 """The law of shapes: what a shape recognises it can read, its columns are fields, and a row it cannot read says why."""
 
+from typing import Any
+
 import pytest
 
 from affina.core.kinds import Record, Unusable, shapes
+from affina.data.recognise import shape_for
 
-ROWS = {
+ROWS: dict[str, dict[str, Any]] = {
     "prompt_completion": {"domanda": "dove?", "risposta": "qui"},
     "alpaca": {"instruction": "Say it.", "input": "it", "output": "it is said"},
     "messages": {"chat": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
     "sharegpt": {"chat": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
-    "labelled": {"frase": "some words", "classe": "x"},
+    "labelled": {"frase": "some words {}", "classe": "x"},
     "raw": {"passage": "some words"},
+    "multi_label": {"frase": "some words {}", "etichette": ["x", "y"]},
+    "rated": {"frase": "some words {}", "voto": "3.5"},
+    "tagged": {"tokens": ["some", "words"], "ner_tags": ["O", "B-X"]},
+    "parallel": {"en": "some words", "it": "alcune parole"},
+    "squad": {"context": "some words", "question": "which?", "answers": {"text": ["words"], "answer_start": [5]}},
+    "record": {"age": "{}.5", "job": "cook", "city": "Bari", "esito": "{half}"},
+    "preference": {"prompt": "which?", "chosen": "this", "rejected": "that"},
+    "related": {"query": "which?", "positive": "this one", "negative": "another"},
 }
 
 
 def records(name: str) -> list[Record]:
-    """Three rows alike, but for the text of a labelled one: a column that always says the same reads like no text."""
-    return [
-        Record({**ROWS[name], "frase": f"some words {line}"} if name == "labelled" else ROWS[name], "rows.jsonl", line)
-        for line in range(1, 4)
+    """Four rows alike, but for what is numbered: a column that always says the same reads like no text."""
+    rows = [
+        {key: cell.format(line, half=line % 2) if isinstance(cell, str) else cell for key, cell in ROWS[name].items()}
+        for line in range(1, 5)
     ]
+    return [Record(row, "rows.jsonl", line) for line, row in enumerate(rows, 1)]
+
+
+def test_every_shape_is_recognised_in_some_rows() -> None:
+    assert sorted(ROWS) == shapes.names()
 
 
 @pytest.mark.parametrize("name", shapes.names())
@@ -37,6 +53,7 @@ def test_what_is_recognised_is_read_into_the_kind_it_makes(name: str) -> None:
     shape, reason = match
     assert reason.startswith(name)
     assert shapes.build(shapes.dump(shape)) == shape
+    assert shape_for(records(name))[0] == shape
     example = shape.example(records(name)[0])
     assert type(example) is shape.makes
     assert example == shape.example(records(name)[0])

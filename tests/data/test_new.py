@@ -10,8 +10,9 @@ from shared_data import shared
 
 import affina
 from affina.core.errors import Refused
+from affina.core.example import Message, Pair, Related
 from affina.core.recipe import Recipe
-from affina.data.new import _tokens
+from affina.data.new import MARKUP, _tokens, _tokens_of
 
 SENTENCES = [
     "the kettle boils over when nobody watches",
@@ -192,6 +193,49 @@ def test_a_missing_file_is_refused_under_the_name_that_was_typed() -> None:
         affina.new(["tickts.csv"], out="elsewhere.yaml")
 
 
+NEW_TASKS: list[tuple[str, Any, str]] = [
+    ("multi_label", lambda n, text: {"text": text, "tags": [["a"], ["a", "b"], ["b"]][n % 3]}, "multi_label"),
+    ("rated", lambda n, text: {"text": text, "rating": n % 5 + 0.5}, "regression"),
+    ("tagged", lambda n, text: {"tokens": text.split(), "tags": ["OX"[n % 2]] * len(text.split())}, "tag"),
+    (
+        "squad",
+        lambda n, text: {"context": text, "question": "?", "answers": {"text": [text[:3]], "answer_start": [0]}},
+        "span",
+    ),
+    ("parallel", lambda n, text: {"en": text, "it": text[::-1]}, "cross_entropy"),
+    ("preference", lambda n, text: {"prompt": text, "chosen": text[::-1], "rejected": "no"}, "reward"),
+    ("related", lambda n, text: {"query": text, "positive": text[::-1], "negative": "no"}, "contrastive"),
+    ("record", lambda n, text: {"a": len(text), "b": text[:3], "c": f"{n}.5", "esito": "sn"[n % 2]}, "cross_entropy"),
+]
+
+
+@pytest.mark.parametrize(("shape", "row", "objective"), NEW_TASKS, ids=[each[0] for each in NEW_TASKS])
+def test_a_recipe_names_the_objective_of_its_examples(shape: str, row: Any, objective: str) -> None:
+    rows = [json.dumps(row(number, sentence)) for number, sentence in enumerate(SENTENCES)]
+    made = affina.new([write("rows.jsonl", "\n".join(rows))])
+    recipe = Recipe.load("rows.yaml")
+    assert (made["shape"], recipe.objective.name) == (shape, objective)
+    assert recipe.data.max_tokens >= 64
+    bare = [line for line in made["recipe"].splitlines() if "#" not in line and not line.endswith(":")]
+    assert [line.partition(":")[0] for line in bare] == ["name"]
+
+
+def test_a_parallel_text_of_two_files_names_both() -> None:
+    files = [write("x.en", "\n".join(SENTENCES)), write("x.it", "\n".join(line[::-1] for line in SENTENCES))]
+    made = affina.new(files)
+    assert (made["format"], made["shape"], made["task"]) == ("parallel_lines", "parallel", "texts from texts")
+    assert Recipe.load("x.yaml").data.read == files
+    assert "`seq2seq` for an encoder-decoder base" in made["recipe"]
+
+
+def test_a_preference_needs_the_longer_answer() -> None:
+    turns = (Message("user", "abc"),)
+    pair = Pair(id="a:1", messages=turns, chosen="abc " * 20, rejected="abc " * 50)
+    assert _tokens_of(pair) == 1 + 50 + 2 * MARKUP
+    related = Related(id="a:1", anchor="abc", positive="abc " * 5, negatives=("abc " * 9,))
+    assert _tokens_of(related) == 9 + MARKUP
+
+
 def test_the_estimate_of_tokens_is_not_below_what_a_tokenizer_of_bytes_merged_in_threes_needs() -> None:
     assert _tokens("abc def") == 2
     assert _tokens("12345") == 5  # this base's tokenizer reads digits one by one
@@ -207,6 +251,12 @@ def test_the_estimate_of_tokens_is_not_below_what_a_tokenizer_of_bytes_merged_in
         ("dolly_6400/dolly_6400.jsonl", "prompt_completion", "answers"),
         ("fastchat_dummy_conversation/dummy_conversation.json", "sharegpt", "answers"),
         ("tiny_shakespeare/input.txt", "raw", "continued text"),
+        ("wnut17/emerging.dev.conll", "tagged", "tagging"),
+        ("dpo_kto_en_demo/dpo_en_demo.json", "preference", "preferences"),
+        ("squad_sample_jack_format/train.json", "squad", "questions about a text"),
+        ("arxiv_paper_multilabel/train_data.csv", "multi_label", "sets of classes"),
+        ("dialogsum_dev_test/dialogsum.dev.jsonl", "parallel", "texts from texts"),
+        ("bank_marketing/bank_marketing_test_data.csv", "record", "classification"),
     ],
 )
 def test_published_datasets_are_recognised(file: str, shape: str, task: str, tmp_path: Path) -> None:

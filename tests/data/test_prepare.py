@@ -10,7 +10,7 @@ import pytest
 from shared_data import shared
 
 from affina.core.errors import Refused
-from affina.core.example import Chat, Example, Labelled
+from affina.core.example import Chat, Example, Labelled, MultiLabelled, Tagged
 from affina.core.kinds import readers
 from affina.core.recipe import Recipe
 from affina.data.prepare import prepare, read_examples
@@ -54,6 +54,47 @@ def test_labels_are_one_shared_sorted_tuple(tmp_path: Path) -> None:
     assert found.labels == ("a", "b")
     shared_tuples = {id(e.labels) for examples in found.examples.values() for e in examples if isinstance(e, Labelled)}
     assert len(shared_tuples) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "labels"),
+    [
+        (lambda n: {"text": f"{n * 7919} words", "labels": [["b"], ["a", "b"], []][n % 3]}, ("a", "b")),
+        (lambda n: {"words": [f"{n * 7919}", "words"], "tags": ["O", "B-X"]}, ("B-X", "O")),
+        (lambda n: {"text": f"{n * 7919} words", "a": n % 2, "b": n // 2 % 2}, ("a", "b")),
+    ],
+    ids=["sets", "tags", "columns"],
+)
+def test_sets_of_classes_and_tags_have_the_label_set_of_the_whole_data(
+    tmp_path: Path, row: Any, labels: tuple[str, ...]
+) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row(n)) + "\n" for n in range(40)))
+    found = prepare(recipe(tmp_path, "rows.jsonl"))
+    examples = [each for held in found.examples.values() for each in held]
+    assert found.labels == labels
+    assert all(isinstance(each, (MultiLabelled, Tagged)) and each.labels is found.labels for each in examples)
+    assert {split: len(held) for split, held in found.examples.items()} == {"train": 28, "validation": 4, "test": 8}
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (lambda n: {"text": f"{n * 7919} words", "labels": ["a", "b"]}, "every usable row is 'a, b'"),
+        (lambda n: {"text": f"{n * 7919} words", "labels": []}, "every usable row is without a class"),
+        (lambda n: {"words": [f"{n * 7919}", "words"], "tags": ["O", "O"]}, "every usable row is 'O'"),
+    ],
+)
+def test_answers_that_are_all_the_same_are_refused(tmp_path: Path, row: Any, why: str) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row(n)) + "\n" for n in range(20)))
+    shape = "tagged" if "tags" in row(0) else "multi_label"
+    with pytest.raises(Refused, match=why):
+        prepare(recipe(tmp_path, "rows.jsonl", shape=shape))
+
+
+def test_one_class_that_is_right_for_some_can_be_learnt(tmp_path: Path) -> None:
+    rows = [{"text": f"{n * 7919} words", "labels": ["a"] * (n % 2)} for n in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert prepare(recipe(tmp_path, "rows.jsonl", shape="multi_label")).labels == ("a",)
 
 
 def test_rows_on_one_line_have_ids_of_their_own(tmp_path: Path) -> None:
@@ -211,6 +252,10 @@ REAL = {
     ("raschka_instruction_1100", "instruction-data.json"): ("alpaca", 1100),
     ("gsm8k", "train_first3000.jsonl"): ("prompt_completion", 3000),
     ("dolly_6400", "dolly_6400.jsonl"): ("prompt_completion", 6400),
+    ("arxiv_paper_multilabel", "valid_data.csv"): ("multi_label", 399),
+    ("wnut17", "emerging.dev.conll"): ("tagged", 1009),
+    ("snips_2017_custom_intents", "train_GetWeather_full.json"): ("tagged", 2000),
+    ("dpo_kto_en_demo", "dpo_en_demo.json"): ("preference", 300),
 }
 
 

@@ -7,19 +7,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
 from affina.data import encoding
+from affina.data.nested import walked
 from affina.data.strict_json import Decoded, Decoder, past_space
+
+NESTED = ("data[].paragraphs[].qas[]", "[].paragraphs[].qas[]", "instances[].questions[]")
+"""Lists in lists that are known: SQuAD's, and those of its variants."""
 
 
 class Json(Reader):
-    """A whole file of JSON: `[{…}, …]`, `{"data": [{…}, …]}`, `{"column": […], …}`, `{"key": {…}, …}` or one object."""
+    """A whole file of JSON: `[{…}, …]`, `{"data": [{…}, …]}`, `{"column": […], …}`, `{"key": {…}, …}`, lists in lists,
+    or one object."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
 
+    each: str | None = Field(None, pattern=r"^(\[\]|[^.\[\]]+\[\])(\.[^.\[\]]+\[\])*$")
+    """Where the records are when lists stand in lists, such as `data[].paragraphs[].qas[]`: each has also what stands
+    beside the lists on the way. A leading `[]` is a file that is a list. Found for questions when left out."""
     encoding: str | None = None
     """The file's encoding; detected when left out."""
 
@@ -31,7 +39,7 @@ class Json(Reader):
     def look(self, path: Path) -> tuple[Json, str]:
         """This reader with the encoding filled in."""
         found = encoding.detect(path, self.encoding)
-        return Json(encoding=found.name), f"one JSON document, {found.name}"
+        return Json(each=self.each, encoding=found.name), f"one JSON document, {found.name}"
 
     def records(self, path: Path) -> Iterator[Record]:
         """Every record with the line it starts on. Raises Refused, located, for what is not JSON."""
@@ -47,7 +55,9 @@ class Json(Reader):
         except ValueError as error:
             raise Refused(f"{path} is not JSON", why=str(error)) from error
         line, seen, empty = 1, 0, True
-        for place, found in _located(decoder, document.value, text):
+        each = self.each or next((path for path in NESTED if _leads(document.value, _steps(path))), None)
+        inside = walked(decoder, text, _steps(each)) if each else _located(decoder, document.value, text)
+        for place, found in inside:
             line, seen, empty = line + _line_ends(text, seen, place), place, False
             yield _record(found, str(path), line)
         if empty:
@@ -56,6 +66,19 @@ class Json(Reader):
                 why=f"it is JSON, but {_kind(document.value)}",
                 instead="give an array of objects, or an object of columns",
             )
+
+
+def _steps(path: str) -> list[str]:
+    """The keys of the lists on the way; an empty one for a file that is a list."""
+    return [step.removesuffix("[]") for step in path.split(".")]
+
+
+def _leads(value: Any, steps: list[str]) -> bool:
+    """Whether some object of the document has this list, and in it another, to the end."""
+    held = value.get(steps[0]) if isinstance(value, dict) else value if not steps[0] else None
+    if not isinstance(held, list):
+        return False
+    return len(steps) == 1 or any(_leads(each, steps[1:]) for each in held)
 
 
 def _located(decoder: Decoder, value: Any, text: str) -> Iterator[tuple[int, Decoded]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from affina.core.example import Example
 from affina.core.example import Labelled as LabelledText
 from affina.core.kinds import Record, Shape
-from affina.data import columns
+from affina.data import columns, several
 
 LABELS = tuple(
     re.findall(
@@ -17,11 +17,17 @@ LABELS = tuple(
         "label intent category class sentiment target topic etichetta intento categoria classe sentimento argomento",
     )
 )
-TEXTS = tuple(
+RATINGS = tuple(
     re.findall(
         r"\w+",
-        """text sentence utterance message query question review tweet comment content body title description input
-    document testo frase messaggio domanda recensione commento contenuto titolo descrizione documento""",
+        "rating score stars value similarity relatedness grade punteggio voto valutazione stelle valore somiglianza",
+    )
+)
+SETS = tuple(
+    re.findall(
+        r"\w+",
+        """labels tags terms categories genres topics keywords classes intents emotions etichette categorie generi
+    argomenti termini classi emozioni""",
     )
 )
 ANSWERS = tuple(
@@ -46,14 +52,11 @@ class Labelled(Shape):
         """A class column by name or by repetition, and beside it the column that reads most like text."""
         if not all(isinstance(record.values, Mapping) for record in records):
             return None
-        found = _flat(columns.usual(_distinct(records)))
-        label, why = _label_column(found)
-        others = {name: values for name, values in found.items() if name != label and _reads_like_text(values)}
-        if not label or not others:
+        found = columns.flat(columns.usual(distinct(records)))
+        label, why = label_column(found)
+        text = columns.text_column({name: values for name, values in found.items() if name != label})
+        if not label or not text:
             return None
-        text = next(iter(columns.named(others, TEXTS)), None) or max(
-            others, key=lambda name: sum(map(len, others[name]))
-        )
         return Labelled(text=text, label=label), f"labelled: text in column '{text}', class in '{label}' ({why})"
 
     def example(self, record: Record) -> LabelledText:
@@ -62,18 +65,9 @@ class Labelled(Shape):
         return LabelledText(id=record.where, text=columns.text(record, self.text, "text"), label=label)
 
 
-def _flat(found: Mapping[str, list[Any]]) -> dict[str, list[str]]:
-    """The columns that hold nothing with an inside, as text."""
-    flat: dict[str, list[str]] = {}
-    for name, values in found.items():
-        if not any(isinstance(value, (list, Mapping)) for value in values):
-            flat[name] = [columns.plain(value, name).strip() for value in values]
-    return flat
-
-
-def _distinct(records: Sequence[Record]) -> list[Record]:
+def distinct(records: Sequence[Record]) -> list[Record]:
     """The records without those that say what an earlier one says; a column that only numbers the rows says nothing."""
-    numbering = {name for name, values in _flat(columns.usual(records)).items() if _numbers_rows(values)}
+    numbering = {name for name, values in columns.flat(columns.usual(records)).items() if _numbers_rows(values)}
     first: dict[str, Record] = {}
     for record in records:
         held = {name: value for name, value in columns.row(record).items() if str(name) not in numbering}
@@ -86,9 +80,9 @@ def _numbers_rows(values: Sequence[str]) -> bool:
     return len(set(values)) == len(values) and all(re.fullmatch(r"[\w-]+", value) for value in values)
 
 
-def _label_column(found: Mapping[str, list[str]]) -> tuple[str, str]:
+def label_column(found: Mapping[str, list[str]]) -> tuple[str, str]:
     """The class column and why; empty when there is none, or when several could be."""
-    fits = {name: values for name, values in found.items() if _repeats(values)}
+    fits = {name: values for name, values in found.items() if _repeats(values) and not _is_other(name, values)}
     called = columns.named(fits, LABELS) or [name for name in fits if _words(name) & set(LABELS)]
     if called:
         return called[0], "by its name"
@@ -98,6 +92,19 @@ def _label_column(found: Mapping[str, list[str]]) -> tuple[str, str]:
     if _looks_measured(fits[only]):
         return "", ""
     return only, "few values that repeat"
+
+
+def _is_other(name: str, values: Sequence[str]) -> bool:
+    """Sets of labels, ratings and fractions are no classes, although they repeat."""
+    if columns.named([name], RATINGS) or _fractions(values) or several.lists_of_labels(values):
+        return True
+    return bool(columns.named([name], SETS) and several.delimiter(values))
+
+
+def _fractions(values: Sequence[str]) -> bool:
+    """Numbers of which most are no whole ones."""
+    filled = [value for value in values if value]
+    return 2 * sum(bool(re.fullmatch(r"-?\d*[.,]\d*[1-9]\d*", value)) for value in filled) > len(filled)
 
 
 def _looks_measured(values: Sequence[str]) -> bool:
@@ -115,13 +122,3 @@ def _repeats(values: Sequence[str]) -> bool:
     kinds = set(filled)
     few = len(kinds) <= max(2, len(filled) // 2) and len(kinds) < len(filled)
     return len(filled) > len(values) / 2 and few and sum(map(len, kinds)) <= 64 * len(kinds)
-
-
-def _reads_like_text(values: Sequence[str]) -> bool:
-    """Mostly distinct values of more than one word."""
-    filled = [value for value in values if value]
-    return (
-        bool(filled)
-        and len(set(filled)) >= len(filled) / 2
-        and sum(" " in value for value in filled) >= len(filled) / 2
-    )

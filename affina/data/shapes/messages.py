@@ -35,7 +35,7 @@ class Messages(Shape):
         turns = columns.value(record, self.messages)
         if not isinstance(turns, list) or not turns:
             raise Unusable(f"column '{self.messages}' is not a list of turns")
-        return conversation(record.where, list(map(_message, turns)), columns.row(record).get(self.tools))
+        return conversation(record.where, list(map(message, turns)), columns.row(record).get(self.tools))
 
 
 def _is_turns(value: Any) -> bool:
@@ -44,7 +44,7 @@ def _is_turns(value: Any) -> bool:
     )
 
 
-def _message(turn: Any) -> Message:
+def message(turn: Any) -> Message:
     if not isinstance(turn, Mapping) or not isinstance(turn.get("role"), str):
         raise Unusable("a turn has no role")
     role = "tool" if turn["role"] == "function" else turn["role"]

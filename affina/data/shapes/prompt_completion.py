@@ -9,6 +9,7 @@ from typing import ClassVar
 from affina.core.example import Chat, Example, Message
 from affina.core.kinds import Record, Shape
 from affina.data import columns
+from affina.data.shapes.parallel import pair
 
 ASKED = tuple(
     re.findall(
@@ -44,6 +45,7 @@ class PromptCompletion(Shape):
             len(asked) != 1
             or len(answered) != 1
             or (asked[0].lower(), answered[0].lower()) == ("instruction", "output")
+            or pair((asked[0], answered[0]))
         ):
             return None
         return (

@@ -50,7 +50,7 @@ class ShareGpt(Shape):
         turns = columns.value(record, self.conversations)
         if not isinstance(turns, list) or not turns:
             raise Unusable(f"column '{self.conversations}' is not a list of turns")
-        messages = list(map(_message, turns))
+        messages = list(map(message, turns))
         system = columns.optional(record, self.system)
         if system.strip() and messages[0].role != "system":
             messages.insert(0, Message("system", system))
@@ -65,7 +65,7 @@ def _is_turns(value: Any) -> bool:
     )
 
 
-def _message(turn: Any) -> Message:
+def message(turn: Any) -> Message:
     if not isinstance(turn, Mapping) or not isinstance(turn.get("from"), str) or not isinstance(turn.get("value"), str):
         raise Unusable("a turn has no 'from' and 'value' texts")
     said, value = turn["from"], turn["value"]

@@ -1,9 +1,13 @@
 """Exact duplicates: of rows that show and teach the same, white space aside, the first is kept."""
 
 import json
+from dataclasses import fields
 
 from affina.core.example import Chat, Example
 from affina.core.kinds import Books, Transform
+
+ASIDE = ("id", "split", "labels")
+"""What says where an example came from, not what it teaches."""
 
 
 class Dedup(Transform):
@@ -25,7 +29,8 @@ class Dedup(Transform):
 def _content(example: Example) -> str:
     """Everything the example shows and teaches, as one text with single spaces."""
     if not isinstance(example, Chat):
-        return json.dumps([_spaced(example.given), _spaced(example.target)])
+        told = [getattr(example, each.name) for each in fields(example) if each.name not in ASIDE]
+        return json.dumps([_spaced(each if isinstance(each, str) else repr(each)) for each in told])
     turns = [(turn.role, _spaced(turn.content), turn.extra) for turn in example.messages]
     return json.dumps([turns, example.tools, example.options], sort_keys=True)
 

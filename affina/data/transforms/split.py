@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from statistics import mean
 from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from affina.core.example import Chat, Example, Labelled
+from affina.core.example import Chat, Example, Labelled, MultiLabelled, Pair, Rated
 from affina.core.kinds import Books, Transform
+from affina.data import stratify
 from affina.data.near import clusters
 
 
@@ -23,7 +25,8 @@ class _Cluster(NamedTuple):
 
 
 class Split(Transform):
-    """Deals clusters of near-duplicates into three splits, class by class.
+    """Deals clusters of near-duplicates into three splits, class by class; ratings part by part of their range, and
+    sets of classes so that each class keeps its share.
 
     The deal depends on the seed and on what the rows say, not on their order or their file. A class of three clusters
     or more has a row in every split; one of two has none in validation; a single cluster goes to training.
@@ -34,7 +37,7 @@ class Split(Transform):
     validation: float = Field(0.1, gt=0, lt=1)
     """The share of rows that early stopping watches."""
     by: Literal["label", "none"] = "label"
-    """Keep the proportions of the classes in every split, where rows have a class; or deal all rows alike."""
+    """Keep the proportions of classes and ratings in every split, where rows have them; or deal all rows alike."""
     near: float = Field(0.8, gt=0, le=1)
     """The similarity (Jaccard, of sets of 5 characters) from which two texts may not be in different splits. Case and
     white space do not count, nor does a prompt that makes up most of a typical text."""
@@ -50,24 +53,45 @@ class Split(Transform):
         groups: dict[int, list[int]] = {}
         for place, cluster in enumerate(clusters(list(map(_compared, examples)), self.near)):
             groups.setdefault(cluster, []).append(place)
-        strata: dict[str, list[_Cluster]] = {}
+        found = []
         for places in groups.values():
-            members = [examples[place] for place in places]
-            order = min(_order(example, seed) for example in members)
-            strata.setdefault(self._stratum(members), []).append(_Cluster(order, places))
+            found.append(_Cluster(min(_order(examples[place], seed) for place in places), places))
         chosen = [""] * len(examples)
-        for stratum in strata.values():
-            for split, dealt in self._deal(stratum).items():
-                for held in dealt:
-                    for place in held.places:
-                        chosen[place] = split
+        for split, dealt in self._assigned(examples, found):
+            for place in dealt.places:
+                chosen[place] = split
         return [replace(example, split=split) for example, split in zip(examples, chosen, strict=True)]
 
-    def _stratum(self, members: Sequence[Example]) -> str:
-        if self.by == "none" or not isinstance(members[0], Labelled):
-            return ""
-        counts = Counter(example.target for example in members)
-        return min(counts, key=lambda label: (-counts[label], label))
+    def _assigned(self, examples: Sequence[Example], found: list[_Cluster]) -> Iterator[tuple[str, _Cluster]]:
+        """Every cluster with its split."""
+        members = [[examples[place] for place in cluster.places] for cluster in found]
+        sets = [[each.right for each in held if isinstance(each, MultiLabelled)] for held in members]
+        if self.by == "label" and any(sets):
+            yield from self._by_sets(found, sets)
+            return
+        strata: dict[str, list[_Cluster]] = {}
+        for cluster, stratum in zip(found, self._strata(members), strict=True):
+            strata.setdefault(stratum, []).append(cluster)
+        for held in strata.values():
+            for split, dealt in self._deal(held).items():
+                yield from ((split, cluster) for cluster in dealt)
+
+    def _by_sets(
+        self, found: list[_Cluster], sets: Sequence[Sequence[Sequence[str]]]
+    ) -> Iterator[tuple[str, _Cluster]]:
+        order = sorted(range(len(found)), key=lambda at: found[at].order)
+        shares = {"train": 1 - self.test - self.validation, "test": self.test, "validation": self.validation}
+        splits = stratify.dealt([sets[at] for at in order], shares)
+        yield from ((split, found[at]) for split, at in zip(splits, order, strict=True))
+
+    def _strata(self, members: Sequence[Sequence[Example]]) -> list[str]:
+        """For each cluster what it is dealt among: its class, the part of the range its mean is in, or all."""
+        if self.by == "none":
+            return [""] * len(members)
+        means = [mean(each.value for each in held if isinstance(each, Rated)) for held in members if _rated(held)]
+        if len(means) == len(members):
+            return stratify.binned(means)
+        return [_class_of(held) for held in members]
 
     def _deal(self, stratum: list[_Cluster]) -> dict[str, list[_Cluster]]:
         """The largest cluster to training; the others, in their order, to a split that still has room for them."""
@@ -92,9 +116,21 @@ class Split(Transform):
         return dealt
 
 
+def _rated(members: Sequence[Example]) -> bool:
+    return all(isinstance(each, Rated) for each in members)
+
+
+def _class_of(members: Sequence[Example]) -> str:
+    """The commonest class; empty where rows have none."""
+    if not isinstance(members[0], Labelled):
+        return ""
+    counts = Counter(example.target for example in members)
+    return min(counts, key=lambda label: (-counts[label], label))
+
+
 def _compared(example: Example) -> str:
     """What a user brings: a conversation's user turns, since a shared system prompt makes no two rows alike."""
-    if isinstance(example, Chat):
+    if isinstance(example, (Chat, Pair)):
         asked = "\n".join(message.content for message in example.messages if message.role == "user")
         return asked if asked.strip() else example.target
     return example.given

@@ -13,7 +13,7 @@ from affina.core.kinds import Record, Unusable, shapes
         ("instruction", "response"),
         ("domanda", "risposta"),
         ("Richiesta", "Risposta"),
-        ("dialogue", "summary"),
+        ("dialogo", "risposta"),
     ],
 )
 def test_common_names_are_recognised_in_both_languages(asks: str, answers: str) -> None:

@@ -1,4 +1,4 @@
-from affina.core.example import Chat, Example, Labelled, Message, Text
+from affina.core.example import Chat, Example, Labelled, Message, MultiLabelled, Pair, Related, Tagged, Text
 from affina.core.kinds import transforms
 from affina.data.ledger import Ledger
 
@@ -37,6 +37,23 @@ def test_conversations_differ_by_roles_and_tool_calls() -> None:
         chat("a:5", asked, said),
     ]
     assert kept(rows)[0] == ["a:1", "a:2", "a:3", "a:4"]
+
+
+def test_rows_that_differ_in_anything_taught_are_kept() -> None:
+    asked = (Message("user", "x"),)
+    rows: list[Example] = [
+        Pair(id="a:1", messages=asked, chosen="y", rejected="z"),
+        Pair(id="a:2", messages=asked, chosen="y", rejected="w"),
+        Pair(id="a:3", messages=asked, chosen="y", rejected=" z"),
+        Related(id="b:1", anchor="x", positive="y", negatives=("z",)),
+        Related(id="b:2", anchor="x", positive="y"),
+        MultiLabelled(id="c:1", text="x", right=("a",), labels=("a", "b")),
+        MultiLabelled(id="c:2", text="x", right=("a",)),
+        MultiLabelled(id="c:3", text="x", right=("a", "b")),
+        Tagged(id="d:1", words=("x", "y"), tags=("O", "O")),
+        Tagged(id="d:2", words=("x y",), tags=("O",)),
+    ]
+    assert kept(rows)[0] == ["a:1", "a:2", "b:1", "b:2", "c:1", "c:3", "d:1", "d:2"]
 
 
 def test_texts_without_a_target_are_compared_by_themselves() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import shared
 
-from affina.core.example import Chat, Example, Labelled, Message, Text
+from affina.core.example import Chat, Example, Labelled, Message, MultiLabelled, Pair, Rated, Tagged, Text
 from affina.core.kinds import Transform, readers, transforms
 from affina.data.ledger import Ledger
 from affina.data.near import clusters
@@ -78,6 +78,47 @@ def test_classes_keep_their_proportions_and_small_ones_are_in_every_split() -> N
     assert counts["small"] == {"train": 1, "validation": 1, "test": 1}
     assert counts["two"] == {"train": 1, "test": 1}
     assert counts["one"] == {"train": 1}
+
+
+def test_sets_of_classes_keep_every_class_in_proportion() -> None:
+    dice = random.Random(0)
+    examples: list[Example] = [
+        MultiLabelled(
+            id=f"a:{n}",
+            text=f"{WORDS[n % 20]} {n * 7919} {dice.choice(WORDS)}",
+            right=tuple(label for label, odds in (("x", 0.5), ("y", 0.2), ("z", 0.05)) if dice.random() < odds),
+        )
+        for n in range(400)
+    ]
+    found = split(examples)
+    for label in "xyz":
+        having = [each for each in examples if isinstance(each, MultiLabelled) and label in each.right]
+        counts = Counter(found[each.id] for each in having)
+        for name, share in (("train", 0.7), ("test", 0.2), ("validation", 0.1)):
+            assert abs(counts[name] - share * len(having)) <= 2, (label, name)
+    assert found == split(examples[::-1]) and found != split(examples, by="none")
+
+
+def test_ratings_keep_their_range_in_every_split() -> None:
+    examples: list[Example] = [Rated(id=f"a:{n}", text=f"{WORDS[n % 20]} {n * 7919}", value=n * n) for n in range(200)]
+    found = split(examples)
+    for tenth in range(10):
+        counts = Counter(found[f"a:{n}"] for n in range(20 * tenth, 20 * tenth + 20))
+        assert counts == {"train": 14, "test": 4, "validation": 2}
+    assert found == split(examples[::-1])
+
+
+def test_words_and_pairs_are_dealt_plainly() -> None:
+    tagged: list[Example] = [
+        Tagged(id=f"a:{n}", words=(WORDS[n % 20], str(n * 7919)), tags=("O", "O")) for n in range(50)
+    ]
+    system = Message("system", "You are a careful adviser of a support desk. " * 5)
+    pairs: list[Example] = [
+        Pair(id=f"a:{n}", messages=(system, Message("user", f"{WORDS[n % 20]} {n * 7919}")), chosen="a", rejected="b")
+        for n in range(50)
+    ]
+    for examples in (tagged, pairs):
+        assert Counter(split(examples).values()) == {"train": 35, "validation": 5, "test": 10}
 
 
 def test_shares_are_kept_without_classes() -> None:
