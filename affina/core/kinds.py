@@ -413,8 +413,8 @@ class Metric(Part):
     """A number from a model's answers."""
 
     reads: ClassVar[str]
-    """The columns it needs: "nats", "words" (token log-probabilities), "label", "text", "labels" (a set of them),
-    "number", "tags", "margin" (right against wrong) or "rank"."""
+    """The columns it needs: "nats", "words" (token log-probabilities), "label", "chances" (of every label), "text",
+    "labels" (a set of them, with chances), "number", "tags", "margin" (right against wrong) or "rank"."""
     higher_is_better: ClassVar[bool] = True
 
     @abstractmethod
@@ -423,6 +423,10 @@ class Metric(Part):
     def each(self, answers: Answers) -> Floats | None:
         """One number per item whose mean is the metric, where there is such a thing: it makes paired tests exact."""
         return None
+
+    def objection(self, labels: Sequence[str]) -> str:
+        """Why it cannot be computed here, with these labels, in a sentence; empty where it can."""
+        return ""
 
 
 class Asker(Part):
