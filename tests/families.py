@@ -17,7 +17,7 @@ CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-SPECIAL = ("<|im_start|>", "<|im_end|>", "[CLS]", "[SEP]")
+SPECIAL = ("<|im_start|>", "<|im_end|>", "[CLS]", "[SEP]", "[MASK]")
 STOP = SPECIAL.index("<|im_end|>")
 NOISE = 0.15  # standard deviation: zero biases and unit norms would hide a missing term
 SENTENCES = (
@@ -40,7 +40,12 @@ _OPT = {"hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention
 _DISTILBERT = {"dim": 32, "hidden_dim": 48, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 128}
 _LATENT = {"q_lora_rank": 8, "kv_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 32}
 _RELATIVE = {**_ENCODER, "relative_attention": True, "pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0}
-_T5 = {"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 2, "num_heads": 4}
+_T5 = {"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": STOP}
+_BART = {
+    "d_model": 32, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "encoder_layers": 2, "decoder_layers": 2,
+    "encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 128,
+    "decoder_start_token_id": STOP, "forced_eos_token_id": None,
+}  # fmt: skip
 
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", {**_GROUPED, "tie_word_embeddings": True}),
@@ -72,11 +77,15 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "mpnet": ("MPNetConfig", {**_ENCODER, "pad_token_id": 0}),
     "xlnet": ("XLNetConfig", {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48}),
     "t5": ("T5Config", _T5),
+    "bart": ("BartConfig", _BART),
 }
 ENCODERS = ("bert", "distilbert", "roberta")
+SEQ2SEQ = ("t5", "bart")
 PADDED_ENCODERS = ("deberta", "deberta-v2", "mpnet", "xlnet", "t5")
 PADDED_DECODERS = ("bloom", "mpt", "lfm2")
-FOREST_DECODERS = tuple(name for name in SETTINGS if name not in (*ENCODERS, *PADDED_ENCODERS, *PADDED_DECODERS))
+FOREST_DECODERS = tuple(
+    name for name in SETTINGS if name not in (*ENCODERS, *PADDED_ENCODERS, *PADDED_DECODERS, *SEQ2SEQ)
+)
 DECODERS = (*FOREST_DECODERS, *PADDED_DECODERS)
 
 
@@ -116,7 +125,8 @@ def write_tokenizer(folder: Path, encoder: bool = False, template: str | None = 
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tokenizer_of(encoder)
     tokenizer.save(str(folder / "tokenizer.json"))
-    named = {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>", "tokenizer_class": "PreTrainedTokenizerFast"}
+    named = {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>", "mask_token": "[MASK]"}
+    named["tokenizer_class"] = "PreTrainedTokenizerFast"
     settings = named | ({"chat_template": template} if template else {})
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     return int(tokenizer.get_vocab_size())
@@ -131,16 +141,19 @@ def noisy(model: torch.nn.Module, seed: int = 0, noise: float = NOISE) -> None:
 
 
 def build(name: str, folder: Path, **changes: Any) -> Path:
-    """Writes a random model of a family with its tokenizer into `folder`."""
+    """Writes a random model of a family with its tokenizer into `folder`; `bert+words` with its masked-LM head."""
+    name, _, words = name.partition("+")
     kind, settings = SETTINGS[name]
-    encoder = name in (*ENCODERS, *PADDED_ENCODERS)
+    encoder = name in (*ENCODERS, *PADDED_ENCODERS, *SEQ2SEQ)
     size = write_tokenizer(folder, encoder)
     ids = {"vocab_size": size, "eos_token_id": STOP, "pad_token_id": STOP, "bos_token_id": 0}
     config = getattr(transformers, kind)(**{**ids, **settings, **changes})
     torch.manual_seed(0)
     auto: Any = transformers.AutoModelForCausalLM
     if encoder:
-        auto = transformers.AutoModelForSeq2SeqLM if name == "t5" else transformers.AutoModel
+        auto = transformers.AutoModelForSeq2SeqLM if name in SEQ2SEQ else transformers.AutoModel
+    if words:
+        auto = transformers.AutoModelForCausalLM if name == "xlnet" else transformers.AutoModelForMaskedLM
     model = auto.from_config(config)
     noisy(model)
     model.save_pretrained(folder)

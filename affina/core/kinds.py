@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from affina.core.answers import Answers
-from affina.core.example import Chat, Example, Message
+from affina.core.example import Chat, Example, Message, Parallel
 from affina.core.part import Part, Shelf
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Cloze:
     """The row with nothing hidden."""
     words: npt.NDArray[np.int32]
     """The word that each token belongs to: a word is hidden whole. -1: never hidden."""
+    spans: int = 1
+    """The longest run of words that is hidden together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,17 @@ class Row:
     def targets(self) -> int:
         """The number of supervised tokens."""
         return int(np.count_nonzero(self.weights))
+
+    @property
+    def taught(self) -> bool:
+        """Whether there is anything to learn from it."""
+        return bool(self.targets) or self.label >= 0 or self.goals is not None
+
+    def kept(self, places: Ints) -> Row:
+        """The row with these of its tokens alone."""
+        names = ("tokens", "weights", "said", "orders")
+        held = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(self, cloze=None, **{name: column[places] for name, column in held.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +224,9 @@ class Renderer(Protocol):
     def max_tokens(self) -> int: ...
 
     def rows(self, examples: Sequence[Example]) -> list[Row]: ...
-    def prompt(self, example: Chat) -> list[int]:
-        """The tokens generation starts from: everything before the last assistant turn, and the template's opening."""
+    def prompt(self, example: Chat | Parallel) -> list[int]:
+        """The tokens generation starts from: everything before the last assistant turn, and the template's opening;
+        or what an encoder reads."""
 
     def continued(self, text: str) -> list[int]:
         """Raw text as the tokens of an unfinished text."""
@@ -221,6 +235,9 @@ class Renderer(Protocol):
         """A conversation that awaits an answer, as generation renders it."""
 
     def text(self, tokens: Sequence[int]) -> str: ...
+
+    def drawn(self, row: Row, draws: np.random.Generator) -> Row:
+        """The row with its gaps elsewhere; a row without gaps is itself."""
 
     @property
     def stops(self) -> frozenset[int]:
@@ -350,10 +367,11 @@ class Objective(Part):
     consumes: ClassVar[tuple[type[Example], ...]]
     head: ClassVar[str] = "words"
     """What the model ends in: "words" (its own vocabulary), "vector" (the mean of a row's states, nothing new), or a
-    new linear head: "labels" or "score" on the whole row, "tags" or "span" on each supervised place."""
+    new linear head: "labels", "score" or "margin" on the whole row, "tags" or "span" on each supervised place. What is
+    compared among scores ("margin", "span") has no bias: it would cancel."""
     reads: ClassVar[str] = "past"
-    """How a model of words reads: "past" (what stands before), "both" (a gap, from both sides), "source" (an encoder's
-    text first)."""
+    """How a model of words reads: "past" (what stands before), "both" (a gap, from both sides), "order" (gaps in
+    a drawn order), "source" (an encoder's text first)."""
     couples: ClassVar[bool] = False
     """True when rows must share a micro-batch (in-batch negatives, groups)."""
 
@@ -363,7 +381,7 @@ class Objective(Part):
 
     def ending(self, labels: int) -> Ending:
         """What the model ends in, where the data have so many labels."""
-        sizes = {"labels": labels, "tags": labels, "span": 2, "score": 1}
+        sizes = {"labels": labels, "tags": labels, "span": 2, "score": 1, "margin": 1}
         return Ending(self.head, sizes.get(self.head, 0), self.reads)
 
     @abstractmethod

@@ -34,9 +34,19 @@ def laid_out(nodes: Sequence[Node], order: Ints, size: int) -> int:
     return sum((node.stop - node.start) * len(set(batch[node.rows].tolist())) for node in nodes)
 
 
+def units(rows: Sequence[Row]) -> list[Sequence[Row]]:
+    """Each row with those tied to it: what is drawn, counted and divided as one."""
+    edges = [place for place, row in enumerate(rows) if not row.tied]
+    return [rows[start:stop] for start, stop in zip(edges, [*edges[1:], len(rows)], strict=True)]
+
+
 def divided(members: Sequence[Row], parts: int) -> list[Sequence[Row]]:
-    """Neighbours in `parts` groups of about equal tokens; with fewer rows than parts the last are empty."""
-    tokens = np.cumsum([0, *(len(row.tokens) for row in members)])
+    """Neighbours in `parts` groups of about equal tokens, tied rows together; with too few the last are empty."""
+    return [[row for unit in part for row in unit] for part in _divided(units(members), parts)]
+
+
+def _divided(members: Sequence[Sequence[Row]], parts: int) -> list[Sequence[Sequence[Row]]]:
+    tokens = np.cumsum([0, *(sum(len(row.tokens) for row in unit) for unit in members)])
     middles = (tokens[:-1] + tokens[1:]) / 2
     edges = [0]
     for part in range(1, parts):

@@ -4,21 +4,48 @@ A supervised span is what rendering adds for an assistant turn, up to and with i
 conversation with and without the turn, never by searching for marker strings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from affina.core.errors import Refused
-from affina.core.example import Chat, Example, Labelled, Message, Text
+from affina.core.example import (
+    Chat,
+    Example,
+    Gapped,
+    Labelled,
+    Message,
+    MultiLabelled,
+    Pair,
+    Parallel,
+    Question,
+    Rated,
+    Related,
+    Tagged,
+    Text,
+)  # fmt: skip
 from affina.core.kinds import Row
+from affina.data import encoded, gaps
+from affina.data.passages import passages, windows
 from affina.data.template import PLAIN, Template
 from affina.data.tokens import Vocabulary
 
 Pieces = list[tuple[str, bool]]
+TOGETHER = 1024
+"""Examples tokenised at once: enough to use every core, few enough that what a tokenizer tells of them is small."""
+ENCODED: dict[type[Example], Callable[[Vocabulary, Sequence[Any], int], list[list[Row]]]] = {
+    Labelled: encoded.labelled,
+    MultiLabelled: encoded.multi_labelled,
+    Rated: encoded.rated,
+    Related: encoded.related,
+    Tagged: encoded.tagged,
+}
 PROBE = Chat(id="probe", messages=(Message("user", "a"), Message("assistant", "b")))
 
 
@@ -49,11 +76,34 @@ class Renderer:
     # ── examples → rows ──
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         """One row per example, in order; raw text gives as many rows as its length needs. Raises Refused."""
-        chats = iter(self._chats([example for example in examples if isinstance(example, Chat)]))
-        labelled = iter(self._labelled([example for example in examples if isinstance(example, Labelled)]))
-        texts = iter(self._texts([example for example in examples if isinstance(example, Text)]))
-        kinds = {Chat: chats, Labelled: labelled, Text: texts}
-        return [row for example in examples for row in next(kinds[type(example)])]
+        made: list[Row] = []
+        for start in range(0, len(examples), TOGETHER):
+            part = examples[start : start + TOGETHER]
+            kinds = {
+                kind: iter(self._of(kind, [each for each in part if type(each) is kind]))
+                for kind in {type(each) for each in part}
+            }
+            made += [row for example in part for row in next(kinds[type(example)])]
+        return made
+
+    def _of(self, kind: type[Example], examples: Sequence[Any]) -> list[list[Row]]:
+        """The rows of each of some examples of one kind."""
+        if kind in ENCODED:
+            return ENCODED[kind](self.vocabulary, examples, self.max_tokens)
+        own: dict[type[Example], Callable[[Sequence[Any]], list[list[Row]]]] = {
+            Chat: self._chats, Text: self._texts, Gapped: self._gapped, Pair: self._pairs, Parallel: self._parallel,
+        }  # fmt: skip
+        if kind is Question:
+            return [windows(self.vocabulary, each, self.max_tokens) for each in examples]
+        return own[kind](examples)
+
+    def drawn(self, row: Row, draws: np.random.Generator) -> Row:
+        """The row with its gaps elsewhere; a row without gaps is itself."""
+        return gaps.drawn(self.vocabulary, row, draws)
+
+    def passages(self, question: Question) -> list[list[tuple[int, int]]]:
+        """Of each row of a question, where its supervised places stand in the context: characters [start, stop)."""
+        return passages(self.vocabulary, question, self.max_tokens)
 
     def _chats(self, chats: Sequence[Chat]) -> list[list[Row]]:
         pieces = [self.turns(chat) for chat in chats]
@@ -87,17 +137,48 @@ class Renderer:
         given = pieces[0][0]
         return len(given) > 1 and given[-2:].isspace() and ids != self.vocabulary.encode([given])[0].ids
 
-    def _labelled(self, examples: Sequence[Labelled]) -> list[list[Row]]:
-        encodings = self.vocabulary.encode([example.text for example in examples], special=True)
+    def _gapped(self, texts: Sequence[Gapped]) -> list[list[Row]]:
+        encodings = self.vocabulary.encode([text.text for text in texts])
+        return [
+            gaps.gapped(self.vocabulary, text, encoding, self.max_tokens)
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
+
+    def _pairs(self, pairs: Sequence[Pair]) -> list[list[Row]]:
+        """Tied rows: the conversation with the chosen answer (label 1) and with the rejected one (0), no targets."""
+        said = [
+            Chat(id=f"{pair.id}#{n}", messages=(*pair.messages, Message("assistant", answer)))
+            for pair in pairs
+            for n, answer in enumerate((pair.chosen, pair.rejected))
+        ]
+        rows = [row for group in self._chats(said) for row in group]
+        bare = [replace(row, weights=np.zeros_like(row.weights)) for row in rows]
+        return [
+            [replace(chosen, label=1), replace(rejected, label=0, tied=True)]
+            for chosen, rejected in zip(bare[::2], bare[1::2], strict=True)
+        ]
+
+    def _parallel(self, texts: Sequence[Parallel]) -> list[list[Row]]:
+        """A row per text: the encoder's source, and the result after what the decoder begins with. Raises Refused."""
+        first = self.vocabulary.decodes_from
+        if first is None:
+            raise Refused("a text with a source needs an encoder–decoder", instead="choose the objective cross_entropy")
+        sources = self.vocabulary.encode([text.source for text in texts], special=True)
+        results = self.vocabulary.encode([text.result for text in texts], special=True)
         made = []
-        for example, encoding in zip(examples, encodings, strict=True):
-            ids, kept = encoding.ids, encoding.ids[: self.max_tokens]
-            if len(kept) < len(ids) and encoding.special_tokens_mask[-1]:  # the closing token stays
-                kept[-1] = ids[-1]
-            label = example.labels.index(example.label) if example.label in example.labels else -1
-            tokens, nothing = np.array(kept, dtype=np.int32), np.zeros(len(kept), dtype=np.float32)
-            made.append([Row(example.id, tokens, nothing, label, cut=len(ids) - len(kept))])
+        for text, source, result in zip(texts, sources, results, strict=True):
+            tokens = np.array([first, *result.ids], dtype=np.int32)
+            row = self._cut(text.id, tokens, (np.arange(len(tokens)) > 0).astype(np.float32))
+            kept = self._source(source)
+            made.append([replace(row, source=kept, cut=row.cut + len(source.ids) - len(kept))])
         return made
+
+    def _source(self, encoding: Any) -> npt.NDArray[np.int32]:
+        """What the encoder reads, cut to the limit; the closing token stays."""
+        kept = np.array(encoding.ids[: self.max_tokens], dtype=np.int32)
+        if len(kept) < len(encoding.ids) and encoding.special_tokens_mask[-1]:
+            kept[-1] = encoding.ids[-1]
+        return kept
 
     def _texts(self, texts: Sequence[Text]) -> list[list[Row]]:
         encodings = self.vocabulary.encode([text.text for text in texts], special=True)
@@ -174,8 +255,12 @@ class Renderer:
         answer, _ = self.turns(PROBE)[-1]
         return frozenset({*self.vocabulary.stops, self.vocabulary.encode([answer])[0].ids[-1]})
 
-    def prompt(self, chat: Chat) -> list[int]:
-        """The tokens generation starts from: all before the last assistant turn, and the template's opening."""
+    def prompt(self, chat: Chat | Parallel) -> list[int]:
+        """The tokens generation starts from: all before the last assistant turn, and the template's opening; or what
+        an encoder reads."""
+        if isinstance(chat, Parallel):
+            kept: list[int] = self._source(self.vocabulary.encode([chat.source], special=True)[0]).tolist()
+            return kept
         roles = [message.role for message in chat.messages]
         end = len(roles) - 1 - roles[::-1].index("assistant") if roles[-1:] == ["assistant"] else len(roles)
         return self.opening(chat.messages[:end], chat.tools)
@@ -192,7 +277,9 @@ class Renderer:
         """Why this example cannot be rendered faithfully, in a sentence; empty when it can."""
         texts = [message.content for message in example.messages] if isinstance(example, Chat) else [example.given]
         token = next((token for text in texts if (token := self.vocabulary.injected(text))), "")
-        return f"its text spells out the special token {token}, which the model would obey" if token else ""
+        if token:
+            return f"its text spells out the special token {token}, which the model would obey"
+        return encoded.wordless(self.vocabulary, example) if isinstance(example, Tagged) else ""
 
     def text(self, tokens: Sequence[int]) -> str:
         """Tokens as text, special tokens left out."""

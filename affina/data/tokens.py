@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from affina.core.errors import Refused
@@ -32,6 +35,7 @@ class Vocabulary:
         self.stops = self._stops(_json(folder / "generation_config.json"), config)
         self.limit = _positions(config)
         self.model_type = str(config.get("model_type", ""))
+        self.decodes_from = _decoder_start(config)
         self._same_size(folder, int(config.get("vocab_size") or 0))
 
     def _stops(self, generation: dict[str, Any], config: dict[str, Any]) -> set[int]:
@@ -54,6 +58,29 @@ class Vocabulary:
         """tokenizers' encodings (ids, offsets); `special` lets the tokenizer add its own first and last tokens."""
         return list(self.tokenizer.encode_batch(list(texts), add_special_tokens=special))
 
+    def pair(self, first: str, second: str) -> Any:
+        """One encoding of two texts, with the tokenizer's own tokens around and between them, or a line end."""
+        joined = self.tokenizer.num_special_tokens_to_add(True) > self.tokenizer.num_special_tokens_to_add(False)
+        return self.tokenizer.encode(first if joined else f"{first}\n", second, add_special_tokens=True)
+
+    @property
+    def mask(self) -> int | None:
+        """The id behind which a masked model hides a token."""
+        found: int | None = self.tokenizer.token_to_id(self.named.get("mask_token", ""))
+        return found
+
+    @cached_property
+    def plain(self) -> npt.NDArray[np.int32]:
+        """Every id that is no special token's."""
+        return np.setdiff1d(np.arange(self.tokenizer.get_vocab_size(), dtype=np.int32), [*self.special.values()])
+
+    @cached_property
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The ids that this tokenizer puts before and after every text."""
+        encoding = self.encode(["a"], special=True)[0]
+        own = [place for place, mark in enumerate(encoding.special_tokens_mask) if not mark]
+        return list(encoding.ids[: own[0]]), list(encoding.ids[own[-1] + 1 :])
+
     def decode(self, tokens: Sequence[int], special: bool = False) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=not special))
 
@@ -66,6 +93,14 @@ class Vocabulary:
     def injected(self, text: str) -> str:
         """A special token that plain content spells out and that would be read as a real one; empty if none."""
         return next((token for token in self.special if token in text and not token.isspace()), "")
+
+
+def _decoder_start(config: dict[str, Any]) -> int | None:
+    """What the decoder of an encoder–decoder begins every result with; None for other bases."""
+    if not config.get("is_encoder_decoder"):
+        return None
+    declared = config.get("decoder_start_token_id")
+    return int(declared if declared is not None else config.get("pad_token_id") or 0)
 
 
 def _positions(config: dict[str, Any]) -> int:

@@ -40,11 +40,23 @@ def check_weights(folder: Path) -> list[Path]:
 
 
 def has_words(folder: Path) -> bool:
-    """Whether the base ends in its own vocabulary. An encoder does not, whatever head a library would put on it."""
+    """Whether the base goes on from a text in words of its own. An encoder does not, whatever head it has."""
+    return reads(folder) == "past"
+
+
+def reads(folder: Path) -> str:
+    """How the base reads where it ends in words, as `Objective.reads` names it; empty for a base without words."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    heads = [name for name in config.get("architectures") or [] if not name.startswith("BertLM")]
-    speaking = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-    return not config.get("architectures") or bool(config.get("is_decoder")) or any(n.endswith(speaking) for n in heads)
+    names = config.get("architectures") or []
+    if config.get("is_encoder_decoder"):
+        return "source" if not names or any(name.endswith("ForConditionalGeneration") for name in names) else ""
+    if config.get("model_type") == "xlnet":
+        return "order" if any(name.endswith("LMHeadModel") for name in names) else ""
+    heads = [name for name in names if not name.startswith("BertLM")]
+    speaking = ("ForCausalLM", "LMHeadModel")
+    if not names or config.get("is_decoder") or any(name.endswith(speaking) for name in heads):
+        return "past"
+    return "both" if any(name.endswith(("ForMaskedLM", "ForPreTraining")) for name in names) else ""
 
 
 def _header(path: Path) -> bytes:

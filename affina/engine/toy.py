@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
-from affina.core.example import Chat, Example, Labelled, Message
+from affina.core.example import Chat, Example, Labelled, Message, Parallel
 from affina.core.kinds import Batch, Objective, Renderer, Row, Sampled, Sampling, Scored
 from affina.data.layout import layout
 
@@ -28,7 +28,12 @@ class Bytes:
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         return [row for example in examples for row in self._rows(example)]
 
-    def prompt(self, example: Chat) -> list[int]:
+    def drawn(self, row: Row, draws: np.random.Generator) -> Row:
+        return row
+
+    def prompt(self, example: Chat | Parallel) -> list[int]:
+        if isinstance(example, Parallel):
+            return self.continued(example.source)
         last = max(place for place, message in enumerate(example.messages) if message.role == "assistant")
         return self.opening(example.messages[:last])
 

@@ -10,14 +10,14 @@ from affina.core.atomic import damage
 from affina.core.compute import Computing
 from affina.core.errors import Failed, Refused, nearest
 from affina.core.example import Chat, Example, Labelled, Message, Text
-from affina.core.kinds import Metric, Model, Objective, metrics, objectives, shapes
+from affina.core.kinds import Ending, Metric, Model, Objective, metrics, objectives, shapes
 from affina.core.recipe import Compute, Data, Recipe
 from affina.core.run import Run
 from affina.core.say import Say
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare, read_examples
 from affina.data.rows import Renderer
-from affina.engine.folder import has_words
+from affina.engine.folder import reads
 from affina.engine.source import ALIASES, find
 from affina.evaluation.answer import usual
 
@@ -29,6 +29,8 @@ class Opened:
     name: str
     model: Model
     run: Run | None
+    reads: str = "past"
+    """How a base reads: see `Objective.reads`."""
 
     @cached_property
     def lock(self) -> dict[str, Any]:
@@ -43,7 +45,8 @@ class Opened:
     @property
     def objective(self) -> Objective:
         """How examples are put to this model."""
-        return self.recipe.objective if self.recipe else objectives.build("cross_entropy")
+        plain = "seq2seq" if self.reads == "source" else "cross_entropy"
+        return self.recipe.objective if self.recipe else objectives.build(plain)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -73,10 +76,11 @@ def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Open
     data = recipe.data if recipe else shared.data if shared else Data(read=["-"])
     renderer = Renderer.open(source.folder, data.template, data.max_tokens)
     if run is None or recipe is None:
-        if not has_words(source.folder):
+        how = reads(source.folder)
+        if how not in ("past", "source"):
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
         computing = _computing(beside.lock) if beside and beside.run else settled_on(Compute())
-        return Opened(reference, tuned.base(source.folder, renderer, computing), None)
+        return Opened(reference, tuned.base(source.folder, renderer, computing, Ending(reads=how)), None, how)
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     ending = recipe.objective.ending(len(lock["labels"]))

@@ -5,19 +5,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from affina.core.kinds import Bench, Row
+from affina.core.kinds import Bench, Ints, Row
+from affina.data.compose import units
 
 MOST_TOKENS = 160  # over all rows of a probe: float32 passes over it take about a second on a small base
 
 
 def probe(bench: Bench, count: int) -> tuple[list[Row], str]:
-    """`count` rows (fewer if there are fewer), spread over the numbers of targets; and a clause on what was cut.
+    """`count` rows (fewer if there are fewer, tied ones counted once), spread over the numbers of targets; and a clause
+    on what was cut.
 
     A long row keeps its beginning and its end: the beginning may be shared, the end has targets.
     """
-    order = sorted(range(len(bench.rows)), key=lambda place: (bench.rows[place].targets, place))
+    held = units(bench.rows)
+    order = sorted(range(len(held)), key=lambda place: (held[place][0].targets, place))
     chosen = np.unique(np.linspace(0, len(order) - 1, count).round().astype(int))
-    rows = [bench.rows[order[place]] for place in chosen]
+    rows = [row for place in chosen for row in held[order[place]]]
     longest = max(8, min(256, MOST_TOKENS // len(rows)))
     cut = [_shortened(row, longest) for row in rows]
     shortened = sum(len(row.tokens) > longest for row in rows)
@@ -26,11 +29,15 @@ def probe(bench: Bench, count: int) -> tuple[list[Row], str]:
 
 
 def _shortened(row: Row, longest: int) -> Row:
-    if len(row.tokens) <= longest:
-        return row
+    if row.source is not None and len(row.source) > longest:
+        row = replace(row, source=row.source[_ends(len(row.source), longest)])
+    return row if len(row.tokens) <= longest else row.kept(_ends(len(row.tokens), longest))
+
+
+def _ends(size: int, longest: int) -> Ints:
     half = longest // 2
-    keep = np.r_[0:half, len(row.tokens) - (longest - half) : len(row.tokens)]
-    return replace(row, tokens=row.tokens[keep], weights=row.weights[keep])
+    found: Ints = np.r_[0:half, size - (longest - half) : size]
+    return found
 
 
 def spans(row: Row) -> list[tuple[int, int]]:

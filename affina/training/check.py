@@ -32,7 +32,7 @@ def check(recipe: Recipe | str | Path, offline: bool = False, say: Say | None = 
         "splits": {name: _sizes(held) for name, held in material.by_split.items()},
         "max_tokens": material.renderer.max_tokens,
         "batch": recipe.train.batch,
-        "steps": recipe.train.total_steps(len(material.rows)),
+        "steps": recipe.train.total_steps(material.count),
         "examples": [_shown(row, material) for row in _spread(material.rows)],
         "problems": material.problems,
     }

@@ -39,4 +39,4 @@ def keep_trunk(session: "Session", say: Say) -> None:
 
 def _again(settled: Plan, material: Material) -> bool:
     """Whether training sees a row more than once."""
-    return settled.steps > settled.recipe.train.steps_per_epoch(len(material.rows))
+    return settled.steps > settled.recipe.train.steps_per_epoch(material.count)

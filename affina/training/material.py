@@ -14,10 +14,11 @@ from affina.core.example import Example, Labelled
 from affina.core.kinds import Ending, Metric, Row, metrics
 from affina.core.recipe import Recipe
 from affina.core.say import Say
+from affina.data.compose import units
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare
 from affina.data.rows import Renderer
-from affina.engine.folder import has_words
+from affina.engine.folder import has_words, reads
 from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import asker, require, usual
 
@@ -37,12 +38,7 @@ class Material:
         """Raises Refused for anything in the data, the base or the metrics that cannot work."""
         source = find(_base(recipe), offline, say.progress)
         renderer = Renderer.open(source.folder, recipe.data.template, recipe.data.max_tokens)
-        if recipe.objective.head == "words" and not has_words(source.folder):
-            raise Refused(
-                f"objective {recipe.objective.name} needs a base that ends in words",
-                why=f"{source.reference} is an encoder",
-                instead="choose another base, or the objective classify",
-            )
+        _reads(recipe, source)
         prepared = prepare(recipe, renderer.objection)
         _consumed(recipe, prepared)
         prepared, rows = fit(prepared, recipe.objective, renderer, recipe.data.truncate)
@@ -60,13 +56,18 @@ class Material:
         """The training split as tokens."""
         return self.by_split["train"]
 
+    @cached_property
+    def count(self) -> int:
+        """Training rows, tied ones counted once: what an epoch shows."""
+        return len(units(self.rows))
+
     @property
     def problems(self) -> list[str]:
         """What training refuses although it can be looked at, a sentence each."""
         found = []
         if self.recipe.data.truncate == "refuse":
             found.append(too_long(self.by_split, self.renderer.max_tokens))
-        silent = [row.id for row in self.rows if not row.targets and row.label < 0 and not row.cut]
+        silent = [row.id for row in self.rows if not (row.taught or row.cut)]
         if silent:
             found.append(
                 f"{len(silent)} training rows have nothing to learn, the first is {silent[0]}: mend or remove them"
@@ -121,6 +122,27 @@ def _base(recipe: Recipe) -> str:
     """The base's reference; a path starts, as in `data.read`, from the recipe's own folder."""
     beside = recipe.folder / Path(recipe.model.base).expanduser()
     return str(beside.resolve()) if recipe.model.base not in ALIASES and beside.exists() else recipe.model.base
+
+
+KINDS = {
+    "past": ("a base that goes on from a text in words", "cross_entropy"),
+    "both": ("a masked language model with its head of words", "masked_lm"),
+    "order": ("an XLNet with its head of words", "permutation_lm"),
+    "source": ("an encoder–decoder", "seq2seq"),
+    "": ("an encoder without words", "classify, tag, span, regression, multi_label or contrastive"),
+}
+
+
+def _reads(recipe: Recipe, source: Source) -> None:
+    """Raises Refused for an objective in words whose way of reading is not the base's."""
+    objective, own = recipe.objective, reads(source.folder)
+    if objective.head == "words" and objective.reads != own:
+        what, instead = KINDS[own]
+        raise Refused(
+            f"objective {objective.name} needs {KINDS[objective.reads][0]}",
+            why=f"{source.reference} is {what}",
+            instead=f"choose another base, or the objective {instead}",
+        )
 
 
 def _consumed(recipe: Recipe, prepared: Prepared) -> None:

@@ -16,6 +16,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Row, shapes
 from affina.core.recipe import Recipe
 from affina.core.run import Run
+from affina.data.compose import units
 from affina.data.prepare import Prepared
 from affina.engine.source import Source
 from affina.engine.torch import native
@@ -45,8 +46,9 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
 
     Raises Refused when the run's folder was begun with another recipe, other data, another base or other versions.
     """
-    steps = recipe.train.total_steps(len(rows))
-    every = recipe.evaluate.every or min(steps, recipe.train.steps_per_epoch(len(rows)))
+    count = len(units(rows))
+    steps = recipe.train.total_steps(count)
+    every = recipe.evaluate.every or min(steps, recipe.train.steps_per_epoch(count))
     rate = recipe.train.learning_rate or type(recipe.tuning).learning_rate
     settled = recipe.change({"evaluate.every": every, "train.learning_rate": rate})
     lock: dict[str, Any] = {

@@ -41,7 +41,10 @@ def test_a_loss_may_decide_where_the_base_is_a_majority_or_both_speak(
 
 
 def test_an_encoder_is_not_asked_for_words(tmp_path: Path, encoder_model: Path) -> None:
-    with pytest.raises(Refused, match=r"objective cross_entropy needs a base that ends in words: .* is an encoder"):
+    with pytest.raises(
+        Refused,
+        match=r"objective cross_entropy needs a base that goes on from a text in words: .* is an encoder without words",
+    ):
         gathered(tmp_path, encoder_model)
 
 

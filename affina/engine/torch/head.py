@@ -23,10 +23,15 @@ class WordHead:
     dtype: torch.dtype
     scale: float = 1.0
     softcap: float | None = None
+    bias_V: torch.Tensor | None = None
 
     def logprobs(self, hidden_SD: torch.Tensor, targets_S: torch.Tensor) -> torch.Tensor:
         """[S] log-probabilities, differentiable in the hidden states and in a trainable weight."""
         shape = (self.dtype, self.scale, self.softcap)
+        if self.bias_V is not None:  # one more number of every state, always 1
+            weight_VD = torch.cat([self.weight_VD, self.bias_V[:, None].to(self.weight_VD.dtype)], 1)
+            hidden_SD = torch.cat([hidden_SD, torch.ones_like(hidden_SD[:, :1])], 1)
+            return WordHead(weight_VD, self.dtype, self.scale, self.softcap).logprobs(hidden_SD, targets_S)
         result: torch.Tensor = _Logprobs.apply(hidden_SD, self.weight_VD, targets_S, *shape)  # type: ignore[no-untyped-call]
         return result
 

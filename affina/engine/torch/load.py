@@ -1,7 +1,7 @@
 """A verified local folder → a network: transformers' classes with forest attention, ending in words or a new head."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,25 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding, GenerationConfig
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForTextEncoding,
+    GenerationConfig,
+)  # fmt: skip
 from transformers.utils import logging as transformers_logging
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Batch, Ending, Ints, Segment
+from affina.core.kinds import Batch, Ending, Ints, Row, Segment
 from affina.engine.torch import attention, blocks, native, padded
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
+from affina.engine.torch.reading import reader_of
 from affina.engine.torch.trunk import Trunk
 
 SCALES: dict[str, Callable[[float], float]] = {"logits_scaling": lambda value: 1 / value, "logit_scale": float}
@@ -30,6 +39,14 @@ DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32, "float64": torch.flo
 
 SAFELY = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
 WORDS = Ending()
+UNBIASED = ("margin", "span")
+CLASSES: dict[str, Any] = {
+    "past": AutoModelForCausalLM,
+    "both": AutoModelForMaskedLM,
+    "order": AutoModelForCausalLM,
+    "source": AutoModelForSeq2SeqLM,
+}
+"""Which of the library's classes end in words, by how they read."""
 UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError,
     SafetensorError, StrictDataclassError,
@@ -53,9 +70,12 @@ class Network(nn.Module):
         self.stages: list[blocks.Stage] = []
         self.trunk = Trunk()
         self.ending = ending
-        self.head = nn.Linear(width, ending.size, device=device()) if ending.size else None
-        self.causal = bool(getattr(self.config, "is_decoder", False)) or _is_causal(model)
-        self.flat = bool(getattr(model, "_supports_attention_backend", False)) and self._takes_forest()
+        bias = ending.head not in UNBIASED
+        self.head = nn.Linear(width, ending.size, bias, device=device()) if ending.size else None
+        self._reader = reader_of(model, ending)
+        self.causal = ending.reads == "source" or bool(getattr(self.config, "is_decoder", False)) or _is_causal(model)
+        packs = getattr(model, "_supports_attention_backend", False) and ending.reads not in ("source", "order")
+        self.flat = bool(packs) and self._takes_forest()
         if not self.flat and self.config._attn_implementation == attention.NAME:
             model.set_attn_implementation(self._library_name)
         self.causal = self.causal or (not self.flat and self._looks_back_only())
@@ -86,7 +106,7 @@ class Network(nn.Module):
     @property
     def body(self) -> Any:
         """What turns tokens into hidden states."""
-        return self.model.get_decoder() if self.ending.head == "words" else self.model
+        return self.model.get_decoder() if self.ending == WORDS else self.model
 
     @property
     def dtype(self) -> torch.dtype:
@@ -106,7 +126,7 @@ class Network(nn.Module):
         """
         if not self.flat:
             tokens_T = torch.from_numpy(batch.tokens_T).to(device())
-            return padded.hidden(self._rows, tokens_T, batch.segments, self._padding, self.together)
+            return padded.hidden(self._over(batch.rows), tokens_T, batch.segments, self._padding, self.together)
         places = None if read is None else torch.from_numpy(np.unique(read)).to(device())
         with self.trunk.lent(self, batch, again):
             return self.forest(batch, places if self.trunk.store is None else None)
@@ -122,11 +142,20 @@ class Network(nn.Module):
         """[T, D] hidden states after the final norm of tokens at these depths; who sees whom is the context's."""
         return self._run(tokens_T[None], position_ids=(depths_T + self._first_position)[None])[0]
 
-    def _rows(self, tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
-        return self._run(tokens_BL, **({} if mask_BL is None else {"attention_mask": mask_BL}))
+    def _over(self, rows: Sequence[Row]) -> padded.Run:
+        """How groups of these rows are computed, padded on the right."""
+
+        def run(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None, group: Sequence[int]) -> torch.Tensor:
+            if self._reader is not None:
+                return self._reader.padded(tokens_BL, mask_BL, [rows[r] for r in group])
+            return self._run(tokens_BL, **({} if mask_BL is None else {"attention_mask": mask_BL}))
+
+        return run
 
     def _run(self, tokens_BL: torch.Tensor, **given: torch.Tensor) -> torch.Tensor:
         more = {"use_cache": False} if self.causal else {}
+        if self._reader is not None:
+            return self._reader.states(input_ids=tokens_BL, **given)
         state_BLD: torch.Tensor = self.body(input_ids=tokens_BL, **given, **more).last_hidden_state
         return state_BLD
 
@@ -148,7 +177,8 @@ class Network(nn.Module):
             if getattr(self.config, name, None):
                 scale *= turn(getattr(self.config, name))
         softcap = getattr(self.config, "final_logit_softcapping", None)
-        return WordHead(self.model.get_output_embeddings().weight, self.dtype, scale, softcap)
+        head = self.model.get_output_embeddings()
+        return WordHead(head.weight, self.dtype, scale, softcap, getattr(head, "bias", None))
 
     def _takes_forest(self) -> bool:
         """One small forward: each attention layer must call the forest function exactly once."""
@@ -171,7 +201,7 @@ class Network(nn.Module):
     def _takes_padding(self) -> bool:
         """A few small forwards: padding must change nothing."""
         with self.computing():
-            return padded.changes_nothing(self._rows, self._padding, device(), self.dtype)
+            return padded.changes_nothing(self._over(padded.small()), self._padding, device(), self.dtype)
 
     @contextmanager
     def library_attention(self) -> Iterator[None]:
@@ -199,11 +229,8 @@ def load(folder: Path, computing: Computing, ending: Ending = WORDS) -> Network:
     try:
         config = copy.deepcopy(AutoConfig.from_pretrained(folder, trust_remote_code=False))
         bare = ending.head != "words"
-        if config.is_encoder_decoder and not bare:
-            why = "no objective here trains its decoder yet"
-            raise Refused(f"{folder} is an encoder–decoder", why, "objective: classify trains a label on its encoder")
         encoder: Any = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
-        kind = encoder if bare else AutoModelForCausalLM
+        kind = encoder if bare else CLASSES[ending.reads]
         name = attention.NAME if _declares_backend(kind, config) else None  # None: the class's own
         loaded: Any = kind.from_pretrained(
             folder, config=config, dtype=dtype, attn_implementation=name, output_loading_info=True, **SAFELY

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from affina.core.example import Labelled
 from affina.core.kinds import Batch, Forward, Row, Sampled, Sampling, Scored
@@ -100,12 +101,11 @@ class TorchModel:
 
     def _generate(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         """The library's own decoding over one padded group."""
-        stops = sorted(self.renderer.stops)
-        width = max(len(prompt) for prompt in prompts)
-        tokens = torch.tensor(
-            [[stops[0]] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device()
-        )
-        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device())
+        stops, first = sorted(self.renderer.stops), self.renderer.vocabulary.decodes_from
+        rows = [torch.tensor(prompt, device=device()) for prompt in prompts]
+        sided = "left" if first is None else "right"  # what an encoder reads begins at its first position
+        tokens = pad_sequence(rows, batch_first=True, padding_value=stops[0], padding_side=sided)
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side=sided)
         chance = {"do_sample": True, "temperature": how.temperature, "top_p": how.top_p, "top_k": 0}
         made = self.network.model.generate(
             input_ids=tokens,
@@ -113,9 +113,11 @@ class TorchModel:
             max_new_tokens=how.max_tokens,
             eos_token_id=stops,
             pad_token_id=stops[0],
+            **({} if first is None else {"decoder_start_token_id": first}),
             **(chance if how.temperature > 0 else {"do_sample": False}),
         )
-        return [self._sampled(answer) for answer in made[:, width:].tolist()]
+        begun = tokens.shape[1] if first is None else 1
+        return [self._sampled(answer) for answer in made[:, begun:].tolist()]
 
     def _sampled(self, tokens: list[int]) -> Sampled:
         end = next((place for place, token in enumerate(tokens) if token in self.renderer.stops), None)

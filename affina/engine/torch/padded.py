@@ -1,19 +1,22 @@
 """Rows computed together, padded on the right to a common length: for bases whose attention takes no forest."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
+import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from affina.core.kinds import Segment
+from affina.core.kinds import Row, Segment
 
 TOKENS = 4096  # computed at once, padding included: bounds memory, changes no number
 ALIKE = 0.75  # a row joins rows at most this much longer: what is padded is at most a quarter
 CLOSE = {torch.bfloat16: 6e-2, torch.float32: 1e-4, torch.float64: 1e-4}
 """Of the largest state: how far rows computed together and alone are apart by rounding alone."""
 
-Run = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
-"""Tokens [B, L] and mask [B, L], 1 where a token is a row's own, None where all are → hidden states [B, L, D]."""
+Run = Callable[[torch.Tensor, torch.Tensor | None, Sequence[int]], torch.Tensor]
+"""Tokens [B, L], mask [B, L], 1 where a token is a row's own, None where all are, and which rows these are → hidden
+states [B, L, D]."""
 
 
 def hidden(run: Run, tokens_T: torch.Tensor, segments: Sequence[Segment], pad: int, together: bool) -> torch.Tensor:
@@ -22,7 +25,7 @@ def hidden(run: Run, tokens_T: torch.Tensor, segments: Sequence[Segment], pad: i
     rows = torch.split(tokens_T, lengths)
     found: dict[int, torch.Tensor] = {}
     for group in groups(lengths) if together else ([r] for r in range(len(rows))):
-        state_BLD = run(*_padded([rows[r] for r in group], pad))
+        state_BLD = run(*_padded([rows[r] for r in group], pad), group)
         found.update((r, state_BLD[place, : lengths[r]]) for place, r in enumerate(group))
     return torch.cat([found[r] for r in range(len(rows))])
 
@@ -47,12 +50,24 @@ def _padded(rows: Sequence[torch.Tensor], pad: int) -> tuple[torch.Tensor, torch
     return tokens_BL, pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
 
 
+@cache
+def small() -> tuple[Row, ...]:
+    """Three rows of other lengths, with sources and gaps for networks that read these."""
+    made = []
+    for number, (length, read) in enumerate([(11, 4), (7, 9), (2, 6)]):
+        tokens = np.arange(length, dtype=np.int32) % 5 + 1
+        orders = np.where(np.arange(length) >= max(1, length - 2), np.arange(length)[::-1], -1).astype(np.int32)
+        source = np.arange(read, dtype=np.int32) % 5 + 1
+        made.append(Row(f"small:{number}", tokens, np.zeros(length, np.float32), source=source, orders=orders))
+    return tuple(made)
+
+
 @torch.no_grad()
 def changes_nothing(run: Run, pad: int, place: torch.device, dtype: torch.dtype) -> bool:
     """Three small rows, together and each alone, agree to rounding; and what stands in the padding does not matter."""
-    rows = [torch.arange(length, device=place) % 5 + 1 for length in (11, 7, 2)]
-    alone = [run(row[None], None)[0] for row in rows]
-    together, other = (run(*_padded(rows, filler)) for filler in (pad, 3))
+    rows = [torch.from_numpy(row.tokens).long().to(place) for row in small()]
+    alone = [run(row[None], None, [r])[0] for r, row in enumerate(rows)]
+    together, other = (run(*_padded(rows, filler), range(len(rows))) for filler in (pad, 3))
     most = CLOSE[dtype] * max(float(each.abs().max()) for each in alone)
     return all(
         torch.equal(together[r, : len(row)], other[r, : len(row)])

@@ -9,7 +9,7 @@ from affina.core.kinds import Ending, Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint
 from affina.engine.torch.frozen import PLACES, probed
-from affina.engine.torch.load import Network, load
+from affina.engine.torch.load import WORDS, Network, load
 from affina.engine.torch.model import TorchModel
 from affina.engine.torch.rounding import narrow
 from affina.engine.torch.trunk import Trunk
@@ -26,7 +26,8 @@ def attach(network: Network, tuning: Tuning, seed: int) -> None:
         narrow(network.model)
     if network.head is not None:
         torch.nn.init.normal_(network.head.weight, std=0.02)
-        torch.nn.init.zeros_(network.head.bias)
+        if network.head.bias is not None:
+            torch.nn.init.zeros_(network.head.bias)
         network.head.requires_grad_(True)
     network.eval()
     network.trunk = Trunk(probed(network)[0]) if network.how.trunk in PLACES else Trunk()
@@ -51,9 +52,9 @@ def edges(network: Network) -> frozenset[str]:
     )
 
 
-def base(folder: Path, renderer: Renderer, computing: Computing) -> TorchModel:
+def base(folder: Path, renderer: Renderer, computing: Computing, ending: Ending = WORDS) -> TorchModel:
     """An untouched base that ends in words."""
-    return TorchModel(load(folder, computing), renderer)
+    return TorchModel(load(folder, computing, ending), renderer)
 
 
 def reopen(

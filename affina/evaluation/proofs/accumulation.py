@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from affina.core.kinds import Bench, Finding, Proof, Row
+from affina.data.compose import units
 from affina.evaluation.probe import probe
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class Accumulation(Proof):
 
     def examine(self, bench: Bench) -> Finding:
         rows, said = probe(bench, 8)
-        if len(rows) < 2:
+        if len(units(rows)) < 2:
             return Finding(True, "one row: nothing to accumulate")
         if bench.objective.couples:
             return Finding(True, "the objective couples rows: they stay in one micro-batch")
@@ -48,11 +50,16 @@ class Accumulation(Proof):
 
 def _split(rows: list[Row]) -> list[list[Row]]:
     """Pairs; where these weigh about the same, and a mean of means would go unseen, a single row comes first."""
-    pairs = [rows[place : place + 2] for place in range(0, len(rows), 2)]
+    held = units(rows)
+    pairs = _joined(held[place : place + 2] for place in range(0, len(held), 2))
     weights = [sum(max(1, row.targets) for row in pair) for pair in pairs]
-    if len(rows) == 2 or max(weights) >= UNLIKE * min(weights):
+    if len(held) == 2 or max(weights) >= UNLIKE * min(weights):
         return pairs
-    return [rows[:1], *(rows[place : place + 2] for place in range(1, len(rows), 2))]
+    return _joined([held[:1], *(held[place : place + 2] for place in range(1, len(held), 2))])
+
+
+def _joined(parts: Iterable[Sequence[Sequence[Row]]]) -> list[list[Row]]:
+    return [[row for unit in part for row in unit] for part in parts]
 
 
 def _apart(whole: torch.Tensor, parts: torch.Tensor | None, least: float) -> float:

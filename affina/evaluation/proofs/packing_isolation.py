@@ -61,18 +61,21 @@ def _own(batch: Batch) -> Segment:
 def _sees_its_own(batch: Batch) -> bool:
     """Whether any of row 0's numbers depends on its last segment: not where that is one token, itself the target."""
     own, sources = _own(batch), batch.sources_S[batch.owners_S == 0]
+    if batch.rows[0].orders is not None:  # a hidden token changes nothing but what is said after it
+        return False
     return not len(sources) or bool(np.any(sources >= own.start))
 
 
 def _of(forward: Forward, row: int, others: bool = False) -> torch.Tensor:
-    """A row's log-probabilities or label scores, or everybody else's."""
+    """What a row's words or places are given, or what its head gives it; or everybody else's."""
     import torch
 
-    if forward.scores_RL is not None:
-        mine = torch.arange(len(forward.scores_RL), device=forward.scores_RL.device) == row
-        return forward.scores_RL[mine != others]
-    assert forward.logprobs_S is not None
-    return forward.logprobs_S[(forward.owners_S == row) != others]
+    places = forward.logprobs_S if forward.logprobs_S is not None else forward.scores_SL
+    if places is not None:
+        return places[(forward.owners_S == row) != others]
+    whole = forward.scores_RL if forward.scores_RL is not None else forward.vectors_RD
+    assert whole is not None, "a forward pass gives something"
+    return whole[(torch.arange(len(whole), device=whole.device) == row) != others]
 
 
 def _distance(a: torch.Tensor, b: torch.Tensor) -> float:

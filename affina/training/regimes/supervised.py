@@ -7,10 +7,13 @@ import numpy as np
 from pydantic import Field
 
 from affina.core.kinds import Batch, Ints, Model, Regime, Row
-from affina.data.compose import composed, divided
+from affina.data.compose import composed, divided, units
 
 if TYPE_CHECKING:
     from affina.core.recipe import Train
+
+
+DRAWS = 1  # a stream of its own: gaps are no function of how batches are composed
 
 
 class Supervised(Regime):
@@ -24,21 +27,25 @@ class Supervised(Regime):
 
     def batches(self, rows: Sequence[Row], model: Model, train: "Train", start: int) -> Iterator[Batch]:
         """Micro-batches from number `start` on. An epoch costs one permutation, a window of it one look at its rows."""
-        per_epoch = train.steps_per_epoch(len(rows))
-        window = self.window if self.window > 1 and self.share and model.shares else 1
+        held_together = units(rows)
+        per_epoch = train.steps_per_epoch(len(held_together))
+        tied = len(held_together) < len(rows)
+        window = self.window if self.window > 1 and self.share and model.shares and not tied else 1
         known: tuple[int, int] | None = None
         number = start
         while True:
             step, part = divmod(number, train.accumulate)
             epoch, place = divmod(step, per_epoch)
             if known is None or known[0] != epoch:
-                order = np.random.default_rng((train.seed, epoch)).permutation(len(rows))
+                order = np.random.default_rng((train.seed, epoch)).permutation(len(held_together))
             if known != (epoch, place // window):
                 known = epoch, place // window
                 held = self._window(rows, order, known, window * train.batch, train)
             first = place % window * train.batch
-            members = [rows[r] for r in held[first : first + train.batch]]
-            yield model.layout(divided(members, train.accumulate)[part], share=self.share)
+            members = [row for r in held[first : first + train.batch] for row in held_together[r]]
+            draws = np.random.default_rng((train.seed, epoch, place, DRAWS))
+            drawn = [model.renderer.drawn(row, draws) for row in members]
+            yield model.layout(divided(drawn, train.accumulate)[part], share=self.share)
             number += 1
 
     def _window(self, rows: Sequence[Row], order: Ints, which: tuple[int, int], size: int, train: "Train") -> Ints:

@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTextEncodi
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Batch, Row, Segment
+from affina.core.kinds import Batch, Ending, Row, Segment
 from affina.data.layout import layout
 from affina.engine.torch import attention
 from affina.engine.torch.load import Network, load
@@ -31,7 +31,9 @@ def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def network(folder: Path) -> Network:
-    return load(folder, Computing("float32"), 2 if folder.name in (*ENCODERS, *PADDED_ENCODERS) else 0)
+    return load(
+        folder, Computing("float32"), Ending("labels", 2) if folder.name in (*ENCODERS, *PADDED_ENCODERS) else Ending()
+    )
 
 
 def alone(folder: Path) -> Any:
@@ -188,11 +190,6 @@ def test_a_family_that_takes_no_forest_is_padded_with_the_same_numbers(name: str
     assert not net.flat and net.together and net.causal == (name in PADDED_DECODERS)
     assert len(net.notes) == 1 and "padded" in net.notes[0]
     assert max(errors(family(name), random_rows(300))) <= 1
-
-
-def test_an_encoder_decoder_is_refused(family: Folder) -> None:
-    with pytest.raises(Refused, match="encoder–decoder"):
-        load(family("t5"), Computing("float32"))
 
 
 def test_attention_sinks_are_refused() -> None:

@@ -1,6 +1,6 @@
 """Rows padded and computed together: every row once, bounded, in its place, and only where padding changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,27 +35,27 @@ def test_rows_of_one_length_are_one_group_up_to_the_bound() -> None:
     assert [len(group) for group in padded.groups([1024] * 9)] == [4, 4, 1]
 
 
-def embedded(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
+def embedded(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None, group: Sequence[int]) -> torch.Tensor:
     """An honest model: each token's state is its own."""
     return torch.stack([tokens_BL.float(), tokens_BL.float() ** 2], -1)
 
 
-def averaging(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
+def averaging(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None, group: Sequence[int]) -> torch.Tensor:
     """Each row's mean is taken over its padding too, whatever stands there."""
-    states = embedded(tokens_BL, mask_BL)
+    states = embedded(tokens_BL, mask_BL, group)
     kept = states if mask_BL is None else states * mask_BL[..., None]
     return states + kept.mean(1, keepdim=True)
 
 
-def leaking(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
+def leaking(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None, group: Sequence[int]) -> torch.Tensor:
     """A trace of the last column, too small to be told from rounding by its size."""
-    states = embedded(tokens_BL, mask_BL)
-    return states if mask_BL is None else states + 1e-5 * (states[:, -1:] - embedded(torch.zeros(1, 1), None))
+    states = embedded(tokens_BL, mask_BL, group)
+    return states if mask_BL is None else states + 1e-5 * (states[:, -1:] - embedded(torch.zeros(1, 1), None, group))
 
 
-def masked_mean(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
+def masked_mean(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None, group: Sequence[int]) -> torch.Tensor:
     """Each row's mean over its own tokens: an honest encoder."""
-    states, mask = embedded(tokens_BL, mask_BL), torch.ones_like(tokens_BL) if mask_BL is None else mask_BL
+    states, mask = embedded(tokens_BL, mask_BL, group), torch.ones_like(tokens_BL) if mask_BL is None else mask_BL
     return states + (states * mask[..., None]).sum(1, keepdim=True) / mask.sum(1)[:, None, None]
 
 
@@ -72,12 +72,12 @@ def test_states_stand_where_their_tokens_stand(together: bool) -> None:
     segments = [Segment(start, stop, -1) for start, stop in pairwise(edges)]
     tokens_T, calls = torch.arange(24), list[int]()
 
-    def counted(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
+    def counted(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None, group: Sequence[int]) -> torch.Tensor:
         calls.append(len(tokens_BL))
-        return masked_mean(tokens_BL, mask_BL)
+        return masked_mean(tokens_BL, mask_BL, group)
 
     found = padded.hidden(counted, tokens_T, segments, 0, together)
-    expected = torch.cat([masked_mean(tokens_T[s.start : s.stop][None], None)[0] for s in segments])
+    expected = torch.cat([masked_mean(tokens_T[s.start : s.stop][None], None, [0])[0] for s in segments])
     assert torch.allclose(found, expected) and calls == ([2, 2, 1] if together else [1] * 5)
 
 

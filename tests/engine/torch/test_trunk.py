@@ -525,7 +525,9 @@ def test_what_is_shared_counts_once_against_the_bound(deep: Deep, monkeypatch: p
 
 @pytest.mark.parametrize("name", ["t5", "bloom"])
 def test_padded_bases_have_no_trunk(name: str, family: Deep) -> None:
-    network = load(family(name), Computing("float32", trunk="auto"), LABELS if name == "t5" else 0)
+    network = load(
+        family(name), Computing("float32", trunk="auto"), Ending("labels", LABELS) if name == "t5" else Ending()
+    )
     assert frozen.probed(network) == (0, False)
     with pytest.raises(Refused, match="cannot pack rows"):
         frozen.settled(network, "memory", ROWS, repeats=True)
