@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from affina.core.answers import Answers
-from affina.core.example import Chat, Example, Message, Parallel
+from affina.core.example import Chat, Example, Message, Parallel, Question
 from affina.core.part import Part, Shelf
 
 if TYPE_CHECKING:
@@ -242,6 +242,14 @@ class Renderer(Protocol):
     @property
     def stops(self) -> frozenset[int]:
         """The ids that end an answer."""
+
+
+@runtime_checkable
+class Locating(Protocol):
+    """A renderer of questions about a context."""
+
+    def passages(self, question: Question) -> list[list[tuple[int, int]]]:
+        """Of each row of a question, where its supervised places stand in the context: characters [start, stop)."""
 
 
 class Model(Protocol):

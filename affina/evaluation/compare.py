@@ -67,7 +67,7 @@ def compare(
     """Every metric's paired difference b - a by name. Raises Refused when the two did not answer the same items."""
     validate(a)
     validate(b)
-    a, b = _aligned(a, b)
+    a, b = aligned(a, b)
     return {metric.name: _difference(a, b, metric, (alpha, power, seed)) for metric in metrics}
 
 
@@ -143,7 +143,7 @@ def _mixed(own: Answers, other: Answers, exchange_N: npt.NDArray[np.bool_]) -> A
     return own.joined(other).take(np.arange(n) + n * exchange_N)
 
 
-def _aligned(a: Answers, b: Answers) -> tuple[Answers, Answers]:
+def aligned(a: Answers, b: Answers) -> tuple[Answers, Answers]:
     """Both in the order of a's items, with one label set. Raises Refused when items or right answers differ."""
     shared = len(set(a.ids) & set(b.ids))
     if not shared == len(a) == len(b):

@@ -108,8 +108,9 @@ def _put(opened: Opened, judged: Opened, examples: list[Example]) -> list[Exampl
 
 
 def _known(example: Example, opened: Opened) -> Example:
-    named = isinstance(example, Labelled | MultiLabelled | Tagged) and bool(opened.labels)
-    return replace(example, labels=opened.labels) if named else example
+    if opened.labels and isinstance(example, Labelled | MultiLabelled | Tagged):
+        return replace(example, labels=opened.labels)
+    return example
 
 
 def _gate(opened: Opened) -> Gate:

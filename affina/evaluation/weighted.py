@@ -36,14 +36,13 @@ class Counted(Weighted):
 
     def of(self, answers: Answers) -> Callable[[Floats], Floats]:
         counts_NC = self.counts(answers)
-        return lambda weights_BN: self.total(np.matmul(weights_BN, counts_NC))
+        return lambda weights_BN: self.total(weights_BN @ counts_NC)
 
 
 def over(above: Floats, below: Floats, otherwise: float = 0.0) -> Floats:
     """Elementwise division, `otherwise` where nothing stands below the line."""
-    return np.divide(
-        above, below, out=np.full(np.broadcast_shapes(above.shape, below.shape), otherwise), where=below != 0
-    )
+    whole = np.full(np.broadcast_shapes(above.shape, below.shape), otherwise)
+    return np.asarray(np.divide(above, below, out=whole, where=below != 0))
 
 
 class Ordered:

@@ -8,7 +8,7 @@ import numpy as np
 
 from affina.core.answers import Answers, Floats
 from affina.core.example import Question as PassageQuestion
-from affina.core.kinds import Asked, Asker, Model, Row, Scored
+from affina.core.kinds import Asked, Asker, Locating, Model, Row, Scored
 from affina.data.passages import END, START
 from affina.evaluation.asking import scored
 from affina.evaluation.sentences import likeliest_sentence
@@ -34,6 +34,7 @@ class Question(Asker):
     without: ClassVar[str] = "the sentence that shares most words with the question"
 
     def answers(self, model: Model, examples: Sequence[PassageQuestion], asked: Asked) -> Answers:
+        assert isinstance(model.renderer, Locating), "a question needs a renderer that finds passages"
         results: Iterator[tuple[Row, Scored]] = scored(model, examples, asked)
         answered = all(example.answers for example in examples)
         said, nats, tokens = [], [], []
