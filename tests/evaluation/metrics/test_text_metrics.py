@@ -18,7 +18,7 @@ from affina.evaluation.metrics.squad_exact import SquadExact
 from affina.evaluation.metrics.squad_f1 import SquadF1
 from affina.evaluation.references import longest_common
 
-WORDS = ["the", "cat", "sat,", "on", "a", "MAT", "and", "è", "già", "così;", "il", "gatto's", "3.5", "metri", "lontano!"]
+WORDS = ["the", "cat", "sat,", "on", "a", "MAT", "and", "è", "già", "così;", "il", "gatto's", "3.5", "lontano!"]
 
 
 def texts(said: list[str], *right: list[str]) -> Answers:
