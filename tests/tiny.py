@@ -252,3 +252,89 @@ def outcome(run: Run) -> dict[str, Any]:
     """What must be the same however often a run was interrupted."""
     shown = run.show()
     return {key: shown[key] for key in ("state", "step", "best_step", "weights_sha256", "metrics", "verdict")}
+
+
+def written(folder: Path, name: str, rows: Sequence[Any]) -> Path:
+    """JSON lines."""
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def spoken(number: int) -> tuple[str, str]:
+    """A message and its kind, told apart by a case number."""
+    kind = [*SAID][number % 3]
+    text = SAID[kind][number // 3 % 3].format(SUBJECTS[number // 9 % 12])
+    return f"{text} case {number * 7919 % 9973:04d}", kind
+
+
+def task_rows(task: str, rows: int = 120) -> list[dict[str, Any]]:
+    """Rows of a task that a small model learns within a few dozen steps."""
+    made: list[dict[str, Any]] = []
+    for number in range(rows):
+        text, kind = spoken(number)
+        late = "late" in text or "when" in text
+        words = text.split()
+        made.append(
+            {
+                "multi_label": {"text": text, "labels": [kind] + (["urgent"] if late else [])},
+                "regression": {"text": text, "score": float([*SAID].index(kind)) + 0.5 * late},
+                "tag": {"tokens": words, "tags": ["B-CASE" if word.isdecimal() else "O" for word in words]},
+                "span": {
+                    "question": "which case is it",
+                    "context": text,
+                    "answers": {"text": [words[-1]], "answer_start": [text.index(words[-1])]},
+                },
+                "reward": {
+                    "prompt": text,
+                    "chosen": f"thank you, it is about {kind}",
+                    "rejected": f"no idea, ask about {kind}",
+                },
+                "contrastive": {"anchor": text, "positive": f"{kind} {words[-1]}"},
+                "seq2seq": {"source": text, "target": f"{kind} {words[-1]}"},
+            }[task]
+        )
+    return made
+
+
+def words_base(folder: Path, name: str) -> Path:
+    """A small BERT, XLNet, T5 or BART that ends in words, of 2 layers and width 64, with random weights."""
+    import transformers
+
+    tokenizer = _tokenizer(["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"], 384)
+    closing = {"t5": "$A [SEP]", "bart": "[CLS] $A [SEP]", "bert": "[CLS] $A [SEP]", "xlnet": "$A [SEP] [CLS]"}[name]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=closing, special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    shared = {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": 0, "eos_token_id": 2, "bos_token_id": 1}
+    model: Any
+    if name == "bert":
+        sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+        model = transformers.BertForMaskedLM(transformers.BertConfig(**shared, **sizes))
+    elif name == "xlnet":
+        model = transformers.XLNetLMHeadModel(
+            transformers.XLNetConfig(**shared, d_model=64, n_layer=2, n_head=4, d_inner=128)
+        )
+    elif name == "t5":
+        model = transformers.T5ForConditionalGeneration(
+            transformers.T5Config(
+                **shared, d_model=64, d_ff=128, d_kv=16, num_layers=2, num_heads=4, decoder_start_token_id=0
+            )
+        )
+    else:
+        sides = {
+            f"{side}_{what}": size
+            for side in ("encoder", "decoder")
+            for what, size in (("layers", 2), ("ffn_dim", 128), ("attention_heads", 4))
+        }
+        model = transformers.BartForConditionalGeneration(
+            transformers.BartConfig(**shared, **sides, d_model=64, decoder_start_token_id=2, forced_eos_token_id=None)
+        )
+    torch.manual_seed(0)
+    for module in model.modules():
+        model._init_weights(module)
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    named = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(named | {"eos_token": "[SEP]"}), encoding="utf-8")
+    return folder

@@ -56,7 +56,7 @@ def _answered(shown: Sequence[Example], base: Answers, tuned: Answers) -> list[d
     places = {who: {name: n for n, name in enumerate(answers.ids)} for who, answers in both.items()}
     return [
         {"id": each.id, "given": each.given, "expected": each.target}
-        | {who: answers.worded(places[who][each.id]) for who, answers in both.items() if each.id in places[who]}
+        | {who: answers.worded(places[who][each.id]) if each.id in places[who] else "" for who, answers in both.items()}
         for each in shown
     ]
 
