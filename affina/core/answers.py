@@ -95,6 +95,17 @@ class Answers:
 
         return Answers(**{each.name: taken(each.name) for each in fields(self)})
 
+    def joined(self, other: Answers) -> Answers:
+        """Both models' answers in one list, this one's first; a column that either has not is left out."""
+
+        def both(name: str) -> Any:
+            one, two = getattr(self, name), getattr(other, name)
+            if one is None or two is None or name == "labels":
+                return None if one is None or two is None else one
+            return np.concatenate([one, two]) if isinstance(one, np.ndarray) else (*one, *two)
+
+        return Answers(**{each.name: both(each.name) for each in fields(self)})
+
 
 WHOLE = ("target_N", "predicted_N", "truth_NL", "rank_N")
 

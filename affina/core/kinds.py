@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from affina.core.answers import Answers
-from affina.core.example import Chat, Example, Message, Parallel
+from affina.core.example import Chat, Example, Message, Parallel, Question
 from affina.core.part import Part, Shelf
 
 if TYPE_CHECKING:
@@ -244,6 +244,14 @@ class Renderer(Protocol):
         """The ids that end an answer."""
 
 
+@runtime_checkable
+class Locating(Protocol):
+    """A renderer of questions about a context."""
+
+    def passages(self, question: Question) -> list[list[tuple[int, int]]]:
+        """Of each row of a question, where its supervised places stand in the context: characters [start, stop)."""
+
+
 class Model(Protocol):
     """The read face: everything evaluators, judges, teachers, servers and samplers need."""
 
@@ -443,8 +451,8 @@ class Metric(Part):
     """A number from a model's answers."""
 
     reads: ClassVar[str]
-    """The columns it needs: "nats", "words" (token log-probabilities), "label", "text", "labels" (a set of them),
-    "number", "tags", "margin" (right against wrong) or "rank"."""
+    """The columns it needs: "nats", "words" (token log-probabilities), "label", "chances" (of every label), "text",
+    "labels" (a set of them, with chances), "number", "tags", "margin" (right against wrong) or "rank"."""
     higher_is_better: ClassVar[bool] = True
 
     @abstractmethod
@@ -453,6 +461,10 @@ class Metric(Part):
     def each(self, answers: Answers) -> Floats | None:
         """One number per item whose mean is the metric, where there is such a thing: it makes paired tests exact."""
         return None
+
+    def objection(self, labels: Sequence[str]) -> str:
+        """Why it cannot be computed here, with these labels, in a sentence; empty where it can."""
+        return ""
 
 
 class Asker(Part):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from affina.core import kinds
 from affina.core.answers import Answers
 from affina.core.errors import Refused
-from affina.core.example import Example
+from affina.core.example import Chat, Example
 from affina.core.kinds import Asked, Asker, Metric, Model, Progress, Sampling, askers
 
 
@@ -43,6 +43,14 @@ def require(metrics: Sequence[Metric], examples: Sequence[Example]) -> None:
                 f"metric {metric.name} reads {metric.reads}, but {asking.why}",
                 instead=f"use {', '.join(fit[:-1])} or {fit[-1]}",
             )
+        if objection := metric.objection(_labels(examples)):
+            raise Refused(f"metric {metric.name} cannot be computed", why=objection)
+
+
+def _labels(examples: Sequence[Example]) -> tuple[str, ...]:
+    """The known labels, or the options of all conversations."""
+    own: tuple[str, ...] = getattr(examples[0], "labels", ()) if examples else ()
+    return own or tuple(sorted({option for each in examples if isinstance(each, Chat) for option in each.options}))
 
 
 def answer(

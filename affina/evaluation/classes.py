@@ -1,9 +1,11 @@
 """Classification answers counted: right, predicted and actual items of every class, and the confusion matrix."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Ints
@@ -62,3 +64,23 @@ def confusion(answers: Answers) -> tuple[tuple[str, ...], Ints]:
     predicted_N = np.where(answers.predicted_N < 0, size - 1, answers.predicted_N)
     counts = np.bincount(answers.target_N * size + predicted_N, minlength=size * size)
     return labels, counts.reshape(size, size)
+
+
+def positive(answers: Answers, named: str) -> int:
+    """The place of the positive label: the named one, or the rarer among the targets (of equals the last)."""
+    assert answers.target_N is not None, "counting classes reads chances"
+    if named:
+        return answers.labels.index(named)
+    counts_L = np.bincount(answers.target_N, minlength=len(answers.labels))
+    return len(counts_L) - 1 - int(counts_L[::-1].argmin())
+
+
+def unknown(named: str, labels: Sequence[str]) -> str:
+    """The complaint about a positive label that is none of the known ones; empty where there is none."""
+    return f"the positive label '{named}' is none of {', '.join(labels)}" if named and named not in labels else ""
+
+
+def chosen(answers: Answers, threshold: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """[N, L] where several labels may be right: which are, and which are given, likely enough."""
+    assert answers.truth_NL is not None and answers.chances_NL is not None, "this metric reads labels"
+    return answers.truth_NL > 0, answers.chances_NL >= threshold

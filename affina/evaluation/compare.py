@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +17,22 @@ from affina.evaluation.statistics import (
     bootstrap,
     bootstrap_interval,
     bootstrap_mean,
+    bootstrap_weights,
     detectable,
+    exchange_p,
     mcnemar,
     permutation_p,
     sign_flip_p,
 )
+from affina.evaluation.weighted import Weighted
 
 MATCHED = "Agresti–Min interval, exact McNemar test"
 MEANS = "paired bootstrap of the mean, sign-flip test"
 RESAMPLED = "paired bootstrap, permutation test"
+COUNTED = ("label", "labels", "tags", "text")
+"""What a metric reads that is right or wrong, not more or less."""
+RIGHT = ("target_N", "truth_NL", "expected", "references", "value_N", "tags")
+"""The columns that do not depend on the model."""
 OTHER_TOKENS = "not comparable: the two models count the targets in different tokens"
 
 
@@ -59,7 +67,7 @@ def compare(
     """Every metric's paired difference b - a by name. Raises Refused when the two did not answer the same items."""
     validate(a)
     validate(b)
-    a, b = _aligned(a, b)
+    a, b = aligned(a, b)
     return {metric.name: _difference(a, b, metric, (alpha, power, seed)) for metric in metrics}
 
 
@@ -97,6 +105,16 @@ def _means(differences_N: Floats, alpha: float, seed: int) -> Found:
 def _resampled(a: Answers, b: Answers, metric: Metric, alpha: float, seed: int) -> Found:
     """Both models' items are resampled together, and exchanged item by item for the test."""
     n, value = len(a), metric.value(b) - metric.value(a)
+    drawn_B, p = _weighed(a, b, metric, seed) if isinstance(metric, Weighted) else _retaken(a, b, metric, seed)
+    # Such metrics see only which items changed their answer: when none did, one more item could still have, which is
+    # what Agresti and Min's half items say for accuracy. Scores are continuous: equal ones come from equal models.
+    least_se = 1 / (n + 2) if metric.reads in COUNTED else 0.0
+    low, high, se = bootstrap_interval(value, drawn_B, n, alpha, least_se)
+    return value, low, high, p, se, RESAMPLED
+
+
+def _retaken(a: Answers, b: Answers, metric: Metric, seed: int) -> tuple[Floats, float]:
+    """Resampled differences and p, each computed from its own columns."""
 
     def resampled(index_N: Ints) -> float:
         return metric.value(b.take(index_N)) - metric.value(a.take(index_N))
@@ -104,25 +122,28 @@ def _resampled(a: Answers, b: Answers, metric: Metric, alpha: float, seed: int) 
     def exchanged(exchange_N: npt.NDArray[np.bool_]) -> float:
         return metric.value(_mixed(b, a, exchange_N)) - metric.value(_mixed(a, b, exchange_N))
 
-    # Label metrics see only which items changed their answer: when none did, one more item could still have, which is
-    # what Agresti and Min's half items say for accuracy. Scores are continuous: equal ones come from equal models.
-    least_se = 1 / (n + 2) if metric.reads == "label" else 0.0
-    low, high, se = bootstrap_interval(value, bootstrap(resampled, n, seed), n, alpha, least_se)
-    return value, low, high, permutation_p(exchanged, n, seed), se, RESAMPLED
+    return bootstrap(resampled, len(a), seed), permutation_p(exchanged, len(a), seed)
+
+
+def _weighed(a: Answers, b: Answers, metric: Weighted, seed: int) -> tuple[Floats, float]:
+    """The same at once: of both models' answers in one list, one model's weigh as often as they were drawn."""
+    of, n = metric.of(a.joined(b)), len(a)
+
+    def difference(first_BN: Floats, second_BN: Floats) -> Floats:
+        """Where a's items weigh `first` and b's `second`, less the other way round."""
+        return of(np.hstack([first_BN, second_BN])) - of(np.hstack([second_BN, first_BN]))
+
+    drawn = [difference(np.zeros_like(weights_BN), weights_BN) for weights_BN in bootstrap_weights(n, seed)]
+    return np.concatenate(drawn), exchange_p(lambda exchange_BN: difference(exchange_BN, 1 - exchange_BN), n, seed)
 
 
 def _mixed(own: Answers, other: Answers, exchange_N: npt.NDArray[np.bool_]) -> Answers:
     """One model's answers with the other's at the exchanged items."""
-    said, predicted_N = own.said, own.predicted_N
-    if said is not None and other.said is not None:
-        said = tuple(y if exchange else x for x, y, exchange in zip(said, other.said, exchange_N, strict=True))
-    if predicted_N is not None and other.predicted_N is not None:
-        predicted_N = np.where(exchange_N, other.predicted_N, predicted_N)
-    nats_N = np.where(exchange_N, other.nats_N, own.nats_N)
-    return replace(own, nats_N=nats_N, predicted_N=predicted_N, said=said)
+    n = len(own)
+    return own.joined(other).take(np.arange(n) + n * exchange_N)
 
 
-def _aligned(a: Answers, b: Answers) -> tuple[Answers, Answers]:
+def aligned(a: Answers, b: Answers) -> tuple[Answers, Answers]:
     """Both in the order of a's items, with one label set. Raises Refused when items or right answers differ."""
     shared = len(set(a.ids) & set(b.ids))
     if not shared == len(a) == len(b):
@@ -137,11 +158,15 @@ def _aligned(a: Answers, b: Answers) -> tuple[Answers, Answers]:
     if a.labels != b.labels:
         labels = tuple(sorted({*a.labels, *b.labels}))
         a, b = _relabelled(a, labels), _relabelled(b, labels)
-    for right_a, right_b in ((a.target_N, b.target_N), (a.expected, b.expected)):
-        if right_a is not None and right_b is not None and (unlike := np.asarray(right_a) != np.asarray(right_b)).any():
+    for name in RIGHT:
+        right_a, right_b = getattr(a, name), getattr(b, name)
+        if right_a is None or right_b is None:
+            continue
+        unlike = next((n for n in range(len(a)) if not np.array_equal(right_a[n], right_b[n])), None)
+        if unlike is not None:
             raise Refused(
                 "the two models were not asked the same questions",
-                why=f"the right answer of {a.ids[int(unlike.argmax())]} differs between them",
+                why=f"the right answer of {a.ids[unlike]} differs between them",
                 instead="evaluate both on the same split",
             )
     return a, b
@@ -152,9 +177,17 @@ def _relabelled(answers: Answers, labels: tuple[str, ...]) -> Answers:
     # The last place stands for -1, an answer outside the known labels.
     moved = np.array([*(labels.index(label) for label in answers.labels), -1], dtype=np.int64)
     target_N, predicted_N = answers.target_N, answers.predicted_N
+    # A label that this model does not know has no chance and is never right.
+    known = [answers.labels.index(label) if label in answers.labels else -1 for label in labels]
+
+    def spread(column_NL: Any) -> Any:
+        return None if column_NL is None else np.pad(column_NL, ((0, 0), (0, 1)))[:, known]
+
     return replace(
         answers,
         labels=labels,
         target_N=None if target_N is None else moved[target_N],
         predicted_N=None if predicted_N is None else moved[predicted_N],
+        chances_NL=spread(answers.chances_NL),
+        truth_NL=spread(answers.truth_NL),
     )

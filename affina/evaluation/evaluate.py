@@ -6,7 +6,7 @@ from typing import Any
 
 from affina.core.answers import Answers
 from affina.core.errors import Refused
-from affina.core.example import Example, Labelled
+from affina.core.example import Example, Labelled, MultiLabelled, Tagged
 from affina.core.kinds import Metric, Sampling
 from affina.core.recipe import Gate
 from affina.core.say import Say, Silent
@@ -108,7 +108,9 @@ def _put(opened: Opened, judged: Opened, examples: list[Example]) -> list[Exampl
 
 
 def _known(example: Example, opened: Opened) -> Example:
-    return replace(example, labels=opened.labels) if opened.labels and isinstance(example, Labelled) else example
+    if opened.labels and isinstance(example, Labelled | MultiLabelled | Tagged):
+        return replace(example, labels=opened.labels)
+    return example
 
 
 def _gate(opened: Opened) -> Gate:

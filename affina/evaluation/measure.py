@@ -3,13 +3,27 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from affina.core.answers import Answers
 from affina.core.errors import Failed, Refused
 from affina.core.kinds import Floats, Ints, Metric
-from affina.evaluation.statistics import bootstrap, bootstrap_mean, percentiles, wilson
+from affina.evaluation.statistics import bootstrap, bootstrap_mean, bootstrap_weights, percentiles, wilson
+from affina.evaluation.weighted import Weighted
+
+COLUMNS = {
+    "label": ("target_N", "predicted_N"),
+    "chances": ("target_N", "chances_NL"),
+    "labels": ("truth_NL", "chances_NL"),
+    "text": ("expected", "said", "references"),
+    "number": ("value_N", "guess_N"),
+    "tags": ("tags", "guessed"),
+    "margin": ("margin_N",),
+    "rank": ("rank_N",),
+}
+"""By what a metric reads, beside the nats and tokens that all answers have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +63,10 @@ def validate(answers: Answers) -> None:
 
 
 def light(answers: Answers, metric: Metric) -> Answers:
-    """The answers without the texts, unless the metric reads them: resampling copies columns thousands of times."""
-    return answers if metric.reads == "text" else replace(answers, expected=None, said=None)
+    """The answers with no column that the metric does not read: resampling copies columns thousands of times."""
+    unread = {name for names in COLUMNS.values() for name in names} - {*COLUMNS.get(metric.reads, ())}
+    empty: dict[str, Any] = dict.fromkeys(unread)
+    return replace(answers, **empty)
 
 
 def is_share(each_N: Floats) -> bool:
@@ -70,6 +86,9 @@ def _estimate(answers: Answers, metric: Metric, alpha: float, seed: int) -> Esti
     value = metric.value(answers)
     if each_N is not None:
         resampled_B = bootstrap_mean(each_N, seed)
+    elif isinstance(metric, Weighted):
+        weighed = metric.of(light(answers, metric))
+        resampled_B = np.concatenate([weighed(weights_BN) for weights_BN in bootstrap_weights(n, seed)])
     else:
         columns = light(answers, metric)
 

@@ -9,7 +9,7 @@ from typing import Any
 from affina.core.atomic import damage
 from affina.core.compute import Computing
 from affina.core.errors import Failed, Refused, nearest
-from affina.core.example import Chat, Example, Labelled, Message, Text
+from affina.core.example import Chat, Example, Labelled, Message, MultiLabelled, Tagged, Text
 from affina.core.kinds import Ending, Metric, Model, Objective, metrics, objectives, shapes
 from affina.core.recipe import Compute, Data, Recipe
 from affina.core.run import Run
@@ -123,7 +123,7 @@ def from_file(opened: Opened, path: str, say: Say) -> list[Example]:
         say.line(f"{path}: {times} rows left out: {reason}")
     known = opened.labels
     return [
-        replace(each, labels=known) if known and isinstance(each, Labelled) else each
+        replace(each, labels=known) if known and isinstance(each, Labelled | MultiLabelled | Tagged) else each
         for each in prepared.examples["all"]
     ]
 

@@ -68,6 +68,14 @@ def bootstrap_mean(values_N: Floats, seed: int, resamples: int = RESAMPLES) -> F
     return np.concatenate([values_N[draws.integers(0, n, (rows, n))].mean(axis=1) for rows in _chunks(n, resamples)])
 
 
+def bootstrap_weights(n: int, seed: int, resamples: int = RESAMPLES) -> Iterator[Floats]:
+    """[B, N] how often each item was drawn, some resamples at a time; the draws of `bootstrap` at the same seed."""
+    draws = np.random.default_rng(seed)
+    for rows in _chunks(n, resamples):
+        places_BN = draws.integers(0, n, (rows, n)) + n * np.arange(rows)[:, None]
+        yield np.bincount(places_BN.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+
+
 def percentiles(resampled_B: Floats, n: int, alpha: float) -> tuple[float, float]:
     """Bootstrap interval (low, high) that stays in the statistic's own range: percentiles, widened for small n.
 
@@ -109,6 +117,15 @@ def permutation_p(
     observed = abs(statistic(np.zeros(n, np.bool_)))
     reached = sum(_reaches(statistic(draws.random(n) < 0.5), observed) for _ in range(resamples))
     return float((1 + reached) / (1 + resamples))
+
+
+def exchange_p(statistic: Callable[[Floats], Floats], n: int, seed: int, resamples: int = RESAMPLES) -> float:
+    """`permutation_p` of a statistic of many arrangements at once: it is given [B, N], 1 where an item is exchanged."""
+    draws = np.random.default_rng(seed)
+    observed = abs(float(statistic(np.zeros((1, n)))[0]))
+    exchanges = ((draws.random((rows, n)) < 0.5).astype(np.float64) for rows in _chunks(n, resamples))
+    reached = sum(int(_reaches(statistic(exchange_BN), observed).sum()) for exchange_BN in exchanges)
+    return (1 + reached) / (1 + resamples)
 
 
 def sign_flip_p(differences_N: Floats, seed: int, resamples: int = RESAMPLES) -> float:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from laws import taught
 
 from affina.core.example import Chat, Example, Labelled, Message, Text
 from affina.core.kinds import Batch, Forward, Loss, Row, objectives
+from affina.data.compose import units
 from affina.data.layout import layout
 
 NAMES = objectives.names()
+HEADS = ("words", "vector", "labels", "score", "margin", "tags", "span")
+READS = ("past", "both", "order", "source")
 LABELS = ("refund", "delay", "other")
 ROWS = [
     Row(
@@ -33,9 +37,15 @@ def computed(batch: Batch, head: str) -> Forward:
     """Numbers that depend on the row alone."""
     weights, owners = torch.from_numpy(batch.weights_S), torch.from_numpy(batch.owners_S)
     labels = torch.from_numpy(batch.labels_R)
-    if head == "labels":
-        scores = torch.stack([torch.sin(torch.arange(3.0) * (int(name[2:]) + 1)) for name in batch.ids])
-        return Forward(weights, owners, labels, scores_RL=scores.requires_grad_(True))
+    if head in ("labels", "score", "margin", "vector"):
+        size = 3.0 if head in ("labels", "vector") else 1.0
+        scores = torch.stack([torch.sin(torch.arange(size) + int(name[2:]) + 1) for name in batch.ids])
+        scores.requires_grad_(True)
+        return Forward(weights, owners, labels, **{"vectors_RD" if head == "vector" else "scores_RL": scores})
+    if head in ("tags", "span"):
+        places = torch.sin(torch.from_numpy(batch.tokens_T[batch.sources_S])[:, None] * torch.arange(1.0, 4.0))
+        places = places[:, : 3 if head == "tags" else 2].clone().requires_grad_(True)
+        return Forward(weights, owners, labels, scores_SL=places)
     logprobs = -1 - torch.sin(torch.from_numpy(batch.targets_S).float()).abs()
     return Forward(weights, owners, labels, logprobs.requires_grad_(True))
 
@@ -45,13 +55,17 @@ def loss_of(name: str, rows: Sequence[Row]) -> Loss:
     return part.loss(computed(batch, part.head), batch)
 
 
+def rows_of(name: str) -> list[Row]:
+    return taught(ROWS, objectives.build(name))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_objective_builds_from_defaults_round_trips_and_is_documented(name: str) -> None:
     part = objectives.build(name)
     assert part.name == name == objectives.dump(part) and objectives.build(objectives.dump(part)) == part
     assert type(part).__doc__ and len(type(part).model_fields) <= 10
     assert all(field.description for field in type(part).model_fields.values())
-    assert part.head in ("words", "labels") and part.consumes
+    assert part.head in HEADS and part.reads in READS and part.consumes
     assert all(issubclass(kind, Example) for kind in part.consumes)
 
 
@@ -59,9 +73,16 @@ def test_an_objective_builds_from_defaults_round_trips_and_is_documented(name: s
 def test_sums_and_counts_of_parts_add_up_to_those_of_the_whole(name: str) -> None:
     if objectives.build(name).couples:
         return
-    whole = loss_of(name, ROWS)
-    for parts in ([[0, 1, 2, 3, 4, 5]], [[0], [1, 2, 3, 4, 5]], [[5, 0], [1], [4, 2, 3]], [[n] for n in range(6)]):
-        losses = [loss_of(name, [ROWS[n] for n in part]) for part in parts]
+    held = units(rows_of(name))
+    whole = loss_of(name, rows_of(name))
+    last = len(held) - 1
+    for parts in (
+        [[*range(last + 1)]],
+        [[0], [*range(1, last + 1)]],
+        [[last, 0], [*range(1, last)]],
+        [[n] for n in range(last + 1)],
+    ):
+        losses = [loss_of(name, [row for n in part for row in held[n]]) for part in parts]
         assert sum(float(each.total.detach()) for each in losses) == pytest.approx(
             float(whole.total.detach()), rel=1e-6
         )
@@ -70,13 +91,14 @@ def test_sums_and_counts_of_parts_add_up_to_those_of_the_whole(name: str) -> Non
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_loss_is_one_differentiable_number_and_twice_the_same(name: str) -> None:
-    part, batch = objectives.build(name), layout(ROWS)
+    part, batch = objectives.build(name), layout(rows_of(name))
     forward = computed(batch, part.head)
     loss = part.loss(forward, batch)
     assert loss.total.shape == () and loss.count > 0 and float(loss.total.detach()) > 0
     assert float(part.loss(forward, batch).total.detach()) == float(loss.total.detach())
     torch.autograd.backward(loss.total)
-    leaf = forward.logprobs_S if part.head == "words" else forward.scores_RL
+    leaves = (forward.logprobs_S, forward.scores_RL, forward.scores_SL, forward.vectors_RD)
+    leaf = next(each for each in leaves if each is not None)
     assert leaf is not None and leaf.grad is not None and torch.isfinite(leaf.grad).all()
 
 

@@ -49,10 +49,10 @@ class Fond(Toy):
 @pytest.mark.parametrize(
     ("examples", "columns"),
     [
-        (CHOICES, {"nats", "words", "label", "text"}),
+        (CHOICES, {"nats", "words", "label", "chances", "text"}),
         (FREE, {"nats", "words", "text"}),
         ([*CHOICES, *FREE], {"nats", "words", "text"}),
-        (LABELLED, {"nats", "label"}),
+        (LABELLED, {"nats", "label", "chances"}),
         (TEXTS, {"nats", "words"}),
         ([*TEXTS, *FREE], {"nats", "words"}),
     ],
@@ -66,7 +66,7 @@ def test_a_task_offers_the_columns_all_its_examples_have(examples: list[Example]
     [
         ("exact_match", LABELLED, "exact_match reads text, but a label head gives labels. use accuracy,"),
         ("perplexity", LABELLED, "perplexity reads words, but a label head gives labels"),
-        ("accuracy", FREE, "accuracy reads label, but free answers have no fixed set of labels. use exact"),
+        ("accuracy", FREE, "accuracy reads label, but free answers have no fixed set of labels. use bleu"),
         ("exact_match", TEXTS, "exact_match reads text, but raw text has neither"),
     ],
 )  # fmt: skip
@@ -78,8 +78,26 @@ def test_a_metric_the_task_cannot_compute_is_refused_with_those_it_can(
 
 
 def test_metrics_the_task_can_compute_are_not_refused() -> None:
-    require([metrics.build(name) for name in metrics.names()], CHOICES)
+    reading = {"nats", "words", "label", "chances", "text"}
+    every = [metrics.build(name) for name in metrics.names()]
+    require([each for each in every if each.reads in reading and each.name != "cost"], CHOICES)
     require([metrics.build(name) for name in ("loss", "accuracy", "f1")], LABELLED)
+
+
+def test_what_a_metric_objects_to_in_the_labels_is_refused_before_anything_is_asked() -> None:
+    with pytest.raises(
+        Refused, match="metric cost cannot be computed: a threshold divides two classes, and there are 3"
+    ):
+        require([metrics.build("cost")], LABELLED)
+    with pytest.raises(Refused, match="the positive label 'hi' is none of low, mid, high"):
+        require([metrics.build({"name": "pr_auc", "positive": "hi"})], LABELLED)
+    two = [chat("f:1", "warm?", "yes", ("yes", "no"))]
+    require([metrics.build({"name": name, "positive": "yes"}) for name in ("cost", "pr_auc")], two)
+
+
+def test_options_are_scored_where_only_their_chances_are_asked_for() -> None:
+    found = answer(Fond("maybe"), CHOICES, frozenset({"chances"}), HOW)
+    assert found.chances_NL is not None and found.chances_NL.sum(axis=1) == pytest.approx([1, 1, 1])
 
 
 def test_the_likeliest_option_is_the_answer_whatever_its_length() -> None:

@@ -10,7 +10,7 @@ import pytest
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Ints, Metric, metrics
-from affina.evaluation.compare import MATCHED, MEANS, OTHER_TOKENS, RESAMPLED, Difference, compare
+from affina.evaluation.compare import MATCHED, MEANS, OTHER_TOKENS, RESAMPLED, Difference, aligned, compare
 from affina.evaluation.statistics import agresti_min, bootstrap, bootstrap_interval, detectable, mcnemar
 
 LABELS = ("a", "b", "c")
@@ -25,9 +25,8 @@ def answered(n: int, right: float, seed: int, nats: float = 1.0) -> Answers:
     nats_N = nats * tokens_N * hard_N * np.exp(draws.normal(0, 0.2, n))
     ids = tuple(f"f:{i}" for i in range(n))
     expected = tuple(LABELS[i] for i in target_N)
-    return Answers(
-        ids, nats_N, tokens_N, LABELS, target_N, predicted_N, expected, tuple(LABELS[i] for i in predicted_N)
-    )
+    said = tuple(LABELS[i] for i in predicted_N)
+    return Answers(ids, nats_N, tokens_N, LABELS, target_N, predicted_N, expected=expected, said=said)
 
 
 def found(a: Answers, b: Answers, *names: str, seed: int = 0) -> dict[str, Difference]:
@@ -140,6 +139,37 @@ def test_labels_counted_in_another_order_are_matched_by_name() -> None:
     assert b.target_N is not None and b.predicted_N is not None
     turned = replace(b, labels=("c", "b", "a"), target_N=2 - b.target_N, predicted_N=2 - b.predicted_N)
     assert found(a, turned, "accuracy", "f1") == found(a, b, "accuracy", "f1")
+
+
+def test_chances_and_right_sets_follow_their_labels_and_unknown_labels_have_none() -> None:
+    a, b = answered(3, 1.0, 1), answered(3, 1.0, 1)
+    chances_NL, truth_NL = np.array([[0.2, 0.5, 0.3]] * 3), np.array([[1, 0, 1]] * 3)
+    a = replace(a, chances_NL=chances_NL, truth_NL=truth_NL)
+    b = replace(
+        b, labels=("d", "c", "b", "a"), target_N=3 - a.target_N, predicted_N=3 - a.predicted_N,
+        chances_NL=np.array([[0.1, 0.3, 0.4, 0.2]] * 3), truth_NL=np.array([[0, 1, 0, 1]] * 3),
+    )  # fmt: skip
+    one, two = aligned(a, b)
+    assert one.labels == two.labels == ("a", "b", "c", "d")
+    assert one.chances_NL is not None and two.chances_NL is not None
+    assert one.chances_NL[0].tolist() == [0.2, 0.5, 0.3, 0.0] and two.chances_NL[0].tolist() == [0.2, 0.4, 0.3, 0.1]
+    assert np.array_equal(one.truth_NL, two.truth_NL) and np.array_equal(one.target_N, two.target_N)  # type: ignore[arg-type]
+
+
+def test_other_right_numbers_sets_and_tags_are_refused_with_the_item() -> None:
+    a = replace(
+        answered(4, 1.0, 1),
+        value_N=np.arange(4.0), truth_NL=np.eye(4, 3, dtype=np.int64), tags=(("O",), ("O", "B"), (), ("B",)),
+        references=(("x",), ("y", "z"), ("x",), ("x",)),
+    )  # fmt: skip
+    other = replace(
+        a, value_N=np.array([0.0, 1.5, 2.0, 3.0]), truth_NL=np.eye(4, 3, dtype=np.int64)[[0, 2, 2, 3]],
+        tags=(("O",), ("O", "O"), (), ("B",)), references=(("x",), ("y",), ("x",), ("x",)),
+    )  # fmt: skip
+    for column in ("value_N", "truth_NL", "tags", "references"):
+        with pytest.raises(Refused, match="f:1"):
+            aligned(a, replace(a, **{column: getattr(other, column)}))
+    aligned(a, a)
 
 
 def test_an_answer_outside_the_labels_stays_outside_when_labels_are_matched() -> None:

@@ -52,7 +52,7 @@ class TorchModel:
             sources, targets = self._lent(batch.sources_S), self._lent(batch.targets_S)
             return replace(given, logprobs_S=network.words.logprobs(hidden_TD[sources], targets))
         if head == "vector":
-            return replace(given, vectors_RD=torch.stack([each.float().mean(0) for each in rows_of(hidden_TD, batch)]))
+            return replace(given, vectors_RD=_means(hidden_TD, batch))
         assert network.head is not None, f"an ending in {head} has a head of its own"
         if head in ("tags", "span"):
             states_SD = hidden_TD[self._lent(batch.sources_S)].to(network.head.weight.dtype)
@@ -154,6 +154,12 @@ def rows_of(hidden_TD: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
     whole = {path[-1][1] - 1: path for path in runs.values()}
     paths = [whole[end] for end in batch.ends_R.tolist()]
     return [torch.cat([hidden_TD[start:stop] for start, stop in path]) for path in paths]
+
+
+def _means(hidden_TD: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """[R, D]: each row's mean state, float32 at least."""
+    wide = torch.promote_types(hidden_TD.dtype, torch.float32)
+    return torch.stack([each.to(wide).mean(0) for each in rows_of(hidden_TD, batch)])
 
 
 def _scored(forward: Forward, row: int, places: slice) -> Scored:

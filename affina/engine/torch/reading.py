@@ -60,21 +60,21 @@ class Ordered(WholeModel):
 
     def padded(self, tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None, rows: Sequence[Row]) -> torch.Tensor:
         size, place = tokens_BL.shape[1], tokens_BL.device
+        kind = self.model.get_input_embeddings().weight.dtype
         orders = [torch.from_numpy(row.orders).long().to(place) for row in rows if row.orders is not None]
         assert len(orders) == len(rows), "every row has an order in which its gaps are said"
         orders_BL = pad_sequence(orders, batch_first=True, padding_value=-1)
         orders_BL = torch.nn.functional.pad(orders_BL, (0, size - orders_BL.shape[1]), value=-1)
         hidden_BL = orders_BL >= 0
         unseen_BLL = hidden_BL[:, None, :] & (orders_BL[:, :, None] <= orders_BL[:, None, :])
-        unseen_BLL |= (hidden_BL[:, None, :]) & (orders_BL[:, :, None] < 0)
         b, at = hidden_BL.nonzero(as_tuple=True)
         turn = (hidden_BL.cumsum(1) - 1)[b, at]
         count = max(1, int(hidden_BL.sum(1).max()))
-        wanted_BNL = torch.zeros(len(rows), count, size, device=place)
+        wanted_BNL = torch.zeros(len(rows), count, size, device=place, dtype=kind)
         wanted_BNL[b, turn, at] = 1
-        more = {} if mask_BL is None else {"attention_mask": mask_BL.float()}
+        more = {} if mask_BL is None else {"attention_mask": mask_BL.to(kind)}
         said_BND = self.states(
-            input_ids=tokens_BL, perm_mask=unseen_BLL.float(), target_mapping=wanted_BNL, use_mems=False, **more
+            input_ids=tokens_BL, perm_mask=unseen_BLL.to(kind), target_mapping=wanted_BNL, use_mems=False, **more
         )
         states_BLD = said_BND.new_zeros(len(rows), size, said_BND.shape[-1])
         return states_BLD.index_put((b, at), said_BND[b, turn])

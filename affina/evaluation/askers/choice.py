@@ -22,7 +22,7 @@ class Choice(Asker):
     """
 
     asks: ClassVar = Chat
-    gives: ClassVar = frozenset({"nats", "words", "label", "text"})
+    gives: ClassVar = frozenset({"nats", "words", "label", "chances", "text"})
     why: ClassVar[str] = "a choice among options gives words and labels"
     usual: ClassVar = ("accuracy", "f1", "loss")
 
@@ -32,7 +32,7 @@ class Choice(Asker):
 
     def answers(self, model: Model, examples: Sequence[Chat], asked: Asked) -> Answers:
         """Raises Refused, naming the example, when its right answer is none of its options."""
-        if "label" not in asked.columns:
+        if not asked.columns & {"label", "chances"}:
             return spoken(model, examples, by_target(model, examples, asked), asked)
         labels = tuple(sorted({option for chat in examples for option in chat.options}))
         code = {label: place for place, label in enumerate(labels)}

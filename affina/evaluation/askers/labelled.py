@@ -15,7 +15,7 @@ class Labelled(Asker):
     """The label of the highest probability. Without a model the commonest label of the training split stands."""
 
     asks: ClassVar = LabelledText
-    gives: ClassVar = frozenset({"nats", "label"})
+    gives: ClassVar = frozenset({"nats", "label", "chances"})
     why: ClassVar[str] = "a label head gives labels"
     usual: ClassVar = ("accuracy", "f1", "loss")
     without: ClassVar[str] = "the majority class"

@@ -22,9 +22,7 @@ class Text(Asker):
 
     @classmethod
     def fits(cls, examples: Sequence[Example]) -> bool:
-        return all(isinstance(each, RawText | Chat) for each in examples) and any(
-            isinstance(each, RawText) for each in examples
-        )
+        return {type(each) for each in examples} in ({RawText}, {RawText, Chat})
 
     def answers(self, model: Model, examples: Sequence[Example], asked: Asked) -> Answers:
         results = list(scored(model, examples, asked))
