@@ -65,6 +65,6 @@ def _shown(row: Row, material: Material) -> dict[str, Any]:
         "id": row.id,
         "tokens": len(row.tokens),
         "targets": row.targets,
-        "label": material.prepared.labels[row.label] if row.label >= 0 else None,
+        "label": material.prepared.labels[row.label] if material.prepared.labels and row.label >= 0 else None,
         "pieces": [{"text": text, "learned": learned} for text, learned in material.renderer.pieces(row)],
     }

@@ -220,6 +220,15 @@ def test_a_recipe_names_the_objective_of_its_examples(shape: str, row: Any, obje
     assert [line.partition(":")[0] for line in bare] == ["name"]
 
 
+@pytest.mark.parametrize("shape", [shape for shape, _, _ in NEW_TASKS if shape != "parallel"])
+def test_recipes_of_every_objective_check_clean(shape: str, byte_base: Path) -> None:
+    row = next(row for name, row, _ in NEW_TASKS if name == shape)
+    rows = [json.dumps(row(number, sentence)) for number, sentence in enumerate(SENTENCES)]
+    made = affina.new([write("rows.jsonl", "\n".join(rows))])
+    seen = affina.check(Recipe.load(made["path"], {"model.base": str(byte_base), "data.max_tokens": 1024}))
+    assert seen["problems"] == []
+
+
 def test_a_parallel_text_of_two_files_names_both() -> None:
     files = [write("x.en", "\n".join(SENTENCES)), write("x.it", "\n".join(line[::-1] for line in SENTENCES))]
     made = affina.new(files)

@@ -83,7 +83,7 @@ def _numbers_rows(values: Sequence[str]) -> bool:
 def label_column(found: Mapping[str, list[str]]) -> tuple[str, str]:
     """The class column and why; empty when there is none, or when several could be."""
     fits = {name: values for name, values in found.items() if _repeats(values) and not _is_other(name, values)}
-    called = columns.named(fits, LABELS) or [name for name in fits if _words(name) & set(LABELS)]
+    called = columns.named(fits, LABELS) or [name for name in fits if words(name) & set(LABELS)]
     if called:
         return called[0], "by its name"
     if len(fits) != 1 or columns.named(found, ANSWERS):
@@ -112,7 +112,7 @@ def _looks_measured(values: Sequence[str]) -> bool:
     return all(re.fullmatch(r"[-+\d.,:/ ]+", value) for value in values if value) and max(map(len, values)) > 2
 
 
-def _words(name: str) -> set[str]:
+def words(name: str) -> set[str]:
     return set(re.findall(r"[a-z]+", name.lower()))
 
 

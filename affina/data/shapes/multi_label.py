@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
@@ -10,9 +10,11 @@ from pydantic import Field, field_validator
 from affina.core.example import Example, MultiLabelled
 from affina.core.kinds import Record, Shape, Unusable
 from affina.data import columns, several
-from affina.data.shapes.labelled import SETS, distinct, label_column
+from affina.data.shapes.labelled import LABELS, SETS, distinct, label_column, words
 from affina.data.shapes.tagged import pair
 
+DIGITS = frozenset(("0", "1", "0.0", "1.0"))
+"""By these a column is recognised: true and false are more often a property than a class."""
 SWITCHES = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
@@ -34,7 +36,7 @@ class MultiLabel(Shape):
         return (given,) if isinstance(given, str) else given
 
     def recognise(self, records: Sequence[Record]) -> tuple[Shape, str] | None:
-        """A column of lists of labels that repeat, a delimited one called like a set, or columns of 0 and 1."""
+        """A column called like labels, of lists or delimited, in which the same few repeat; or columns of 0 and 1."""
         if not all(isinstance(record.values, Mapping) for record in records):
             return None
         found = columns.usual(distinct(records))
@@ -75,17 +77,31 @@ def _switch(value: Any, column: str) -> bool:
 def _labels(found: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], str, str]:
     """The columns of classes, the delimiter, and why; no column where none reads like sets of classes."""
     flat = columns.flat(found)
-    switches = tuple(name for name, values in flat.items() if {each.lower() for each in values} <= set(SWITCHES))
+    switches = tuple(name for name, values in flat.items() if set(values) <= DIGITS)
     label, why = label_column({name: values for name, values in flat.items() if name not in switches})
     if label and why == "by its name":
         return (), "", ""
-    lists = [name for name, values in found.items() if several.lists_of_labels(values)]
-    if lists:
-        chosen = next(iter(columns.named(lists, SETS)), lists[0])
-        return (chosen,), "", "lists of labels that repeat"
+    lists = {name: values for name, values in found.items() if several.lists_of_labels(values)}
+    sets = [name for name in _called(lists) if not _beside_another(name, found)]
+    if sets:
+        return (sets[0],), "", "by its name, lists of labels that repeat"
     for name in columns.named(flat, SETS):
         if mark := several.delimiter(flat[name]):
             return (name,), mark, f"by its name, with '{mark}' between them"
     if len(switches) > 1 and sum(len(set(flat[name])) > 1 for name in switches) > 1:
         return switches, "", "columns of 0 and 1"
     return (), "", ""
+
+
+def _called(names: Collection[str]) -> list[str]:
+    """The columns called like sets of labels, or like one label; then those with such a word in their name."""
+    known = (*SETS, *LABELS)
+    exact = columns.named(names, known)
+    return exact + [name for name in names if name not in exact and words(name) & set(known)]
+
+
+def _beside_another(name: str, found: Mapping[str, list[Any]]) -> bool:
+    """Whether another column always holds a list of the same length: this one then labels the other's items."""
+    own = [len(several.items(cell) or ()) for cell in found[name]]
+    others = [values for other, values in found.items() if other != name and len(values) == len(own)]
+    return len(set(own)) > 1 and any([len(several.items(cell) or ()) for cell in values] == own for values in others)

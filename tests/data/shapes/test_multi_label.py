@@ -44,11 +44,17 @@ def test_a_delimited_column_is_divided_where_its_name_is_a_set(mark: str) -> Non
 )
 def test_lists_are_read_however_they_are_written(written: Any) -> None:
     expected = [tuple(each.split(",")) for each in SETS]
-    assert right(rows(anything=[written(each.split(",")) for each in SETS])) == expected
+    assert right(rows(paper_tags=[written(each.split(",")) for each in SETS])) == expected
 
 
 def test_columns_of_0_and_1_are_classes_called_like_the_column() -> None:
     assert right(rows(a=[0, 1, 0, 1], b=["0", "0", "1", "1"])) == [(), ("a",), ("b",), ("a", "b")]
+
+
+def test_lists_without_a_name_for_labels_or_beside_other_lists_are_no_sets() -> None:
+    sets = [each.split(",") for each in SETS]
+    assert shape_for(rows(annotators=sets))[0].name == "raw"
+    assert shape_for(rows(labels=sets, sections=[[f"part {one}" for one in each] for each in sets]))[0].name == "raw"
 
 
 def test_one_class_of_a_name_is_no_set_although_there_are_flags() -> None:
