@@ -1,7 +1,6 @@
 """Classification answers counted: right, predicted and actual items of every class, and the confusion matrix."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,47 +8,32 @@ import numpy.typing as npt
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Ints
+from affina.evaluation.weighted import over
 
 Average = Literal["macro", "micro"]
 OTHER = "(no known label)"
 
 
-@dataclass(frozen=True, slots=True)
-class ClassCounts:
-    """Items of every label, as columns over L: rightly predicted, predicted, and actual."""
+def counted(answers: Answers) -> Floats:
+    """[N, 3L] of every item: its class where it is right, the class it was given, its class.
 
-    right_L: Ints
-    predicted_L: Ints
-    actual_L: Ints
-
-
-def count(answers: Answers) -> ClassCounts:
-    """Counts over the known labels; an answer outside them (-1) is a miss for its class and a prediction of none."""
+    An answer outside the known labels (-1) is a miss for its class and a prediction of none.
+    """
     assert answers.target_N is not None and answers.predicted_N is not None, "counting classes reads label"
-    target_N, predicted_N, size = answers.target_N, answers.predicted_N, len(answers.labels)
-    return ClassCounts(
-        right_L=np.bincount(target_N[target_N == predicted_N], minlength=size),
-        predicted_L=np.bincount(predicted_N[predicted_N >= 0], minlength=size),
-        actual_L=np.bincount(target_N, minlength=size),
-    )
+    classes = np.vstack([np.eye(len(answers.labels)), np.zeros(len(answers.labels))])
+    actual_NL, predicted_NL = classes[answers.target_N], classes[answers.predicted_N]
+    return np.hstack([actual_NL * predicted_NL, predicted_NL, actual_NL])
 
 
-def averaged(over_L: Ints, under_L: Ints, counts: ClassCounts, average: Average) -> float:
-    """The ratio over/under: macro is the mean over the classes that occur among the targets, micro the ratio of sums.
+def averaged(above_BL: Floats, below_BL: Floats, actual_BL: Floats, average: Average) -> Floats:
+    """[B] the ratio above/below: macro is the mean over the classes that occur among the targets, micro that of sums.
 
     A class with nothing below the line counts 0, as scikit-learn's `zero_division=0`.
     """
     if average == "micro":
-        over_L, under_L = over_L.sum(keepdims=True), under_L.sum(keepdims=True)
-    else:
-        occurs_L = counts.actual_L > 0
-        over_L, under_L = over_L[occurs_L], under_L[occurs_L]
-    return float(ratio(over_L, under_L).mean())
-
-
-def ratio(over_L: Ints, under_L: Ints) -> Floats:
-    """Elementwise division with 0 where nothing stands below the line."""
-    return np.divide(over_L, under_L, out=np.zeros(len(over_L)), where=under_L > 0)
+        return over(above_BL.sum(axis=1), below_BL.sum(axis=1))
+    occurs_BL = actual_BL > 0
+    return over((over(above_BL, below_BL) * occurs_BL).sum(axis=1), occurs_BL.sum(axis=1))
 
 
 def confusion(answers: Answers) -> tuple[tuple[str, ...], Ints]:

@@ -15,7 +15,7 @@ from affina.evaluation.weighted import Weighted
 
 RIGHT_TEXTS = ("yes it is so", "no it is never", "perhaps on a day")
 READS = {"nats", "words", *COLUMNS}
-ANSWERED = ("predicted_N", "chances_NL", "said", "guess_N", "guessed")
+ANSWERED = ("nats_N", "predicted_N", "chances_NL", "said", "guess_N", "guessed")
 """What models differ in."""
 TAGS = ("O", "B-PER", "B-LOC")
 

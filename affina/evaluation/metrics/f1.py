@@ -2,12 +2,15 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from affina.core.answers import Answers
-from affina.core.kinds import Metric
-from affina.evaluation.classes import Average, averaged, count
+from affina.core.kinds import Floats
+from affina.evaluation.classes import Average, averaged, counted
+from affina.evaluation.weighted import Counted
 
 
-class F1(Metric):
+class F1(Counted):
     """2·right / (predicted + actual), the Dice form of the harmonic mean (van Rijsbergen, 1979)."""
 
     reads: ClassVar[str] = "label"
@@ -15,6 +18,9 @@ class F1(Metric):
     average: Average = "macro"
     """`macro`: mean over the classes that occur among the targets. `micro`: over all items together."""
 
-    def value(self, answers: Answers) -> float:
-        counts = count(answers)
-        return averaged(2 * counts.right_L, counts.predicted_L + counts.actual_L, counts, self.average)
+    def counts(self, answers: Answers) -> Floats:
+        return counted(answers)
+
+    def total(self, sums_BC: Floats) -> Floats:
+        right_BL, predicted_BL, actual_BL = np.split(sums_BC, 3, axis=1)
+        return averaged(2 * right_BL, predicted_BL + actual_BL, actual_BL, self.average)
