@@ -185,11 +185,11 @@ def test_a_bf16_base_and_bf16_masters_take_the_bytes_announced(name: str, family
 def test_merged_weights_answer_alike_or_the_merge_is_refused(
     name: str, family_name: str, precision: str, family: Folder
 ) -> None:
-    net, part = opened(family(family_name), precision), tunings.build(SPECS[name])
+    net, part = opened(family(family_name)), tunings.build(SPECS[name])
     attach(net, part, seed=0)
     trained(net)
-    if precision == "float64":
-        net.double()
+    net.precision = precision
+    net.to(net.dtype)
     expected = numbers(net)
     if part.name in UNMERGED:
         with pytest.raises(Refused, match=UNMERGED[part.name]):

@@ -30,7 +30,7 @@ def expand(model: nn.Module, groups: int, each: int) -> None:
     stack = next(held for held in model.modules() if isinstance(held, nn.ModuleList) and [*held] == blocks)
     lists = _lists(config, count)
     for place in sorted(_last(count, groups), reverse=True):
-        made = [_identity(block, ends) for block in blocks[place - each : place]]
+        made = [_identity(block, ends, config) for block in blocks[place - each : place]]
         for block in reversed(made):
             stack.insert(place, block)
         for values in lists.values():
@@ -90,11 +90,11 @@ def _fits(model: nn.Module) -> None:
         )
 
 
-def _identity(block: nn.Module, ends: set[nn.Module]) -> nn.Module:
-    """A copy of the block, without its stand-in, whose layers in `ends` give zeros."""
+def _identity(block: nn.Module, ends: set[nn.Module], config: Any) -> nn.Module:
+    """A copy of the block, without its stand-in and with the same configuration, whose layers in `ends` give zeros."""
     stand_in = vars(block).pop("forward", None)
     try:
-        made = copy.deepcopy(block)
+        made = copy.deepcopy(block, {id(config): config})
     finally:
         if stand_in is not None:
             vars(block)["forward"] = stand_in
