@@ -25,7 +25,7 @@ from affina.engine.torch.tuned import attach, trainable
 NAMES = tunings.names()
 VARIANTS: dict[str, Any] = {
     "dora": {"name": "lora", "dora": True},
-    "sequential": {"name": "adapter", "kind": "sequential", "activation": "gelu"},
+    "sequential": {"name": "adapter", "kind": "sequential", "activation": "relu"},
     "parallel": {"name": "adapter", "kind": "parallel", "activation": "silu"},
 }
 SPECS: dict[str, Any] = {name: name for name in NAMES} | VARIANTS

@@ -26,7 +26,9 @@ from affina.engine.torch.tuned import attach, trainable
 Folder = Callable[[str], Path]
 TOKENS = torch.tensor([[5, 6, 200, 31, 4, 77]])
 ENCODERS = ("bert", "distilbert", "roberta", "deberta-v2", "mpnet")
-KINDS: dict[str, Any] = {kind: {"name": "adapter", "kind": kind} for kind in ("sequential", "residual", "parallel")}
+KINDS: dict[str, Any] = {
+    kind: {"name": "adapter", "kind": kind, "activation": "relu"} for kind in ("sequential", "residual", "parallel")
+}
 ADDED: dict[str, Any] = {**KINDS, "ia3": "ia3", "block_expansion": "block_expansion"}
 PLACES = {  # attention's output, the inner layer's input and output, the norm a post-norm block ends in; per block
     "llama": ("model.layers.{}", "self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj", None),

@@ -37,8 +37,8 @@ class Adapter(Tuning):
     """Width of the bottleneck."""
     scale: float | None = Field(None, gt=0)
     """What its output is multiplied by; when left out 4 where it is `parallel`, as its paper has it, and else 1."""
-    activation: Literal["relu", "gelu", "silu"] = "relu"
-    """What stands between its two layers."""
+    activation: Literal["relu", "gelu", "silu"] = "gelu"
+    """What stands between its two layers. All units of a narrow bottleneck may be dead to begin with under `relu`."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the bottleneck left out in training."""
 
