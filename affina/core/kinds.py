@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from affina.core.answers import Answers
+from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Message, Parallel, Question
 from affina.core.part import Part, Shelf
 
@@ -368,6 +369,22 @@ class Tuning(Part):
     def scales(self, model: torch.nn.Module) -> dict[str, float]:
         """What the learning rate is multiplied by, by the parameter's name in `model`; 1.0 where none is given."""
         return {}
+
+    def closed(self, model: torch.nn.Module, step: int, heard: Heard = ()) -> frozenset[str]:
+        """Names in `model` of what trains, but stays as it is at `step`: a function of these alone."""
+        return frozenset()
+
+    def merge(self, model: torch.nn.Module) -> None:
+        """Folds what was learnt into the base's own weights, in their dtype; the model is then the base's class alone.
+
+        Raises Refused where no weights of the base give the same numbers.
+        """
+        what, why = f"merging the tuning {self.name} into its base", "what it adds is no change of the base's weights"
+        raise Refused(what, why, "keep its files beside the base")
+
+    def size_bytes(self, model: torch.nn.Module, base: Path) -> int:
+        """What the tensors that `write` writes take."""
+        return sum(each.numel() * each.element_size() for each in model.parameters() if each.requires_grad)
 
     @abstractmethod
     def write(self, model: torch.nn.Module, folder: Path, base: Path) -> None:

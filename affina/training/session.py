@@ -77,10 +77,12 @@ class Session:
         for note in (*material.renderer.notes, *material.prepared.notes, *network.notes, *network.trunk.notes):
             say.line(note)
         moving, kept = self.engine.trainable(), self.engine.frozen()
+        written = self.recipe.tuning.size_bytes(network.model, material.source.folder)
+        written += sum(each.numel() * each.element_size() for name, each in moving.items() if name.startswith("head."))
         count, size = sum(each.numel() for each in moving.values()), sum(each.numel() for each in kept.values())
         say.line(
             f"{self.recipe.tuning.name} moves {count:,} of {count + size:,} numbers "
-            f"({100 * count / (count + size):.2f} %), {4 * count / 1e6:.1f} MB on disk; "
+            f"({100 * count / (count + size):.2f} %), {written / 1e6:.1f} MB on disk; "
             f"{self.plan.steps} steps in {self.plan.computing.precision} on {self.plan.lock['machine']['device']}"
         )
 

@@ -29,6 +29,12 @@ class Partial(Tuning):
     def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
         write_folder(model, folder, base)
 
+    def merge(self, model: "torch.nn.Module") -> None:
+        """Nothing is left to do: what moved is the base's own."""
+
+    def size_bytes(self, model: "torch.nn.Module", base: Path) -> int:
+        return sum(each.numel() for each in model.parameters()) * kept_dtype(base).itemsize
+
     @abstractmethod
     def moving(self, model: "torch.nn.Module") -> "list[torch.nn.Parameter]":
         """The parameters that move. Raises Refused where this base has none such."""
@@ -39,16 +45,21 @@ def write_folder(model: "torch.nn.Module", folder: Path, base: Path) -> None:
 
     A tied weight stands once, under its first name.
     """
-    import torch
-
     from affina.engine.torch import tensor_file
 
-    named = dict(model.named_parameters())
-    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
-    kept = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
+    named, kept = dict(model.named_parameters()), kept_dtype(base)
     tensors = {name: each.detach().to("cpu", kept) for name, each in named.items()}
     tensor_file.write(tensors, folder / WEIGHTS, {"format": "pt"})
     for pattern in KEPT:
         for file in base.glob(pattern):
             if not file.name.endswith(".index.json"):
                 shutil.copy(file, folder / file.name)
+
+
+def kept_dtype(base: Path) -> "torch.dtype":
+    """In which a base's weights are written."""
+    import torch
+
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    found: torch.dtype = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
+    return found

@@ -1,5 +1,6 @@
 """The law of tunings: fresh, nothing changes; what trains is float32 and counted; others read what is written."""
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -15,16 +16,25 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import tunings
+from affina.core.kinds import Ending, tunings
 from affina.data.layout import layout
 from affina.engine.torch.load import Network, load
+from affina.engine.torch.low_rank import is_linear
 from affina.engine.torch.tuned import attach, trainable
 
 NAMES = tunings.names()
+VARIANTS: dict[str, Any] = {
+    "dora": {"name": "lora", "dora": True},
+    "sequential": {"name": "adapter", "kind": "sequential", "activation": "relu"},
+    "parallel": {"name": "adapter", "kind": "parallel", "activation": "silu"},
+}
+SPECS: dict[str, Any] = {name: name for name in NAMES} | VARIANTS
 FAMILIES = ["llama", "gpt2", "bert"]
-REFUSED = {("bitfit", "llama"): "no biases"}
+REFUSED = {("bitfit", "llama"): "no biases", ("block_expansion", "bert"): "end in a norm"}
 """Bases that a tuning cannot take, and what it says."""
-WORKS = [(name, base) for name in NAMES for base in FAMILIES if (name, base) not in REFUSED]
+UNMERGED = {"adapter": "a function that is not linear"}
+"""Tunings that no weights of the base can hold, and what they say."""
+WORKS = [(name, base) for name in SPECS for base in FAMILIES if (name, base) not in REFUSED]
 TOKENS = torch.tensor([[5, 6, 200, 31, 4, 77, 150, 9]])
 # PEFT 0.21 asks transformers 5.23 under a name that it has renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -32,7 +42,7 @@ Folder = Callable[[str], Path]
 
 
 def opened(folder: Path, precision: str = "float32") -> Network:
-    return load(folder, Computing(precision), 2 if folder.name == "bert" else 0)
+    return load(folder, Computing(precision), Ending("labels", 2) if folder.name == "bert" else Ending())
 
 
 def numbers(net: Network) -> torch.Tensor:
@@ -53,6 +63,14 @@ def trained(net: Network) -> None:
 def reread(name: str, written: Path, base: Path) -> Any:
     """What another tool makes of the files: transformers, and PEFT where they are an adapter."""
     auto: Any = AutoModel if base.name == "bert" else AutoModelForCausalLM
+    if (written / "adapter.json").exists():
+        told = json.loads((written / "adapter.json").read_text())
+        model = auto.from_pretrained(told.pop("base"), attn_implementation="eager", dtype=torch.float32)
+        tunings.build({"name": "adapter", **told}).apply(model)
+        with safe_open(written / "adapter.safetensors", "pt") as file:
+            absent, unknown = model.load_state_dict({name: file.get_tensor(name) for name in names(file)}, strict=False)
+        assert not unknown and not any("adapter" in name for name in absent)
+        return model.eval()
     whole = not (written / "adapter_config.json").exists()
     model = auto.from_pretrained(written if whole else base, attn_implementation="eager", dtype=torch.float32)
     return (model if whole else PeftModel.from_pretrained(model, written)).eval()
@@ -62,6 +80,23 @@ def output(model: Any) -> torch.Tensor:
     with torch.no_grad():
         made = model(input_ids=TOKENS, **({"use_cache": False} if hasattr(model.config, "use_cache") else {}))
     found: torch.Tensor = made.logits if hasattr(made, "logits") else made.last_hidden_state
+    return found
+
+
+def opened_again(net: Network, base: Path) -> Any:
+    """Named parameters of the base's own class, as deep as the network is."""
+    config = copy.deepcopy(net.config)
+    auto: Any = AutoModel if base.name == "bert" else AutoModelForCausalLM
+    return auto.from_config(config).named_parameters()
+
+
+def tensor_bytes(folder: Path) -> int:
+    """Of every tensor in the folder's files."""
+    found = 0
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            tensors = [file.get_tensor(name) for name in names(file)]
+        found += sum(each.numel() * each.element_size() for each in tensors)
     return found
 
 
@@ -80,7 +115,7 @@ def test_a_tuning_builds_from_defaults_round_trips_and_is_documented(name: str) 
 
 @pytest.mark.parametrize(("name", "family_name"), WORKS)
 def test_what_trains_is_float32_and_as_many_as_the_method_says(name: str, family_name: str, family: Folder) -> None:
-    net, part = opened(family(family_name), "bf16"), tunings.build(name)
+    net, part = opened(family(family_name), "bf16"), tunings.build(SPECS[name])
     part.apply(net.model)
     moving = [each for each in net.model.parameters() if each.requires_grad]
     assert moving and all(each.dtype == torch.float32 for each in moving)
@@ -91,7 +126,7 @@ def test_what_trains_is_float32_and_as_many_as_the_method_says(name: str, family
 def test_a_fresh_tuning_changes_no_number(name: str, family_name: str, family: Folder) -> None:
     net = opened(family(family_name))
     before = numbers(net)
-    attach(net, tunings.build(name), seed=0)
+    attach(net, tunings.build(SPECS[name]), seed=0)
     assert torch.equal(numbers(net), before)
     trained(net)
     assert not torch.allclose(numbers(net), before, atol=1e-2)
@@ -106,11 +141,11 @@ def test_a_base_that_a_tuning_cannot_take_is_refused_with_the_reason(
         attach(net, tunings.build(name), seed=0)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SPECS)
 def test_one_seed_draws_one_tuning(name: str, family: Folder) -> None:
     nets = [opened(family("gpt2")) for _ in range(2)]
     for net in nets:
-        attach(net, tunings.build(name), seed=5)
+        attach(net, tunings.build(SPECS[name]), seed=5)
     first, second = (trainable(net) for net in nets)
     assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
@@ -119,10 +154,11 @@ def test_one_seed_draws_one_tuning(name: str, family: Folder) -> None:
 def test_written_files_give_other_tools_the_engines_own_numbers(
     name: str, family_name: str, family: Folder, tmp_path: Path
 ) -> None:
-    net, part = opened(family(family_name)), tunings.build(name)
+    net, part = opened(family(family_name)), tunings.build(SPECS[name])
     attach(net, part, seed=0)
     trained(net)
     part.write(net.model, tmp_path, family(family_name))
+    assert tensor_bytes(tmp_path) == part.size_bytes(net.model, family(family_name))
     model = reread(name, tmp_path, family(family_name))
     with net.library_attention():
         expected = output(net.model)
@@ -130,6 +166,44 @@ def test_written_files_give_other_tools_the_engines_own_numbers(
     for file in tmp_path.glob("*.safetensors"):
         with safe_open(file, "pt") as opened_file:
             assert opened_file.metadata() == {"format": "pt"}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_bf16_base_and_bf16_masters_take_the_bytes_announced(name: str, family: Folder, tmp_path: Path) -> None:
+    base = tmp_path / "gpt2"
+    shutil.copytree(family("gpt2"), base)
+    AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).save_pretrained(base)
+    net, part = load(base, Computing("bf16", masters="bf16")), tunings.build(SPECS[name])
+    attach(net, part, seed=0)
+    (tmp_path / "out").mkdir()
+    part.write(net.model, tmp_path / "out", base)
+    assert tensor_bytes(tmp_path / "out") == part.size_bytes(net.model, base)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "family_name"), WORKS)
+def test_merged_weights_answer_alike_or_the_merge_is_refused(
+    name: str, family_name: str, precision: str, family: Folder
+) -> None:
+    net, part = opened(family(family_name)), tunings.build(SPECS[name])
+    attach(net, part, seed=0)
+    trained(net)
+    net.precision = precision
+    net.to(net.dtype)
+    expected = numbers(net)
+    if part.name in UNMERGED:
+        with pytest.raises(Refused, match=UNMERGED[part.name]):
+            part.merge(net.model)
+        assert torch.equal(numbers(net), expected)
+        return
+    part.merge(net.model)
+    assert {type(each).__module__.partition(".")[0] for each in net.model.modules() if is_linear(each)} <= {
+        "torch", "transformers",
+    }  # fmt: skip
+    found = numbers(net)
+    assert found.dtype == expected.dtype
+    assert float((found - expected).norm() / expected.norm()) < {"float32": 2e-6, "float64": 1e-13}[precision]
+    assert {*dict(net.model.named_parameters())} == {*dict(opened_again(net, family(family_name)))}
 
 
 @pytest.mark.parametrize("family_name", FAMILIES)

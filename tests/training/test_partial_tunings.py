@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import objectives, optimizers, schedules, tunings
+from affina.core.kinds import Ending, objectives, optimizers, schedules, tunings
 from affina.data.rows import Renderer
 from affina.engine.torch.load import Network, load
 from affina.engine.torch.low_rank import Decomposed
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is d
 
 
 def opened(folder: Path) -> Network:
-    return load(folder, Computing("bf16"), 3 if folder.name in ("bert", "distilbert") else 0)
+    return load(folder, Computing("bf16"), Ending("labels", 3) if folder.name in ("bert", "distilbert") else Ending())
 
 
 def moving(folder: Path, spec: Any) -> set[str]:

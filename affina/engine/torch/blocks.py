@@ -101,6 +101,22 @@ def stage(network: "Network", heard: Mapping[nn.Module, Mapping[str, Any]]) -> l
     return made
 
 
+def restage(network: "Network") -> None:
+    """A stand-in before every block that a tuning has put in: it calls its attention as the block before it does."""
+    if not network.stages:
+        return
+    known, made = {id(each.layer): each for each in network.stages}, list[Stage]()
+    for place, layer in enumerate(blocks_of(network.body, network.config.get_text_config().num_hidden_layers)):
+        stage = known.get(id(layer))
+        if stage is None:
+            stage = Stage(network, place, layer, {})
+            stage.heard = made[-1].heard
+            vars(layer)["forward"] = stage
+        stage.place = place
+        made.append(stage)
+    network.stages = made
+
+
 def _widened(module: nn.Module, given: Any, embedded: Tensor) -> Tensor:
     """The residual stream, and with it the rotary tables, begin in float32."""
     return embedded.to(torch.promote_types(embedded.dtype, torch.float32))

@@ -81,7 +81,9 @@ class _Layer:
 
     @classmethod
     def of(cls, layer: Any, dtype: torch.dtype, how: How) -> "_Layer | None":
-        """None where an adapter cannot be merged, or where the gate's function is another."""
+        """None where an adapter cannot be merged or stands in the block, or where the gate's function is another."""
+        if "adapter" in dict(layer.named_children()):
+            return None
         attention, inner = layer.self_attn, layer.mlp
         inputs = [
             [attention.q_proj, attention.k_proj, attention.v_proj], [attention.o_proj],

@@ -43,6 +43,12 @@ class LowRank(nn.Module):
         wide = torch.promote_types(self.lora_B.dtype, torch.float32)
         return weight.to(wide) + self.scale * (self.lora_B.detach().to(wide) @ self.lora_A.detach().to(wide))
 
+    def folded(self) -> nn.Module:
+        """The linear layer that answers like this one, in the base's own dtype."""
+        merged = self.merged().to(self.weight.dtype)
+        self.weight.data = merged if isinstance(self.base, nn.Linear) else merged.T.contiguous()
+        return self.base
+
 
 class Decomposed(LowRank):
     """Weight-decomposed (DoRA, Liu et al., 2024): each row of base + low-rank keeps a length of its own that trains.
@@ -90,3 +96,10 @@ def shape(layer: nn.Module) -> tuple[int, int]:
 def is_linear(layer: nn.Module) -> bool:
     """Whether a low-rank product can stand beside this layer."""
     return isinstance(layer, nn.Linear) or type(layer).__name__ == "Conv1D"
+
+
+def fold(model: nn.Module, kind: type[nn.Module]) -> None:
+    """Puts the `folded` layer in the place of every module of this kind."""
+    for name, each in [*model.named_modules()]:
+        if isinstance(each, kind):
+            model.set_submodule(name, each.folded())  # type: ignore[operator]

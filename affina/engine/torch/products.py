@@ -71,11 +71,14 @@ def stacked(layers: Sequence[Any], dtype: torch.dtype) -> tuple[Product, list[in
 
 
 def whole(layer: Any, dtype: torch.dtype) -> Tensor | None:
-    """[out, in] in `dtype`: a linear layer's weight, an adapter merged into it; None where rounding would lose that.
+    """[out, in] in `dtype`: a linear layer's weight, an adapter merged into it; None for another module, or where
+    rounding would lose the change.
 
     A frozen weight is on bf16's grid already: of a change below half its unit in the last place nothing would be left.
     Measured as the share of the change, along itself, that the rounded sum holds.
     """
+    if not isinstance(layer, LowRank) and not is_linear(layer):
+        return None
     base: Any = layer.base if isinstance(layer, LowRank) else layer
     weight: Tensor = base.weight.detach() if isinstance(base, nn.Linear) else base.weight.detach().T.contiguous()
     if not isinstance(layer, LowRank):

@@ -54,7 +54,8 @@ class TorchEngine(TorchModel):
         torch.manual_seed(self.course.seed * 1_000_003 + step)  # dropout is a function of (seed, step) alone
         self.network.train()
         try:
-            values = self._backward(batches, objective)
+            with self._closed(step):
+                values = self._backward(batches, objective)
         finally:
             self.network.eval()
         parameters = list(self.trainable().values())
@@ -74,6 +75,19 @@ class TorchEngine(TorchModel):
     def hear(self, step: int, value: float) -> None:
         """What validation said after `step`, lower is better: a schedule may heed it."""
         self.heard.append((step, value))
+
+    @contextmanager
+    def _closed(self, step: int) -> Iterator[None]:
+        """Inside, what the tuning keeps closed at this step gets no gradient, so that no optimizer touches it."""
+        named = dict(self.network.model.named_parameters())
+        closed = [named[name] for name in self.course.tuning.closed(self.network.model, step, self.heard)]
+        for each in closed:
+            each.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for each in closed:
+                each.requires_grad_(True)
 
     def _backward(self, batches: Sequence[Batch], objective: Objective) -> dict[str, float]:
         """Leaves the gradient of (sum of totals) / (sum of counts) in every trainable tensor."""

@@ -8,6 +8,7 @@ from affina.core.compute import Computing
 from affina.core.kinds import Ending, Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint
+from affina.engine.torch.blocks import restage
 from affina.engine.torch.frozen import PLACES, probed
 from affina.engine.torch.load import WORDS, Network, load
 from affina.engine.torch.model import TorchModel
@@ -22,6 +23,7 @@ def attach(network: Network, tuning: Tuning, seed: int) -> None:
     """
     torch.manual_seed(seed)
     tuning.apply(network.model)
+    restage(network)
     if network.how.masters == "bf16":
         narrow(network.model)
     if network.head is not None:

@@ -53,6 +53,11 @@ class Lora(Tuning):
         layers = [each.base for each in model.modules() if isinstance(each, LowRank)]
         return sum(self.rank * sum(shape(layer)) + self.dora * shape(layer)[0] for layer in layers)
 
+    def merge(self, model: "torch.nn.Module") -> None:
+        from affina.engine.torch.low_rank import LowRank, fold
+
+        fold(model, LowRank)
+
     def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
         from affina.engine.torch import tensor_file
         from affina.engine.torch.low_rank import LowRank
