@@ -78,6 +78,8 @@ class Stage:
         """The fused form of the layer as it is now: a tuning may have put other modules into it."""
         if not self.network.how.kernels or device().type != "cpu" or type(self.layer).__name__ not in FUSED:
             return None
+        if attention.prefixed(self.layer.get_submodule("self_attn")):
+            return None
         parts = parts_of(self.layer)
         if parts != self._parts:
             self._parts, self._block = parts, block_of(self.layer, parts, self.heard)

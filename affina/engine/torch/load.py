@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Ending, Ints, Segment
-from affina.engine.torch import attention, blocks, native, padded
+from affina.engine.torch import attention, blocks, native, padded, virtual
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
@@ -89,6 +89,11 @@ class Network(nn.Module):
         return self.model.get_decoder() if self.ending.head == "words" else self.model
 
     @property
+    def before(self) -> range:
+        """The ids of the virtual tokens that stand before every row; none but under tunings that train such."""
+        return virtual.before(self.model)
+
+    @property
     def dtype(self) -> torch.dtype:
         """The dtype of matrix products."""
         return DTYPES[self.precision]
@@ -120,7 +125,9 @@ class Network(nn.Module):
 
     def at(self, tokens_T: torch.Tensor, depths_T: torch.Tensor) -> torch.Tensor:
         """[T, D] hidden states after the final norm of tokens at these depths; who sees whom is the context's."""
-        return self._run(tokens_T[None], position_ids=(depths_T + self._first_position)[None])[0]
+        size = self.model.get_input_embeddings().num_embeddings
+        with attention.standing(tokens_T - size) if self.before else nullcontext():
+            return self._run(tokens_T[None], position_ids=(depths_T + self._first_position)[None])[0]
 
     def _rows(self, tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None) -> torch.Tensor:
         return self._run(tokens_BL, **({} if mask_BL is None else {"attention_mask": mask_BL}))

@@ -34,7 +34,7 @@ class TorchModel:
 
     def layout(self, rows: Sequence[Row], share: bool = True) -> Batch:
         """The rows as this network takes them; prefixes stand once where it shares and `share` says so."""
-        return layout(rows, share=share and self.shares)
+        return layout(rows, share=share and self.shares, before=self.network.before)
 
     def forward(self, batch: Batch, again: bool = False) -> Forward:
         """What a batch's objective reads: target log-probabilities, or what the network's own head gives.
@@ -51,7 +51,7 @@ class TorchModel:
             sources, targets = self._lent(batch.sources_S), self._lent(batch.targets_S)
             return replace(given, logprobs_S=network.words.logprobs(hidden_TD[sources], targets))
         if head == "vector":
-            return replace(given, vectors_RD=torch.stack([each.float().mean(0) for each in rows_of(hidden_TD, batch)]))
+            return replace(given, vectors_RD=torch.stack([each.float().mean(0) for each in self._own(hidden_TD, batch)]))
         assert network.head is not None, f"an ending in {head} has a head of its own"
         if head in ("tags", "span"):
             states_SD = hidden_TD[self._lent(batch.sources_S)].to(network.head.weight.dtype)
@@ -68,7 +68,7 @@ class TorchModel:
         """Log-probabilities of every row's targets, in nats, or what the head gives, in the order given."""
         found: list[Scored] = []
         with self._resting():
-            for group, batch in batches_of(rows, SCORE_TOKENS, self.shares):
+            for group, batch in batches_of(rows, SCORE_TOKENS, self.shares, self.network.before):
                 forward = self.forward(batch, again=True)
                 edges = np.searchsorted(batch.owners_S, np.arange(len(group) + 1))
                 found += [_scored(forward, r, slice(edges[r], edges[r + 1])) for r in range(len(group))]
@@ -100,6 +100,7 @@ class TorchModel:
 
     def _generate(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         """The library's own decoding over one padded group."""
+        prompts = [[*self.network.before, *prompt] for prompt in prompts]
         stops = sorted(self.renderer.stops)
         width = max(len(prompt) for prompt in prompts)
         tokens = torch.tensor(
@@ -127,11 +128,14 @@ class TorchModel:
         rows = self.renderer.rows([Labelled(id=str(place), text=text, label="") for place, text in enumerate(texts)])
         found = []
         with self._resting(), self.network.computing():
-            for _, batch in batches_of(rows, SCORE_TOKENS, share=False):
-                hidden_TD = self.network.hidden(batch)
-                found += [hidden_TD[s.start : s.stop].float().mean(0) for s in batch.segments]
+            for _, batch in batches_of(rows, SCORE_TOKENS, share=False, before=self.network.before):
+                found += [each.float().mean(0) for each in self._own(self.network.hidden(batch), batch)]
         made: npt.NDArray[np.float32] = torch.nn.functional.normalize(torch.stack(found)).cpu().numpy()
         return made
+
+    def _own(self, hidden_TD: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
+        """[L, D] of each row, without those of virtual tokens."""
+        return [each[len(self.network.before) :] for each in rows_of(hidden_TD, batch)]
 
     @contextmanager
     def _resting(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from affina.core.kinds import Ending, Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint
 from affina.engine.torch.frozen import PLACES, probed
-from affina.engine.torch.load import Network, load
+from affina.engine.torch.load import WORDS, Network, load
 from affina.engine.torch.model import TorchModel
 from affina.engine.torch.rounding import narrow
 from affina.engine.torch.trunk import Trunk
@@ -51,9 +51,9 @@ def edges(network: Network) -> frozenset[str]:
     )
 
 
-def base(folder: Path, renderer: Renderer, computing: Computing) -> TorchModel:
-    """An untouched base that ends in words."""
-    return TorchModel(load(folder, computing), renderer)
+def base(folder: Path, renderer: Renderer, computing: Computing, ending: Ending = WORDS) -> TorchModel:
+    """An untouched base."""
+    return TorchModel(load(folder, computing, ending), renderer)
 
 
 def reopen(
