@@ -34,7 +34,7 @@ Gradients = Mapping[str, torch.Tensor]
 
 
 def engine(
-    folder: Path, part: Objective, tuning: str, computing: Computing | None = None, nudge: float = 0.02
+    folder: Path, part: Objective, tuning: Any, computing: Computing | None = None, nudge: float = 0.02
 ) -> TorchEngine:
     """Everything that trains moved away from where it starts: a fresh low-rank product is 0 and hides the other."""
     network = load(folder, computing or Computing("float32"), part.ending(LABELS))

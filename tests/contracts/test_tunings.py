@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.nn import Params4bit
 from families import noisy, random_rows
 from peft import PeftModel
 from safetensors import safe_open
@@ -56,7 +58,23 @@ def reread(name: str, written: Path, base: Path) -> Any:
     auto: Any = AutoModel if base.name == "bert" else AutoModelForCausalLM
     whole = not (written / "adapter_config.json").exists()
     model = auto.from_pretrained(written if whole else base, attn_implementation="eager", dtype=torch.float32)
+    if name == "qlora":
+        rounded(model)
     return (model if whole else PeftModel.from_pretrained(model, written)).eval()
+
+
+@torch.no_grad()
+def rounded(model: Any) -> None:
+    """Every linear layer but the head goes to nf4 and back, by bitsandbytes' own class of the weight."""
+    for layer in model.modules():
+        if (isinstance(layer, torch.nn.Linear) or type(layer).__name__ == "Conv1D") and (
+            layer is not model.get_output_embeddings()
+        ):
+            across = type(layer).__name__ == "Conv1D"
+            weight = (layer.weight.T if across else layer.weight).contiguous()
+            held = Params4bit(weight, requires_grad=False, quant_type="nf4", blocksize=64).to("cpu")
+            made = dequantize_4bit(held.data, held.quant_state)
+            layer.weight.copy_(made.T if across else made)
 
 
 def output(model: Any) -> torch.Tensor:

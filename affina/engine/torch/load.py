@@ -205,6 +205,9 @@ def load(folder: Path, computing: Computing, ending: Ending = WORDS) -> Network:
     dtype = DTYPES[computing.precision]
     try:
         config = copy.deepcopy(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+        if getattr(config, "quantization_config", None):
+            why = "its weights are kept in few bits already, and what is trained here begins from whole ones"
+            raise Refused(f"{folder} is quantised", why, "give the unquantised base; tuning: qlora quantises it")
         bare = ending.head != "words"
         if config.is_encoder_decoder and not bare:
             why = "no objective here trains its decoder yet"
