@@ -45,13 +45,14 @@ def layout(rows: Sequence[Row], share: bool = True, before: Sequence[int] = ()) 
 
 def behind(row: Row, before: Sequence[int]) -> Row:
     """The row with these unsupervised tokens before its own."""
-    size = len(before)
-    put = {"tokens": before, "weights": [0] * size, "said": [0] * size, "orders": [-1] * size}
-    held = {name: getattr(row, name) for name in put}
-    made = {
-        name: np.concatenate([np.array(put[name], each.dtype), each]) for name, each in held.items() if each is not None
-    }
-    return replace(row, **made)
+    ahead, said, orders = np.array(before, np.int32), row.said, row.orders
+    return replace(
+        row,
+        tokens=np.concatenate([ahead, row.tokens]),
+        weights=np.concatenate([np.zeros(len(ahead), np.float32), row.weights]),
+        said=None if said is None else np.concatenate([0 * ahead, said]),
+        orders=None if orders is None else np.concatenate([0 * ahead - 1, orders]),
+    )
 
 
 def batches_of(

@@ -51,7 +51,7 @@ class TorchModel:
             sources, targets = self._lent(batch.sources_S), self._lent(batch.targets_S)
             return replace(given, logprobs_S=network.words.logprobs(hidden_TD[sources], targets))
         if head == "vector":
-            return replace(given, vectors_RD=torch.stack([each.float().mean(0) for each in self._own(hidden_TD, batch)]))
+            return replace(given, vectors_RD=self._means(hidden_TD, batch))
         assert network.head is not None, f"an ending in {head} has a head of its own"
         if head in ("tags", "span"):
             states_SD = hidden_TD[self._lent(batch.sources_S)].to(network.head.weight.dtype)
@@ -129,13 +129,14 @@ class TorchModel:
         found = []
         with self._resting(), self.network.computing():
             for _, batch in batches_of(rows, SCORE_TOKENS, share=False, before=self.network.before):
-                found += [each.float().mean(0) for each in self._own(self.network.hidden(batch), batch)]
-        made: npt.NDArray[np.float32] = torch.nn.functional.normalize(torch.stack(found)).cpu().numpy()
+                found.append(self._means(self.network.hidden(batch), batch))
+        made: npt.NDArray[np.float32] = torch.nn.functional.normalize(torch.cat(found)).cpu().numpy()
         return made
 
-    def _own(self, hidden_TD: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
-        """[L, D] of each row, without those of virtual tokens."""
-        return [each[len(self.network.before) :] for each in rows_of(hidden_TD, batch)]
+    def _means(self, hidden_TD: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """[R, D], float32: the mean of each row's states, those of virtual tokens left out."""
+        own = [each[len(self.network.before) :] for each in rows_of(hidden_TD, batch)]
+        return torch.stack([each.float().mean(0) for each in own])
 
     @contextmanager
     def _resting(self) -> Iterator[None]:

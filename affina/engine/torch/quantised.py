@@ -1,4 +1,4 @@
-"""A frozen linear layer kept in 4 or 8 bits, whose weight is made whole for each product (QLoRA, Dettmers et al., 2023).
+"""A frozen linear layer in 4 or 8 bits, whose weight is made whole for each product (QLoRA, Dettmers et al., 2023).
 
 nf4: blocks of 64 numbers, each the nearest of 16 quantiles of a normal times the block's largest; its scales, with
 double quantisation, 8 bits in blocks of 256. int8: each row in whole steps of its largest / 127 (Dettmers et al., 2022,
@@ -21,6 +21,8 @@ STEPS = 127  # of int8 between 0 and a row's largest
 class Quantised(nn.Module):
     """y = W x + b for W [out, in] in few bits. Everything it holds is a buffer, so that it counts as frozen."""
 
+    bias: Tensor | None
+
     def __init__(self, layer: Any, quant: str, double: bool) -> None:
         super().__init__()
         linear = isinstance(layer, nn.Linear)
@@ -38,9 +40,10 @@ class Quantised(nn.Module):
     def whole(self, dtype: torch.dtype) -> Tensor:
         """[out, in] in `dtype`."""
         with torch.no_grad():
+            held = dict(self.named_buffers())
             if self.quant == "int8":
-                return (self.codes.float() * self.scales.float()[:, None]).to(dtype)
-            return _from_nf4(dict(self.named_buffers()), self.shape).to(dtype)
+                return (held["codes"].float() * held["scales"].float()[:, None]).to(dtype)
+            return _from_nf4(held, self.shape).to(dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_autocast_enabled(x.device.type):

@@ -21,11 +21,12 @@ class Table(nn.Module):
 
     def __init__(self, start_NW: Tensor) -> None:
         super().__init__()
-        self.embedding = nn.Embedding.from_pretrained(start_NW.float(), freeze=False)
+        self.embedding = nn.Embedding(start_NW.shape[0], start_NW.shape[1], _weight=start_NW.float())
 
     def forward(self, first: int = 0, last: int | None = None) -> Tensor:
         """Columns [first, last)."""
-        return self.embedding.weight[:, first:last]
+        found: Tensor = self.embedding.weight[:, first:last]
+        return found
 
 
 class Recurrent(nn.Module):
@@ -162,6 +163,14 @@ def ids(model: Any, text: str, count: int) -> list[int]:
         return [int(each) for each in torch.randint(0, model.get_input_embeddings().num_embeddings, (count,))]
     found = [int(each) for each in Vocabulary(Path(model.name_or_path)).encode([text], special=True)[0].ids]
     return (found * -(-count // len(found)))[:count]
+
+
+@torch.no_grad()
+def states(model: Any, tokens: Sequence[int]) -> Tensor:
+    """[n, D]: what the blocks are given for these tokens."""
+    words = model.get_input_embeddings()
+    found: Tensor = words(torch.tensor([*tokens], device=words.weight.device))
+    return found
 
 
 def attending(model: nn.Module) -> list[nn.Module]:

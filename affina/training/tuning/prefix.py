@@ -45,10 +45,10 @@ class Prefix(Ahead):
             why = "what two layers make starts at random"
             raise Refused("tuning.text beside tuning.projection", why, "leave one of them out")
         kind, instead = f"the tuning prefix on {model.config.model_type}", "choose the tuning prompt"
-        if not any(getattr(layer, "is_causal", False) for layer in model.modules()):
-            raise Refused(kind, "this encoder has no key cache, in which other tools put a prefix", instead)
-        if not attention.chosen(model.config) or not virtual.attending(model):
+        if not attention.chosen(model.config):
             raise Refused(kind, "its attention is its own and takes no keys from outside", instead)
+        if not any(getattr(layer, "is_causal", False) for layer in virtual.attending(model)):
+            raise Refused(kind, "this encoder has no key cache, in which other tools put a prefix", instead)
 
     def count(self, model: "torch.nn.Module") -> int:
         layers, width = self._sizes(model)

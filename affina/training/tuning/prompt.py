@@ -21,8 +21,7 @@ class Prompt(Ahead):
         from affina.engine.torch import virtual
 
         one_stack(self, model)
-        words: Any = model.get_input_embeddings()  # type: ignore[operator]
-        virtual.prompt(model, virtual.Table(words.weight.detach()[virtual.ids(model, self.text, self.tokens)]))
+        virtual.prompt(model, virtual.Table(virtual.states(model, virtual.ids(model, self.text, self.tokens))))
 
     def count(self, model: "torch.nn.Module") -> int:
         width: int = model.get_input_embeddings().embedding_dim  # type: ignore[operator]
