@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ import pytest
 import torch
 from families import random_rows
 from laws import engine
-from tiny import recipe
+from tiny import data, recipe, session
 
 import affina
 from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import objectives, tunings
+from affina.core.say import Silent
+from affina.engine.torch import frozen
 from affina.engine.torch.load import load
 from affina.engine.torch.quantised import Quantised, bytes_of
+from affina.engine.torch.states import Disk
 from affina.engine.torch.step import TorchEngine
 from affina.engine.torch.tuned import attach
+from affina.training.frozen import keep_trunk
 
 Folder = Callable[[str], Path]
 PART = objectives.build("cross_entropy")
@@ -92,9 +97,39 @@ def test_a_folder_that_is_quantised_already_is_refused(family: Folder, tmp_path:
         load(folder, Computing("float32"))
 
 
-def test_a_run_measures_the_whole_base_and_writes_an_adapter_of_lora(chat_model: Path, tmp_path: Path) -> None:
-    from tiny import data
+def test_a_frozen_trunk_of_few_bits_is_kept_and_changes_no_gradient(family: Folder) -> None:
+    made = engine(family("llama"), PART, {"name": "qlora", "targets": ["layers.1.self_attn.q_proj"]})
+    before = made.gradients([made.layout(WORDS)], PART)
+    assert frozen.settled(made.network, "memory", WORDS, repeats=True) == "memory" and made.network.trunk.depth == 1
+    frozen.keep(made.network, "memory", WORDS, "key", print)
+    for _ in range(2):
+        after = made.gradients([made.layout(WORDS)], PART)
+        assert all(torch.allclose(after[key], each, atol=1e-6) for key, each in before.items())
 
+
+def test_states_of_a_trunk_of_few_bits_are_not_those_of_a_whole_one(
+    chat_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFINA_CACHE", str(tmp_path / "cache"))
+    places = []
+    for name in ("lora", "qlora"):
+        tuning = {"name": name, "targets": ["layers.1.self_attn.q_proj"]}
+        computing = {"precision": "float32", "trunk": "disk"}
+        opened = session(tmp_path / name, chat_model, tuning=tuning, train={"compute": computing})
+        keep_trunk(opened, Silent())
+        store = opened.engine.network.trunk.store
+        assert isinstance(store, Disk)
+        places.append(store.folder)
+    assert places[0] != places[1]
+
+
+def test_without_bitsandbytes_it_says_what_to_install(family: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes.functional", None)
+    with pytest.raises(Refused, match=r"affina\[quantised\]"):
+        attach(load(family("llama"), Computing("float32")), tunings.build("qlora"), seed=0)
+
+
+def test_a_run_measures_the_whole_base_and_writes_an_adapter_of_lora(chat_model: Path, tmp_path: Path) -> None:
     path = recipe(data(tmp_path), chat_model, tuning={"name": "qlora", "rank": 4})
     path.write_text(path.read_text().replace("steps: 12", "steps: 4"))
     run = affina.train(path, root=tmp_path / "runs")

@@ -51,29 +51,22 @@ class Prefix(Ahead):
             raise Refused(kind, "this encoder has no key cache, in which other tools put a prefix", instead)
 
     def count(self, model: "torch.nn.Module") -> int:
-        layers, width = self._sizes(model)
-        whole = 2 * layers * width
+        heads, each = self._sizes(model)
+        width = heads * each
+        whole = 2 * model.config.get_text_config().num_hidden_layers * width  # type: ignore[operator, union-attr]
         if self.projection is None:
             return self.tokens * whole
         return self.tokens * width + (width + 1) * self.projection + (self.projection + 1) * whole
 
     def _sizes(self, model: Any) -> tuple[int, int]:
-        """Layers, and the width of one layer's keys."""
-        from affina.engine.torch import virtual
-
-        layers = virtual.attending(model)
-        keys = model.config.get_text_config()
-        heads = getattr(keys, "num_key_value_heads", None) or keys.num_attention_heads
-        width = getattr(keys, "head_dim", None) or keys.hidden_size // keys.num_attention_heads
-        return len(layers), heads * width
+        """Heads that have keys of their own in a layer, and the width of each."""
+        config = model.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        return heads, getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
     def peft(self, model: "torch.nn.Module", base: Path) -> dict[str, Any]:
-        config: Any = model.config
-        keys = config.get_text_config()
-        heads = getattr(keys, "num_key_value_heads", None) or keys.num_attention_heads
+        heads, width = self._sizes(model)
         return {
-            "peft_type": "PREFIX_TUNING",
-            "num_attention_heads": heads,
-            "token_dim": self._sizes(model)[1],
+            "peft_type": "PREFIX_TUNING", "num_attention_heads": heads, "token_dim": heads * width,
             "prefix_projection": False,
-        }
+        }  # fmt: skip
