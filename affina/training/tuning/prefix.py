@@ -53,7 +53,8 @@ class Prefix(Ahead):
     def count(self, model: "torch.nn.Module") -> int:
         heads, each = self._sizes(model)
         width = heads * each
-        whole = 2 * model.config.get_text_config().num_hidden_layers * width  # type: ignore[operator, union-attr]
+        config: Any = model.config
+        whole: int = 2 * config.get_text_config().num_hidden_layers * width
         if self.projection is None:
             return self.tokens * whole
         return self.tokens * width + (width + 1) * self.projection + (self.projection + 1) * whole
