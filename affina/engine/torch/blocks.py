@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from affina.engine.torch import attention
+from affina.engine.torch import attention, quantised
 from affina.engine.torch.fused.attach import FUSED, block_of, parts_of
 from affina.engine.torch.fused.block import Block, Fused
 from affina.engine.torch.machine import device
@@ -44,6 +44,7 @@ class Stage:
         if not self._compiles:
             return self._library
         attention.stay_opaque()
+        quantised.stay_opaque()
         compiled: Callable[..., Any] = torch.compile(self._library, dynamic=True)
         return compiled
 

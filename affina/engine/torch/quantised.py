@@ -22,6 +22,7 @@ class Quantised(nn.Module):
     """y = W x + b for W [out, in] in few bits. Everything it holds is a buffer, so that it counts as frozen."""
 
     bias: Tensor | None
+    times: Any
 
     def __init__(self, layer: Any, quant: str, double: bool) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class Quantised(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        y: Tensor = _Times.apply(x, self)  # type: ignore[no-untyped-call]
+        y: Tensor = self.times(x, self)
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
 
@@ -64,6 +65,19 @@ class _Times(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad @ ctx.layer.whole(grad.dtype), None
+
+
+def _times(x: Tensor, layer: Quantised) -> Tensor:
+    made: Tensor = _Times.apply(x, layer)  # type: ignore[no-untyped-call]
+    return made
+
+
+Quantised.times = staticmethod(_times)
+
+
+def stay_opaque() -> None:
+    """From now on compiled blocks call the product as it is: the making of a weight cannot be compiled in."""
+    Quantised.times = staticmethod(torch.compiler.disable(_times))  # type: ignore[no-untyped-call]
 
 
 def bytes_of(layer: nn.Module) -> int:
