@@ -38,12 +38,12 @@ Gradients = Mapping[str, torch.Tensor]
 
 
 def engine(
-    folder: Path, part: Objective, tuning: str, computing: Computing | None = None, nudge: float = 0.02
+    folder: Path, part: Objective, tuning: Any, computing: Computing | None = None, nudge: float = 0.02
 ) -> TorchEngine:
     """Everything that trains moved away from where it starts: a fresh low-rank product is 0 and hides the other."""
     network = load(folder, computing or Computing("float32"), part.ending(LABELS))
     course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-3, 9, seed=0)
-    made = TorchEngine(network, Renderer.open(folder), course)
+    made = TorchEngine(network, Renderer.open(folder, max_tokens=64), course)
     noise = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for each in made.trainable().values():

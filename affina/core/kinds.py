@@ -361,6 +361,8 @@ class Tuning(Part):
 
     learning_rate: ClassVar[float]
     """The recommended peak rate, used when the recipe gives none."""
+    starts_as_base: ClassVar[bool] = True
+    """A fresh one changes no number, so that the engine before its first step answers as the base."""
 
     @abstractmethod
     def apply(self, model: torch.nn.Module) -> None:

@@ -5,7 +5,7 @@ import time
 from dataclasses import asdict
 
 from affina.core.answers import Answers
-from affina.core.kinds import Sampling, objectives
+from affina.core.kinds import Model, Sampling, objectives
 from affina.core.say import Say
 from affina.engine.torch import tuned
 from affina.evaluation.answer import answer, asker
@@ -30,8 +30,9 @@ def measure_base(session: Session, say: Say) -> None:
     else:
         began = time.perf_counter()
         say.line("measuring the base as it answers without training")
-        answers = base_answers(session, say)
-        held = [spoken(session, session.engine), answers.as_dict()]
+        asked = session.engine if type(session.recipe.tuning).starts_as_base else untouched(session)
+        answers = base_answers(session, asked, say)
+        held = [spoken(session, asked), answers.as_dict()]
         seconds = round(time.perf_counter() - began, 3)
     for name, content in zip(FILES, held, strict=True):
         run.write(name, content)
@@ -53,7 +54,13 @@ def base_key(session: Session) -> str:
     return digest([whose, rows.hexdigest(), shown, voted, asked, where, lock["versions"]])
 
 
-def base_answers(session: Session, say: Say) -> Answers:
+def untouched(session: Session) -> Model:
+    """The base itself, loaded once more: for tunings of which even a fresh one changes what it answers."""
+    material = session.material
+    return tuned.base(material.source.folder, material.renderer, session.plan.computing, material.ending)
+
+
+def base_answers(session: Session, base: Model, say: Say) -> Answers:
     """The base's answers to the test split. An untrained head is never asked: a decoder names a class in words, and
     for others what needs no model stands."""
     material = session.material
@@ -65,7 +72,7 @@ def base_answers(session: Session, say: Say) -> Answers:
     if material.trivial is not None:
         say.line(f"the head is new: {asker(session.expanded('test')).without} stands for the base")
         return material.trivial
-    return answer(session.engine, session.expanded("test"), session.columns, session.sampling, say.progress)
+    return answer(base, session.expanded("test"), session.columns, session.sampling, say.progress)
 
 
 def base_is(session: Session) -> str:

@@ -32,7 +32,8 @@ def keep_trunk(session: "Session", say: Say) -> None:
     """From now on the trunk is computed once: of the training rows where they come again, and of what is measured."""
     settled, material = session.plan, session.material
     machine = {name: value for name, value in settled.lock["machine"].items() if name != "folder"}
-    key = digest([settled.lock["base"]["digest"], machine, settled.lock["versions"]])
+    changed = [] if type(session.recipe.tuning).starts_as_base else settled.lock["recipe"]["tuning"]
+    key = digest([settled.lock["base"]["digest"], machine, settled.lock["versions"], changed])
     rows = material.rows if _again(settled, material) else ()
     frozen.keep(session.engine.network, settled.computing.trunk, rows, key, say.line)
 

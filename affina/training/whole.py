@@ -6,6 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from affina.core.errors import Refused
 from affina.core.kinds import Tuning
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ class Partial(Tuning):
     """A tuning under which some of the base's own parameters move, kept in float32; written as a whole model folder."""
 
     def apply(self, model: "torch.nn.Module") -> None:
+        from affina.engine.torch.quantised import Quantised
+
+        if any(isinstance(each, Quantised) for each in model.modules()):
+            why = "numbers of so few bits cannot move by a small step"
+            raise Refused(f"the tuning {self.name} on a quantised base", why, "train it on the unquantised base")
         for parameter in self.moving(model):
             parameter.data = parameter.data.float()
             parameter.requires_grad_(True)

@@ -33,6 +33,7 @@ ALLOWED = {
     "torch": ("engine/torch/", "training/", "evaluation/proofs/", "release/exports/"),
     "transformers": ("engine/torch/",),
     "peft": ("engine/torch/", "training/tuning/"),
+    "bitsandbytes": ("engine/torch/quantised.py",),
 }
 DIRECT = re.findall(
     r"\S+",

@@ -1,4 +1,4 @@
-"""Every task from a recipe: data recognised, all proofs hold, better than what needs no model, the same when reopened."""
+"""Every task from a recipe: data recognised, all proofs hold, better than without a model, the same when reopened."""
 
 from pathlib import Path
 from typing import Any

@@ -16,7 +16,7 @@ from affina.training.base import base_answers
 
 def test_an_encoders_base_is_the_majority_and_that_is_said(tmp_path: Path, encoder_model: Path) -> None:
     opened, heard = session(tmp_path, encoder_model, objective="classify"), Heard()
-    found = base_answers(opened, heard)
+    found = base_answers(opened, opened.engine, heard)
     assert heard.lines == ["the head is new: the majority class stands for the base"]
     assert opened.material.trivial is not None and found.as_dict() == opened.material.trivial.as_dict()
 
@@ -41,7 +41,7 @@ def test_the_majority_is_that_of_a_dummy_classifier(tmp_path: Path, encoder_mode
 
 def test_a_decoder_with_a_label_head_is_measured_in_words(tmp_path: Path, chat_model: Path) -> None:
     opened, heard = session(tmp_path, chat_model, objective="classify"), Heard()
-    found = base_answers(opened, heard)
+    found = base_answers(opened, opened.engine, heard)
     spoken = tuned.base(chat_model, opened.material.renderer, opened.plan.computing)
     asked = objectives.build("cross_entropy").expand(opened.material.prepared.examples["test"])
     expected = answer(spoken, asked, frozenset({"label"}), Sampling())
@@ -57,6 +57,6 @@ def test_a_fresh_adapter_is_the_base(tmp_path: Path, chat_model: Path) -> None:
     """LoRA's B starts at zero (Hu et al., 2021): the engine before step 1 is the untouched base, to the bit."""
     opened = session(tmp_path, chat_model)
     untouched = tuned.base(chat_model, opened.material.renderer, opened.plan.computing)
-    ours = base_answers(opened, Silent())
+    ours = base_answers(opened, opened.engine, Silent())
     theirs = answer(untouched, opened.expanded("test"), opened.columns, opened.sampling)
     np.testing.assert_array_equal(ours.nats_N, theirs.nats_N)

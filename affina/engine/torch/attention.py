@@ -18,6 +18,7 @@ from affina.core.kinds import Ints, Segment
 from affina.engine.torch import attention_cuda, flash
 
 NAME = "affina_forest"
+PREFIX = "affina_prefix"  # of an attention layer: what puts the keys and values of virtual tokens in, where it has such
 LONG = 768  # keys: from here on the library's fused kernel is faster than plain products (measured, 2 cores, bf16)
 OVERHEAD = 15_000  # query-key pairs that cost as much as one more segment does (measured, 2 cores, bf16, 9 heads)
 
@@ -112,6 +113,8 @@ class Cached(Protocol):
 
 
 cached: ContextVar[Cached | None] = ContextVar("affina_cached", default=None)
+virtual: ContextVar[tuple[torch.Tensor, torch.Tensor] | None] = ContextVar("affina_virtual", default=None)
+"""Where in T virtual tokens stand, and which of them, where a layer has keys and values of its own for them."""
 
 
 @contextmanager
@@ -127,6 +130,22 @@ def computing(segments: Sequence[Segment], kernels: bool = False, read: torch.Te
 def chosen(config: Any) -> bool:
     """Whether a network's attention is this one now, not the library's."""
     return bool(config._attn_implementation == NAME)
+
+
+def prefixed(layer: torch.nn.Module) -> bool:
+    """Whether an attention layer has keys and values of its own for virtual tokens."""
+    return PREFIX in vars(layer)
+
+
+@contextmanager
+def standing(virtual_T: torch.Tensor) -> Iterator[None]:
+    """Inside, virtual tokens stand where the number, theirs among the virtual ones, is 0 or more."""
+    places = (virtual_T >= 0).nonzero()[:, 0]
+    token = virtual.set((places, virtual_T[places]) if len(places) else None)
+    try:
+        yield
+    finally:
+        virtual.reset(token)
 
 
 def current() -> Forest:
@@ -145,12 +164,16 @@ def resumed(forest: Forest) -> Iterator[None]:
 
 
 def kept(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with the forest in hand now, whenever it is called."""
-    forest = current()
+    """The function with the forest and the virtual tokens in hand now, whenever it is called."""
+    forest, placed = current(), virtual.get()
 
     def call(*args: Any, **more: Any) -> Any:
-        with resumed(forest):
-            return function(*args, **more)
+        token = virtual.set(placed)
+        try:
+            with resumed(forest):
+                return function(*args, **more)
+        finally:
+            virtual.reset(token)
 
     return call
 
@@ -190,6 +213,8 @@ def forest_attention(
     if more.get("s_aux") is not None:
         why = "packed attention does not compute them yet"
         raise Refused("this base's attention has sinks", why, "choose a base without")
+    if (own := vars(module).get(PREFIX)) is not None:
+        key, value = own(key, value)
     size = query.shape[-1] ** -0.5 if scaling is None else scaling
     how = How(size, more.get("softcap"), more.get("sliding_window"))
     if (step := cached.get()) is not None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from affina.engine.torch import attention
+from affina.engine.torch import attention, quantised
 from affina.engine.torch.fused.attach import FUSED, block_of, parts_of
 from affina.engine.torch.fused.block import Block, Fused
 from affina.engine.torch.machine import device
@@ -44,6 +44,7 @@ class Stage:
         if not self._compiles:
             return self._library
         attention.stay_opaque()
+        quantised.stay_opaque()
         compiled: Callable[..., Any] = torch.compile(self._library, dynamic=True)
         return compiled
 
@@ -77,6 +78,8 @@ class Stage:
     def block(self) -> Block | None:
         """The fused form of the layer as it is now: a tuning may have put other modules into it."""
         if not self.network.how.kernels or device().type != "cpu" or type(self.layer).__name__ not in FUSED:
+            return None
+        if attention.prefixed(self.layer.get_submodule("self_attn")):
             return None
         parts = parts_of(self.layer)
         if parts != self._parts:

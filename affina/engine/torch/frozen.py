@@ -41,7 +41,7 @@ def probed(network: Network) -> tuple[int, bool]:
         learns.append(out.requires_grad)
         drawn.append(_random_state())
 
-    if not network.stages or any(each.requires_grad for each in network.stages[0].layer.parameters()):
+    if network.before or not network.stages or any(each.requires_grad for each in network.stages[0].layer.parameters()):
         return 0, False
     hooks = [stage.layer.register_forward_hook(note) for stage in network.stages]
     learning = network.training

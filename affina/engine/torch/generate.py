@@ -167,17 +167,18 @@ class Decoder:
         """The prompts in the order of their forest, so that those that share a run decode together."""
         if not prompts:
             return []
+        before = self.network.before
         for place, prompt in enumerate(prompts):
-            if not 0 < len(prompt) < self.limit:
+            if not 0 < len(prompt) < self.limit - len(before):
                 raise Refused(
                     f"prompt {place} has {len(prompt)} tokens",
-                    why=f"the base takes 1 to {self.limit}, the answer's included",
+                    why=f"the base takes 1 to {self.limit - len(before)}, the answer's included",
                     instead="shorten the prompt" if prompt else "give it one token at least",
                 )
         rows = [
             Row(str(i), np.array(each, np.int32), np.zeros(len(each), np.float32)) for i, each in enumerate(prompts)
         ]
-        batch = layout(rows)
+        batch = layout(rows, before=before)
         cuts = [(batch.depths_T[s.start], batch.tokens_T[s.start : s.stop].tolist()) for s in batch.segments]
         runs = [Run(int(depth), tokens) for depth, tokens in cuts]
         chains: list[tuple[Run, ...]] = []

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from affina.engine.torch import attention
 from affina.engine.torch.attention import Cached, How
 from affina.engine.torch.fused import attach, compiled
 from affina.engine.torch.fused.plain import Heads, Norm, Plain, Turns
@@ -34,7 +35,7 @@ class LeanBody:
         """None for another form, or where an adapter cannot be merged. `hows`: how each layer's attention is called."""
         blocks = [each for each in network.body.modules() if type(each).__name__ in attach.FUSED]
         norms = [each for each in network.body.modules() if type(each).__name__.endswith(NORMS)]
-        if len(blocks) != len(hows) or norms:
+        if len(blocks) != len(hows) or norms or any(attention.prefixed(block.self_attn) for block in blocks):
             return None
         layers = [_Layer.of(block, network.dtype, how) for block, how in zip(blocks, hows, strict=True)]
         made = [layer for layer in layers if layer is not None]

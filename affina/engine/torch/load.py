@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from transformers.utils import logging as transformers_logging
 from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Ending, Ints, Row, Segment
-from affina.engine.torch import attention, blocks, native, padded
+from affina.engine.torch import attention, blocks, native, padded, virtual
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
@@ -109,6 +109,11 @@ class Network(nn.Module):
         return self.model.get_decoder() if self.ending == WORDS else self.model
 
     @property
+    def before(self) -> range:
+        """The ids of the virtual tokens that stand before every row; none but under tunings that train such."""
+        return virtual.before(self.model)
+
+    @property
     def dtype(self) -> torch.dtype:
         """The dtype of matrix products."""
         return DTYPES[self.precision]
@@ -140,7 +145,9 @@ class Network(nn.Module):
 
     def at(self, tokens_T: torch.Tensor, depths_T: torch.Tensor) -> torch.Tensor:
         """[T, D] hidden states after the final norm of tokens at these depths; who sees whom is the context's."""
-        return self._run(tokens_T[None], position_ids=(depths_T + self._first_position)[None])[0]
+        size = self.model.get_input_embeddings().num_embeddings
+        with attention.standing(tokens_T - size) if self.before else nullcontext():
+            return self._run(tokens_T[None], position_ids=(depths_T + self._first_position)[None])[0]
 
     def _over(self, rows: Sequence[Row]) -> padded.Run:
         """How groups of these rows are computed, padded on the right."""
@@ -228,6 +235,9 @@ def load(folder: Path, computing: Computing, ending: Ending = WORDS) -> Network:
     dtype = DTYPES[computing.precision]
     try:
         config = copy.deepcopy(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+        if getattr(config, "quantization_config", None):
+            why = "its weights are kept in few bits already, and what is trained here begins from whole ones"
+            raise Refused(f"{folder} is quantised", why, "give the unquantised base; tuning: qlora quantises it")
         bare = ending.head != "words"
         encoder: Any = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
         kind = encoder if bare else CLASSES[ending.reads]

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from affina.engine.torch.quantised import Quantised
+
 
 class LowRank(nn.Module):
     """y = base(x) + scale · (dropout(x) Aᵀ) Bᵀ. A is [rank, in], drawn as PEFT draws it; B is [out, rank], zero.
@@ -39,7 +41,7 @@ class LowRank(nn.Module):
     def merged(self) -> torch.Tensor:
         """[out, in], float32 at least: the weight of the linear layer that answers like this one."""
         base: Any = self.base
-        weight = base.weight.detach() if isinstance(base, nn.Linear) else base.weight.detach().T
+        weight = base.weight.detach() if isinstance(base, (nn.Linear, Quantised)) else base.weight.detach().T
         wide = torch.promote_types(self.lora_B.dtype, torch.float32)
         return weight.to(wide) + self.scale * (self.lora_B.detach().to(wide) @ self.lora_A.detach().to(wide))
 
@@ -89,6 +91,8 @@ def _lengths(weight: torch.Tensor) -> torch.Tensor:
 
 def shape(layer: nn.Module) -> tuple[int, int]:
     """(out, in) of a linear layer; GPT-2's Conv1D keeps its weight transposed."""
+    if isinstance(layer, Quantised):
+        return layer.shape[0], layer.shape[1]
     rows, columns = (int(size) for size in layer.weight.shape)  # type: ignore[union-attr]
     return (rows, columns) if isinstance(layer, nn.Linear) else (columns, rows)
 

@@ -35,7 +35,7 @@ class TorchModel:
 
     def layout(self, rows: Sequence[Row], share: bool = True) -> Batch:
         """The rows as this network takes them; prefixes stand once where it shares and `share` says so."""
-        return layout(rows, share=share and self.shares)
+        return layout(rows, share=share and self.shares, before=self.network.before)
 
     def forward(self, batch: Batch, again: bool = False) -> Forward:
         """What a batch's objective reads: target log-probabilities, or what the network's own head gives.
@@ -52,7 +52,7 @@ class TorchModel:
             sources, targets = self._lent(batch.sources_S), self._lent(batch.targets_S)
             return replace(given, logprobs_S=network.words.logprobs(hidden_TD[sources], targets))
         if head == "vector":
-            return replace(given, vectors_RD=_means(hidden_TD, batch))
+            return replace(given, vectors_RD=self._means(hidden_TD, batch))
         assert network.head is not None, f"an ending in {head} has a head of its own"
         if head in ("tags", "span"):
             states_SD = hidden_TD[self._lent(batch.sources_S)].to(network.head.weight.dtype)
@@ -69,7 +69,7 @@ class TorchModel:
         """Log-probabilities of every row's targets, in nats, or what the head gives, in the order given."""
         found: list[Scored] = []
         with self._resting():
-            for group, batch in batches_of(rows, SCORE_TOKENS, self.shares):
+            for group, batch in batches_of(rows, SCORE_TOKENS, self.shares, self.network.before):
                 forward = self.forward(batch, again=True)
                 edges = np.searchsorted(batch.owners_S, np.arange(len(group) + 1))
                 found += [_scored(forward, r, slice(edges[r], edges[r + 1])) for r in range(len(group))]
@@ -101,6 +101,7 @@ class TorchModel:
 
     def _generate(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         """The library's own decoding over one padded group."""
+        prompts = [[*self.network.before, *prompt] for prompt in prompts]
         stops, first = sorted(self.renderer.stops), self.renderer.vocabulary.decodes_from
         rows = [torch.tensor(prompt, device=device()) for prompt in prompts]
         sided = "left" if first is None else "right"  # what an encoder reads begins at its first position
@@ -129,11 +130,16 @@ class TorchModel:
         rows = self.renderer.rows([Labelled(id=str(place), text=text, label="") for place, text in enumerate(texts)])
         found = []
         with self._resting(), self.network.computing():
-            for _, batch in batches_of(rows, SCORE_TOKENS, share=False):
-                hidden_TD = self.network.hidden(batch)
-                found += [hidden_TD[s.start : s.stop].float().mean(0) for s in batch.segments]
-        made: npt.NDArray[np.float32] = torch.nn.functional.normalize(torch.stack(found)).cpu().numpy()
+            for _, batch in batches_of(rows, SCORE_TOKENS, share=False, before=self.network.before):
+                found.append(self._means(self.network.hidden(batch), batch))
+        made: npt.NDArray[np.float32] = torch.nn.functional.normalize(torch.cat(found)).cpu().numpy()
         return made
+
+    def _means(self, hidden_TD: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """[R, D], float32 at least: the mean of each row's states, those of virtual tokens left out."""
+        wide = torch.promote_types(hidden_TD.dtype, torch.float32)
+        own = [each[len(self.network.before) :] for each in rows_of(hidden_TD, batch)]
+        return torch.stack([each.to(wide).mean(0) for each in own])
 
     @contextmanager
     def _resting(self) -> Iterator[None]:
@@ -154,12 +160,6 @@ def rows_of(hidden_TD: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
     whole = {path[-1][1] - 1: path for path in runs.values()}
     paths = [whole[end] for end in batch.ends_R.tolist()]
     return [torch.cat([hidden_TD[start:stop] for start, stop in path]) for path in paths]
-
-
-def _means(hidden_TD: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """[R, D]: each row's mean state, float32 at least."""
-    wide = torch.promote_types(hidden_TD.dtype, torch.float32)
-    return torch.stack([each.to(wide).mean(0) for each in rows_of(hidden_TD, batch)])
 
 
 def _scored(forward: Forward, row: int, places: slice) -> Scored:

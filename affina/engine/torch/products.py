@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from affina.engine.torch.load import Network
 from affina.engine.torch.low_rank import LowRank, is_linear
 from affina.engine.torch.packing import Product, laid_out
+from affina.engine.torch.quantised import Quantised
 
 ROWS = 8  # the number of rows that the processor's layout of a weight is chosen for
 KEPT = 0.9  # of a low-rank change that rounding the sum to bf16 must leave, or the layer stays unmerged
@@ -71,8 +72,8 @@ def stacked(layers: Sequence[Any], dtype: torch.dtype) -> tuple[Product, list[in
 
 
 def whole(layer: Any, dtype: torch.dtype) -> Tensor | None:
-    """[out, in] in `dtype`: a linear layer's weight, an adapter merged into it; None for another module, or where
-    rounding would lose the change.
+    """[out, in] in `dtype`: a linear layer's weight, an adapter merged into it; None for another module, a quantised
+    layer, or where rounding would lose the change.
 
     A frozen weight is on bf16's grid already: of a change below half its unit in the last place nothing would be left.
     Measured as the share of the change, along itself, that the rounded sum holds.
@@ -80,6 +81,8 @@ def whole(layer: Any, dtype: torch.dtype) -> Tensor | None:
     if not isinstance(layer, LowRank) and not is_linear(layer):
         return None
     base: Any = layer.base if isinstance(layer, LowRank) else layer
+    if isinstance(base, Quantised):
+        return None  # a copy of the whole weight would take the memory that its few bits save
     weight: Tensor = base.weight.detach() if isinstance(base, nn.Linear) else base.weight.detach().T.contiguous()
     if not isinstance(layer, LowRank):
         return weight.to(dtype)

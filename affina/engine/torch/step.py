@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from affina.core.errors import Failed
+from affina.core.errors import Failed, Refused
 from affina.core.kinds import Batch, Objective, Optimizer, Schedule, Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint, rounding
@@ -37,6 +37,7 @@ class TorchEngine(TorchModel):
         self.course, self.step = course, 0
         self.heard: list[tuple[int, float]] = []
         attach(network, course.tuning, course.seed)
+        _room(network, renderer)
         scales = {f"model.{name}": scale for name, scale in course.tuning.scales(network.model).items()}
         self.optimizer = course.optimizer.build(self.trainable(), scales, edges(network))
 
@@ -160,6 +161,18 @@ class TorchEngine(TorchModel):
                 group["lr"] = rate
             self.optimizer.zero_grad(set_to_none=True)
             self.step, self.heard = step, heard
+
+
+def _room(network: Network, renderer: Renderer) -> None:
+    """Raises Refused where virtual tokens and the longest row are more than the base has positions for."""
+    ahead = len(network.before)
+    if ahead and renderer.max_tokens + ahead > renderer.vocabulary.limit:
+        raise Refused(
+            f"tuning.tokens: {ahead}",
+            why=f"with rows of up to {renderer.max_tokens} tokens behind them they are more than the base's "
+            f"{renderer.vocabulary.limit} positions",
+            instead=f"set data.max_tokens to {max(renderer.vocabulary.limit - ahead, 8)} or less, or fewer tokens",
+        )
 
 
 def _not_a_number(what: str, step: int, batches: Sequence[Batch]) -> Failed:

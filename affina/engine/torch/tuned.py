@@ -55,7 +55,7 @@ def edges(network: Network) -> frozenset[str]:
 
 
 def base(folder: Path, renderer: Renderer, computing: Computing, ending: Ending = WORDS) -> TorchModel:
-    """An untouched base that ends in words."""
+    """An untouched base."""
     return TorchModel(load(folder, computing, ending), renderer)
 
 

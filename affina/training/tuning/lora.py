@@ -41,7 +41,12 @@ class Lora(Tuning):
         scale = self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
         for name, layer in self._chosen(model):
             parent, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, kind(layer, self.rank, scale, self.dropout))
+            setattr(model.get_submodule(parent), leaf, kind(self.beneath(layer), self.rank, scale, self.dropout))
+
+    def beneath(self, layer: Any) -> "torch.nn.Module":
+        """The frozen layer as it stays below its product."""
+        kept: torch.nn.Module = layer
+        return kept
 
     def scales(self, model: "torch.nn.Module") -> dict[str, float]:
         names = [name for name, _ in model.named_parameters() if name.endswith(".lora_B")]
@@ -76,7 +81,7 @@ class Lora(Tuning):
         (folder / "adapter_config.json").write_text(config, encoding="utf-8")
 
     def _peft_config(self, model: "torch.nn.Module", names: list[str], base: Path) -> dict[str, Any]:
-        linear: Any = [type(model.get_submodule(name).base).__name__ for name in names]
+        bases: Any = [model.get_submodule(name).base for name in names]
         return {
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM" if _head(model) is not None else "FEATURE_EXTRACTION",
@@ -88,7 +93,7 @@ class Lora(Tuning):
             "use_dora": self.dora,
             "target_modules": names,
             "bias": "none",
-            "fan_in_fan_out": "Conv1D" in linear,
+            "fan_in_fan_out": "Conv1D" in [getattr(each, "kind", type(each).__name__) for each in bases],
             "inference_mode": True,
         }
 
