@@ -45,6 +45,7 @@ class Material:
             )
         prepared = prepare(recipe, renderer.objection)
         _consumed(recipe, prepared)
+        _penalised(recipe)
         prepared, rows = fit(prepared, recipe.objective, renderer, recipe.data.truncate)
         material = cls(recipe, source, renderer, prepared, rows)
         require(material.metrics, material.split("test"))
@@ -121,6 +122,12 @@ def _base(recipe: Recipe) -> str:
     """The base's reference; a path starts, as in `data.read`, from the recipe's own folder."""
     beside = recipe.folder / Path(recipe.model.base).expanduser()
     return str(beside.resolve()) if recipe.model.base not in ALIASES and beside.exists() else recipe.model.base
+
+
+def _penalised(recipe: Recipe) -> None:
+    for penalty in recipe.penalties:
+        if why := penalty.objection(recipe.objective):
+            raise Refused(f"penalty {penalty.name}", why, "take it out of penalties, or choose another objective")
 
 
 def _consumed(recipe: Recipe, prepared: Prepared) -> None:

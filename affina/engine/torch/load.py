@@ -1,7 +1,7 @@
 """A verified local folder → a network: transformers' classes with forest attention, ending in words or a new head."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Ending, Ints, Segment
-from affina.engine.torch import attention, blocks, native, padded
+from affina.engine.torch import attention, blocks, dropout, native, padded
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
@@ -191,13 +191,19 @@ class Network(nn.Module):
         return "eager" if getattr(self.config, "attn_logit_softcapping", None) else "sdpa"
 
 
-def load(folder: Path, computing: Computing, ending: Ending = WORDS) -> Network:
-    """The network of a model folder, everything frozen, in evaluation mode. Raises Refused for what cannot be used."""
+def load(
+    folder: Path, computing: Computing, ending: Ending = WORDS, shares: Mapping[str, float | None] | None = None
+) -> Network:
+    """The network of a model folder, everything frozen, in evaluation mode; `shares` of dropout replace its own.
+
+    Raises Refused for what cannot be used.
+    """
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     dtype = DTYPES[computing.precision]
     try:
         config = copy.deepcopy(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+        dropout.override(config, shares or {})
         bare = ending.head != "words"
         if config.is_encoder_decoder and not bare:
             why = "no objective here trains its decoder yet"
@@ -223,7 +229,9 @@ def load(folder: Path, computing: Computing, ending: Ending = WORDS) -> Network:
             module.padding_idx = None  # the pad token may be the stop token, which must learn; padding is masked
         if isinstance(module, nn.LayerNorm):
             module.float()  # takes bf16 and the float32 that a low-rank sum leaves; bf16 weights would take only bf16
-    return Network(model.to(device()), computing, ending).eval()
+    network = Network(model.to(device()), computing, ending)
+    dropout.before_head(network.head, (shares or {}).get("head"))
+    return network.eval()
 
 
 def _declares_backend(kind: Any, config: Any) -> bool:
