@@ -91,7 +91,7 @@ def test_nothing_is_to_pay_where_draws_agree_and_the_order_of_draws_is_nothing(n
 
 
 def test_r_drop_of_two_labels_by_hand() -> None:
-    """p = (3/4, 1/4), q = (1/2, 1/2): (KL(p‖q) + KL(q‖p)) / 2 = (p₁ - q₁) · ln 3 / 2 = ln 3 / 8, for each of two rows."""
+    """p = (3/4, 1/4), q = (1/2, 1/2): (KL(p‖q) + KL(q‖p)) / 2 = (p₁ - q₁) · ln 3 / 2 = ln 3 / 8, of each row."""
     batch = layout(ROWS[:2])
     scores = [torch.tensor([[math.log(3), 0.0]] * 2), torch.zeros(2, 2)]
     draws = [Forward(torch.zeros(0), torch.zeros(0), torch.zeros(2), scores_RL=each) for each in scores]

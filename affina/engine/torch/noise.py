@@ -5,16 +5,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from affina.core.errors import Refused
 from affina.core.kinds import Noise, Segment
 from affina.engine.torch import attention
+from affina.engine.torch.frozen import draws
 
 if TYPE_CHECKING:
     from affina.engine.torch.load import Network
 
 
 def add(network: "Network", noise: Noise) -> None:
-    """From now on what the input embedding gives has noise added, whenever the network learns."""
-    masks: list[Tensor | None] = [None]
+    """From now on what the input embedding gives has noise added, whenever the network learns.
+
+    Raises Refused where no forward pass goes through the embedding.
+    """
+    masks, added = list[Tensor | None]([None]), list[int]()
 
     def heard(module: Any, args: Any, given: dict[str, Any]) -> None:
         masks[0] = given.get("attention_mask")
@@ -22,11 +27,18 @@ def add(network: "Network", noise: Noise) -> None:
     def noisy(module: Any, given: Any, embedded: Tensor) -> Tensor | None:
         if not network.training:
             return None
+        added.append(embedded.numel())
         lengths = _lengths(network, embedded, masks[0])
         return embedded + noise.added(lengths, embedded.shape[-1]).to(embedded.dtype)
 
     network.body.register_forward_pre_hook(heard, with_kwargs=True)
-    network.model.get_input_embeddings().register_forward_hook(noisy)
+    table = network.model.get_input_embeddings().weight
+    for each in network.model.modules():  # a family may call another module of the same table
+        if isinstance(each, torch.nn.Embedding) and each.weight is table:
+            each.register_forward_hook(noisy)
+    draws(network)
+    if not added:
+        raise Refused(f"model.noise: {noise.name}", why=f"a {network.config.model_type} embeds in a way of its own")
 
 
 def _lengths(network: "Network", embedded: Tensor, mask_BL: Tensor | None) -> Tensor:
