@@ -194,10 +194,8 @@ class Network(nn.Module):
 def load(
     folder: Path, computing: Computing, ending: Ending = WORDS, shares: Mapping[str, float | None] | None = None
 ) -> Network:
-    """The network of a model folder, everything frozen, in evaluation mode; `shares` of dropout replace its own.
-
-    Raises Refused for what cannot be used.
-    """
+    """The network of a model folder, all frozen, in evaluation mode; `shares` of dropout replace its own.
+    Raises Refused for what cannot be used."""
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     dtype = DTYPES[computing.precision]
