@@ -200,6 +200,7 @@ def side_by_side(rows: Sequence[Row]) -> Batch:
         ends_R=np.array(edges[1:]) - 1,
         labels_R=np.array([row.label for row in rows]),
         tokens=edges[-1],
+        rows=tuple(rows),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,8 @@ class Row:
     cloze: Cloze | None = None
     tied: bool = False
     """It never parts from the row before it: the two are one example."""
+    weight: float = 1.0
+    """What the whole row counts for beside the others, where its class weighs otherwise; `weights` hold it too."""
     cut: int = 0
     """Tokens lost to `max_tokens`."""
     cut_targets: int = 0
@@ -144,6 +146,16 @@ class Batch:
     """What was laid out."""
 
 
+class Distributions(Protocol):
+    """What a head of words says at the supervised places of one forward pass: never held whole, computed when asked."""
+
+    def spread(self, logprobs_S: torch.Tensor) -> torch.Tensor:
+        """[S] mean over the vocabulary of the log-probabilities, given those of the targets."""
+
+    def divergence(self, other: Self) -> torch.Tensor:
+        """[S] (KL(p‖q) + KL(q‖p)) / 2, where q is what another forward pass says at the same places."""
+
+
 @dataclass(frozen=True, slots=True)
 class Forward:
     """What the engine computed for a batch, as the objective asked: tensors of the training device, float32."""
@@ -159,6 +171,8 @@ class Forward:
     """Of heads that look at each supervised place: tags, span."""
     vectors_RD: torch.Tensor | None = None
     """Of rows as vectors: the mean of the row's states."""
+    words: Distributions | None = None
+    """Of heads of words: the distributions that `logprobs_S` are taken from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +298,8 @@ class Engine(Model, Protocol):
     def forward(self, batch: Batch) -> Forward: ...
 
     def gradients(self, batches: Sequence[Batch], objective: Objective) -> dict[str, torch.Tensor]:
-        """What `learn` would step along: the mean loss's gradient of every trainable tensor that a row reaches."""
+        """The mean loss's gradient of every trainable tensor that a row reaches: what `learn` would step along, but for
+        the pull of penalties on the weights themselves, which needs no row."""
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """Every tensor that moves, by name."""
@@ -413,10 +428,19 @@ class Objective(Part):
     a drawn order), "source" (an encoder's text first)."""
     couples: ClassVar[bool] = False
     """True when rows must share a micro-batch (in-batch negatives, groups)."""
+    exclusive: ClassVar[bool] = True
+    """Whether scores are of one choice among many (a soft maximum), not of many that may be right together."""
 
     def expand(self, examples: Sequence[Example]) -> list[Example]:
         """The examples as rows are made from them; most objectives change nothing."""
         return list(examples)
+
+    def weighed(self, rows: Sequence[Row], examples: Sequence[Example]) -> list[Row]:
+        """The training rows with what each counts for, once all examples are known; most objectives change nothing.
+
+        `examples` are as they were read, before `expand`.
+        """
+        return list(rows)
 
     def ending(self, labels: int) -> Ending:
         """What the model ends in, where the data have so many labels."""
@@ -425,6 +449,46 @@ class Objective(Part):
 
     @abstractmethod
     def loss(self, forward: Forward, batch: Batch) -> Loss: ...
+
+
+class Penalty(Part):
+    """A term added to any objective's loss: of several draws of a batch, or of the weights themselves."""
+
+    draws: ClassVar[int] = 1
+    """Forward passes of each micro-batch, each with dropout of its own: the objective's loss is then their mean."""
+
+    def objection(self, objective: Objective) -> str:
+        """Why it cannot be added to this objective's loss, in a clause; empty where it can."""
+        return ""
+
+    def of_draws(self, draws: Sequence[Forward], batch: Batch) -> torch.Tensor | None:
+        """A sum over the batch, to be divided by the objective's own count; None where it looks at no draws."""
+        return None
+
+    def of_weights(
+        self, weights: Mapping[str, torch.Tensor], starts: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor | None:
+        """What a step's mean loss gets once; None where it looks at no weights. `starts`: before step 1, float32.
+
+        A name that begins with `model.` is of the base or of what a tuning put into it; others are of a new head.
+        """
+        return None
+
+
+class Noise(Part):
+    """What is added to the input embeddings while a model learns, and never when it is measured."""
+
+    @abstractmethod
+    def added(self, lengths: torch.Tensor, width: int) -> torch.Tensor:
+        """Noise of shape [*lengths.shape, width]: one vector for each token of a row of so many tokens."""
+
+
+class Averaging(Part):
+    """An average of the weights over the steps, which is measured and released in their place."""
+
+    @abstractmethod
+    def share(self, step: int, steps: int) -> float:
+        """How far the average goes towards the weights after `step` of 1 … `steps`: 0 not at all, 1 all the way."""
 
 
 class Regime(Part):
@@ -561,6 +625,9 @@ askers = Shelf(Asker, "affina.evaluation.askers")
 proofs = Shelf(Proof, "affina.evaluation.proofs")
 tunings = Shelf(Tuning, "affina.training.tuning")
 objectives = Shelf(Objective, "affina.training.objectives")
+penalties = Shelf(Penalty, "affina.training.penalties")
+noises = Shelf(Noise, "affina.training.noise")
+averagings = Shelf(Averaging, "affina.training.averaging")
 regimes = Shelf(Regime, "affina.training.regimes")
 schedules = Shelf(Schedule, "affina.training.schedules")
 optimizers = Shelf(Optimizer, "affina.training.optimizers")
@@ -568,6 +635,7 @@ SHELVES: dict[str, Shelf[Any]] = {
     shelf.title: shelf
     for shelf in (
         readers, shapes, transforms, metrics, askers, proofs, tunings, objectives, regimes, schedules, optimizers,
+        penalties, noises, averagings,
     )
 }  # fmt: skip
 

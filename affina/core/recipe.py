@@ -14,16 +14,21 @@ from affina.core import kinds
 from affina.core.errors import Refused
 from affina.core.invalid import located
 from affina.core.kinds import (
+    Averaging,
     Metric,
+    Noise,
     Objective,
     Optimizer,
+    Penalty,
     Reader,
     Regime,
     Schedule,
     Shape,
     Transform,
     Tuning,
+    averagings,
     metrics,
+    noises,
     objectives,
     optimizers,
     readers,
@@ -32,7 +37,7 @@ from affina.core.kinds import (
     shapes,
     tunings,
 )  # fmt: skip
-from affina.core.part import Part
+from affina.core.settings import put, shortest, whole
 from affina.core.yaml_text import WORDED, parsed
 
 Switch = Annotated[Literal["auto", "on", "off"], WORDED]
@@ -47,11 +52,30 @@ class Section(BaseModel):
     )
 
 
+class Dropout(Section):
+    """Shares of what a base's layers hand on that are left out in training; the base's own where left out."""
+
+    attention: float | None = Field(None, ge=0, lt=1)
+    """Of the attention's weights, after the soft maximum."""
+    hidden: float | None = Field(None, ge=0, lt=1)
+    """Of what each layer adds to the hidden states; in some families of the embeddings too."""
+    embedding: float | None = Field(None, ge=0, lt=1)
+    """Of the input embeddings, where a family keeps that apart."""
+    inner: float | None = Field(None, ge=0, lt=1)
+    """Of the inner layer's activations, where a family has that."""
+    head: float | None = Field(None, ge=0, lt=1)
+    """Of what a new head reads; no base has a share of its own for it."""
+
+
 class ModelChoice(Section):
     """Which pretrained model to start from."""
 
     base: str
     """An alias, a local folder, a .gguf file, a hub name, or `pypi:package==version/path`."""
+    dropout: Dropout = Dropout()
+    """Shares left out while it learns, in place of the base's own."""
+    noise: Annotated[Noise, noises] | None = None
+    """Added to the input embeddings while it learns; none when left out."""
 
 
 class Data(Section):
@@ -186,6 +210,8 @@ class Evaluate(Section):
     """Validations without improvement before training stops; the best checkpoint is restored."""
     monitor: Annotated[Metric, kinds.metrics] = "loss"  # type: ignore[assignment]
     """The validation metric that early stopping watches."""
+    averaging: Annotated[Averaging, averagings] | None = None
+    """The average of the weights that is measured, kept and released in their place; none when left out."""
     gate: Gate = Gate()
 
     def due(self, step: int) -> bool:
@@ -201,6 +227,7 @@ class Recipe(Section):
     data: Data
     tuning: Annotated[Tuning, tunings] = "lora"  # type: ignore[assignment]
     objective: Annotated[Objective, objectives] = "cross_entropy"  # type: ignore[assignment]
+    penalties: list[Annotated[Penalty, kinds.penalties]] = []
     regime: Annotated[Regime, regimes] = "supervised"  # type: ignore[assignment]
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
@@ -235,7 +262,7 @@ class Recipe(Section):
         """The same recipe with dotted settings changed: `recipe.change({"objective.beta": 0.3})`."""
         given = self.model_dump(mode="json")
         for key, value in changes.items():
-            _set(given, key.split("."), value)
+            put(given, key.split("."), value)
         try:
             return type(self).model_validate({**given, "folder": self.folder})
         except ValidationError as error:
@@ -243,57 +270,14 @@ class Recipe(Section):
 
     def dump(self) -> str:
         """The shortest YAML that loads as this recipe."""
-        return yaml.safe_dump(_shortest(self), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(shortest(self), sort_keys=False, allow_unicode=True)
 
     def resolved(self) -> dict[str, Any]:
         """Every setting of every part, defaults included, as plain data: what the lock records."""
-        plain: dict[str, Any] = _whole(self)
+        plain: dict[str, Any] = whole(self)
         del plain["folder"]
         return plain
 
     @field_serializer("folder")
     def _folder(self, folder: Path) -> str:
         return str(folder)
-
-
-def _shortest(section: Section) -> dict[str, Any]:
-    """What differs from the defaults. pydantic's own `exclude_defaults` takes a built part for no default's name."""
-    plain = section.model_dump(mode="json")
-    kept = {}
-    for name, field in type(section).model_fields.items():
-        inner = getattr(section, name)
-        value = _shortest(inner) if isinstance(inner, Section) else plain.get(name)
-        if name in plain and value != ({} if isinstance(inner, Section) else field.default):
-            kept[name] = value
-    return kept
-
-
-def _whole(value: Any) -> Any:
-    """A setting as plain data with every field of every part in it."""
-    if isinstance(value, Part):
-        return {"name": value.name, **{name: _whole(getattr(value, name)) for name in type(value).model_fields}}
-    if isinstance(value, Section):
-        return {name: _whole(getattr(value, name)) for name in type(value).model_fields}
-    return [_whole(each) for each in value] if isinstance(value, list) else value
-
-
-def _set(given: Any, path: list[str], value: Any) -> None:
-    """Sets a dotted setting in plain data; a part given by its bare name becomes a mapping when its field is set."""
-    for step, key in enumerate(path[:-1]):
-        at = _place(given, key, path)
-        inner = given[at] if isinstance(given, list) or at in given else {}
-        inner = {"name": inner} if isinstance(inner, str) else {} if inner is None else inner
-        if not isinstance(inner, (dict, list)):
-            raise Refused(f"'{'.'.join(path)}' cannot be set", why=f"'{'.'.join(path[: step + 1])}' is {inner!r}")
-        given[at] = inner
-        given = inner
-    given[_place(given, path[-1], path)] = value
-
-
-def _place(given: Any, key: str, path: list[str]) -> Any:
-    if not isinstance(given, list):
-        return key
-    if not key.isdecimal() or int(key) >= len(given):
-        why = f"'{key}' is no place in a list of {len(given)}; the first is 0"
-        raise Refused(f"'{'.'.join(path)}' cannot be set", why=why)
-    return int(key)

@@ -33,6 +33,8 @@ def fit(prepared: Prepared, objective: Objective, renderer: Renderer, truncate: 
         prepared = replace(prepared, examples=kept)
     cut = [row for held in rows.values() for row in held if row.cut]
     prepared.ledger.cut(len(cut), sum(row.cut for row in cut), sum(row.cut_targets for row in cut))
+    if "train" in rows:
+        rows["train"] = objective.weighed(rows["train"], prepared.examples["train"])
     return prepared, Fitted(rows, renderer)
 
 

@@ -41,6 +41,7 @@ class Material:
         _reads(recipe, source)
         prepared = prepare(recipe, renderer.objection)
         _consumed(recipe, prepared)
+        _penalised(recipe)
         prepared, rows = fit(prepared, recipe.objective, renderer, recipe.data.truncate)
         material = cls(recipe, source, renderer, prepared, rows)
         require(material.metrics, material.split("test"))
@@ -143,6 +144,12 @@ def _reads(recipe: Recipe, source: Source) -> None:
             why=f"{source.reference} is {what}",
             instead=f"choose another base, or the objective {instead}",
         )
+
+
+def _penalised(recipe: Recipe) -> None:
+    for penalty in recipe.penalties:
+        if why := penalty.objection(recipe.objective):
+            raise Refused(f"penalty {penalty.name}", why, "take it out of penalties, or choose another objective")
 
 
 def _consumed(recipe: Recipe, prepared: Prepared) -> None:

@@ -38,12 +38,13 @@ class Session:
         Raises Refused for a frozen trunk that is asked for and cannot be kept.
         """
         torch.set_num_threads(settled.threads)
-        network = load(material.source.folder, settled.computing, material.ending)
-        recipe = settled.recipe
-        train = recipe.train
+        recipe, train = settled.recipe, settled.recipe.train
+        shares = recipe.model.dropout.model_dump()
+        network = load(material.source.folder, settled.computing, material.ending, shares)
         course = Course(
-            recipe.tuning, train.optimizer, train.schedule, settled.learning_rate, settled.steps, train.seed
-        )
+            recipe.tuning, train.optimizer, train.schedule, settled.learning_rate, settled.steps, train.seed,
+            recipe.penalties, recipe.model.noise, recipe.evaluate.averaging,
+        )  # fmt: skip
         engine = TorchEngine(network, material.renderer, course)
         moving = sum(each.numel() for name, each in engine.trainable().items() if name.startswith("model."))
         if moving != (expected := recipe.tuning.count(network.model)):

@@ -159,7 +159,8 @@ def validate(session: Session, step: int) -> bool:
     named = {"loss": metrics.build("loss")} | {metric.name: metric for metric in session.material.metrics}
     chosen = [metric for metric in named.values() if metric.reads != "text" or metric.name == monitor.name]
     columns = frozenset(metric.reads for metric in chosen)
-    answers = answer(session.engine, session.expanded("validation"), columns, session.sampling)
+    with session.engine.measured():
+        answers = answer(session.engine, session.expanded("validation"), columns, session.sampling)
     values = {metric.name: metric.value(answers) for metric in chosen}
     if not all(-float("inf") < value < float("inf") for value in values.values()):
         raise Failed(

@@ -25,10 +25,9 @@ class Ahead(Tuning):
     def write(self, model: "torch.nn.Module", folder: Path, base: Path) -> None:
         from affina.engine.torch import tensor_file
 
-        encoder = self.encoder(model)
-        encoder.eval()
-        table = {"prompt_embeddings": encoder().detach()}
-        tensor_file.write(table, folder / "adapter_model.safetensors", {"format": "pt"})
+        tensor_file.write(
+            {"prompt_embeddings": self._table(model)}, folder / "adapter_model.safetensors", {"format": "pt"}
+        )
         config = json.dumps({**_common(self, model, base), **self.peft(model, base)}, indent=1)
         (folder / "adapter_config.json").write_text(config, encoding="utf-8")
 
@@ -39,6 +38,17 @@ class Ahead(Tuning):
             why="virtual tokens are inputs, not weights",
             instead="load the base and beside it the adapter in the run's model folder",
         )
+
+    def size_bytes(self, model: "torch.nn.Module", base: Path) -> int:
+        table = self._table(model)
+        return table.numel() * table.element_size()
+
+    def _table(self, model: "torch.nn.Module") -> "torch.Tensor":
+        """What the encoder makes, without dropout."""
+        encoder = self.encoder(model)
+        encoder.eval()
+        made: torch.Tensor = encoder().detach()
+        return made
 
     def encoder(self, model: Any) -> Any:
         """What gives the virtual tokens' numbers."""

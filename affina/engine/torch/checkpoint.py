@@ -14,10 +14,16 @@ from affina.engine.torch import tensor_file
 from affina.engine.torch.tensorwise import TensorWise
 
 TRAINED, OPTIMIZER, STEP = "trained.safetensors", "optimizer.safetensors", "step.json"
+LEARNING = "learning.safetensors"
+"""Where an average is what is measured and released: the weights that go on learning, and TRAINED is the average."""
 
 
 def save_checkpoint(
-    folder: Path, trained: Mapping[str, torch.Tensor], optimizer: torch.optim.Optimizer, step: int
+    folder: Path,
+    trained: Mapping[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    average: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Everything `load` needs. Raises Failed when the disk refuses; an older checkpoint then stands."""
     names = {each: name for name, each in trained.items()}
@@ -27,26 +33,36 @@ def save_checkpoint(
         for key, value in values.items()
     }
     with sealed(folder) as aside:
-        tensor_file.write(trained, aside / TRAINED)
+        tensor_file.write(trained if average is None else average, aside / TRAINED)
+        if average is not None:
+            tensor_file.write(trained, aside / LEARNING)
         tensor_file.write(state, aside / OPTIMIZER)
         (aside / STEP).write_text(json.dumps({"step": step}), encoding="utf-8")
 
 
-def load_trained(folder: Path, trained: Mapping[str, torch.Tensor]) -> None:
+def load_trained(folder: Path, trained: Mapping[str, torch.Tensor], file: str = TRAINED) -> None:
     """Copies a checkpoint's trained tensors into these. Raises Failed when names or shapes differ."""
-    with _reading(folder / TRAINED) as saved:
+    with _reading(folder / file) as saved:
         _fits(folder, sorted(name for name in {*saved.names, *trained} if not _same(saved, name, trained.get(name))))
         with torch.no_grad():
             for name, parameter in trained.items():
                 parameter.copy_(saved.read(name))
 
 
-def load_checkpoint(folder: Path, trained: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
-    """Puts trained tensors and optimizer state back; returns the step. Raises Failed when they do not fit."""
+def load_checkpoint(
+    folder: Path,
+    trained: Mapping[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    average: Mapping[str, torch.Tensor] | None = None,
+) -> int:
+    """Puts trained tensors, their average and optimizer state back; returns the step. Raises Failed when they do not
+    fit."""
     step = _step(folder / STEP)
     with _reading(folder / OPTIMIZER) as saved:
         _fits(folder, [name for name in saved.names if not _belongs(saved, name, trained, optimizer)])
-        load_trained(folder, trained)
+        load_trained(folder, trained, TRAINED if average is None else LEARNING)
+        if average is not None:
+            load_trained(folder, average)
         optimizer.state.clear()
         for name in sorted(saved.names):
             owner, _, key = name.rpartition("/")

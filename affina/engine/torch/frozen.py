@@ -58,6 +58,21 @@ def probed(network: Network) -> tuple[int, bool]:
     return depth, depth > 0 and not torch.equal(before, drawn[depth - 1])
 
 
+def draws(network: Network) -> bool:
+    """Whether a pass in training, head included, draws random numbers anywhere: found by trying, all left as it was."""
+    learning = network.training
+    network.train()
+    try:
+        with torch.random.fork_rng(_accelerators()), _uncompiled(network), torch.no_grad():
+            before = _random_state()
+            hidden_TD = network.hidden(small())
+            if network.head is not None:
+                network.head(hidden_TD.to(network.head.weight.dtype))
+            return not torch.equal(before, _random_state())
+    finally:
+        network.train(learning)
+
+
 def settled(network: Network, asked: str, rows: Sequence[Row], repeats: bool, begun: bool = False) -> str:
     """`memory`, `disk` or `off` for what the recipe asks: `rows` are those whose states are to be kept, and `auto` is
     on only if something `repeats`. A run that has `begun` keeps states wherever they fit now: no bit depends on where.
@@ -123,7 +138,7 @@ def _possible(network: Network) -> tuple[int, str]:
     if not depth:
         return 0, "the tuning learns in the lowest block or before it, so that nothing below is frozen"
     if draws:
-        return depth, "dropout is on in them, as the base's own configuration says, so that no two passes are the same"
+        return depth, "dropout is on in them, or noise before them, so that no two passes are the same"
     if not _suffices(network, depth):
         return depth, f"what block {depth} hands on is not all that the blocks above it read"
     return depth, ""

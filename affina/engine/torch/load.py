@@ -1,7 +1,7 @@
 """A verified local folder → a network: transformers' classes with forest attention, ending in words or a new head."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from transformers.utils import logging as transformers_logging
 from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Ending, Ints, Row, Segment
-from affina.engine.torch import attention, blocks, native, padded, virtual
+from affina.engine.torch import attention, blocks, dropout, native, padded, virtual
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
@@ -228,8 +228,11 @@ class Network(nn.Module):
         return "eager" if getattr(self.config, "attn_logit_softcapping", None) else "sdpa"
 
 
-def load(folder: Path, computing: Computing, ending: Ending = WORDS) -> Network:
-    """The network of a model folder, everything frozen, in evaluation mode. Raises Refused for what cannot be used."""
+def load(
+    folder: Path, computing: Computing, ending: Ending = WORDS, shares: Mapping[str, float | None] | None = None
+) -> Network:
+    """The network of a model folder, all frozen, in evaluation mode; `shares` of dropout replace its own.
+    Raises Refused for what cannot be used."""
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     dtype = DTYPES[computing.precision]
@@ -238,6 +241,7 @@ def load(folder: Path, computing: Computing, ending: Ending = WORDS) -> Network:
         if getattr(config, "quantization_config", None):
             why = "its weights are kept in few bits already, and what is trained here begins from whole ones"
             raise Refused(f"{folder} is quantised", why, "give the unquantised base; tuning: qlora quantises it")
+        dropout.override(config, shares or {})
         bare = ending.head != "words"
         encoder: Any = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
         kind = encoder if bare else CLASSES[ending.reads]
@@ -260,7 +264,9 @@ def load(folder: Path, computing: Computing, ending: Ending = WORDS) -> Network:
             module.padding_idx = None  # the pad token may be the stop token, which must learn; padding is masked
         if isinstance(module, nn.LayerNorm):
             module.float()  # takes bf16 and the float32 that a low-rank sum leaves; bf16 weights would take only bf16
-    return Network(model.to(device()), computing, ending).eval()
+    network = Network(model.to(device()), computing, ending)
+    dropout.before_head(network.head, (shares or {}).get("head"))
+    return network.eval()
 
 
 def _declares_backend(kind: Any, config: Any) -> bool:

@@ -17,6 +17,7 @@ from affina.data.rows import Renderer
 from affina.engine.torch.generate import Decoder
 from affina.engine.torch.load import Network
 from affina.engine.torch.machine import device
+from affina.engine.torch.vocabulary import Vocabulary
 
 SCORE_TOKENS = 8192  # whole tokens of the rows scored at once: bounds memory, changes no number
 SAMPLE_ROWS = 8
@@ -47,10 +48,11 @@ class TorchModel:
         read = {"words": batch.sources_S, "tags": batch.sources_S, "span": batch.sources_S, "vector": None}
         with network.computing():
             hidden_TD = network.hidden(batch, again, read.get(head, ends))
-        given = Forward(*(self._lent(part) for part in (batch.weights_S, batch.owners_S, batch.labels_R)))
+        given = Forward(self._lent(batch.weights_S), self._lent(batch.owners_S), self._lent(batch.labels_R))
         if head == "words":
             sources, targets = self._lent(batch.sources_S), self._lent(batch.targets_S)
-            return replace(given, logprobs_S=network.words.logprobs(hidden_TD[sources], targets))
+            words = Vocabulary(network.words, hidden_TD[sources], targets)
+            return replace(given, logprobs_S=words.head.logprobs(words.hidden_SD, targets), words=words)
         if head == "vector":
             return replace(given, vectors_RD=self._means(hidden_TD, batch))
         assert network.head is not None, f"an ending in {head} has a head of its own"

@@ -2,18 +2,20 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from affina.core.errors import Failed, Refused
-from affina.core.kinds import Batch, Objective, Optimizer, Schedule, Tuning
+from affina.core.kinds import Averaging, Batch, Noise, Objective, Optimizer, Penalty, Schedule, Tuning
 from affina.data.rows import Renderer
-from affina.engine.torch import checkpoint, rounding
+from affina.engine.torch import checkpoint, noise, rounding
+from affina.engine.torch.average import Average, put
 from affina.engine.torch.load import Network
 from affina.engine.torch.model import TorchModel
+from affina.engine.torch.penalised import Penalised
 from affina.engine.torch.tuned import attach, edges, trainable
 
 
@@ -27,6 +29,9 @@ class Course:
     learning_rate: float
     steps: int
     seed: int
+    penalties: Sequence[Penalty] = ()
+    noise: Noise | None = None
+    averaging: Averaging | None = None
 
 
 class TorchEngine(TorchModel):
@@ -40,6 +45,11 @@ class TorchEngine(TorchModel):
         _room(network, renderer)
         scales = {f"model.{name}": scale for name, scale in course.tuning.scales(network.model).items()}
         self.optimizer = course.optimizer.build(self.trainable(), scales, edges(network))
+        if course.noise is not None:
+            noise.add(network, course.noise)
+        self.penalised = Penalised(course.penalties, self.trainable())
+        self.penalised.require(self)
+        self.average = Average(course.averaging, self.trainable(), course.steps) if course.averaging else None
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """Every tensor that moves, by name."""
@@ -59,6 +69,8 @@ class TorchEngine(TorchModel):
                 values = self._backward(batches, objective)
         finally:
             self.network.eval()
+        pulled = self.penalised.pull(self.trainable())
+        values = {**values, **pulled, "loss": values["loss"] + sum(pulled.values())}
         parameters = list(self.trainable().values())
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.course.optimizer.clip, foreach=True)
         if not torch.isfinite(norm):
@@ -69,6 +81,8 @@ class TorchEngine(TorchModel):
         rounding.step(self.optimizer, parameters, self.course.seed, step)
         torch.autograd.graph.increment_version(parameters)  # a fused optimizer writes without saying so
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.follow(self.trainable(), step)
         self.step = step
         tokens, targets = sum(batch.tokens for batch in batches), sum(len(batch.targets_S) for batch in batches)
         return {**values, "tokens": tokens, "targets": targets, "gradient_norm": float(norm), "learning_rate": rate}
@@ -96,7 +110,7 @@ class TorchEngine(TorchModel):
         for batch in batches:
             if not batch.ids:
                 continue
-            loss = objective.loss(self.forward(batch), batch)
+            loss = self.penalised.loss(self, batch, objective)
             value = float(loss.total.detach())
             if not -float("inf") < value < float("inf"):
                 raise _not_a_number("the loss", self.step + 1, [batch])
@@ -110,7 +124,8 @@ class TorchEngine(TorchModel):
         return {"loss": total / count, **{name: each / count for name, each in metrics.items()}}
 
     def gradients(self, batches: Sequence[Batch], objective: Objective) -> dict[str, torch.Tensor]:
-        """What `learn` would step along: the mean loss's gradient of every trainable tensor that a row reaches."""
+        """The mean loss's gradient of every trainable tensor that a row reaches: what `learn` would step along, but for
+        the pull of penalties on the weights themselves, which needs no row."""
         self._backward(batches, objective)
         found = {name: each.grad.clone() for name, each in self.trainable().items() if each.grad is not None}
         self.optimizer.zero_grad(set_to_none=True)
@@ -137,24 +152,32 @@ class TorchEngine(TorchModel):
 
     def save(self, folder: Path) -> None:
         """A sealed checkpoint: trained.safetensors, optimizer.safetensors, step.json. Raises Failed on a full disk."""
-        checkpoint.save_checkpoint(folder, self.trainable(), self.optimizer, self.step)
+        checkpoint.save_checkpoint(folder, self.trainable(), self.optimizer, self.step, self._averaged)
 
     def load(self, folder: Path) -> None:
         """Continues from a checkpoint, to the bit. Raises Failed when it belongs to other weights."""
-        self.step = checkpoint.load_checkpoint(folder, self.trainable(), self.optimizer)
+        self.step = checkpoint.load_checkpoint(folder, self.trainable(), self.optimizer, self._averaged)
+
+    @property
+    def _averaged(self) -> dict[str, torch.Tensor] | None:
+        return None if self.average is None else self.average.tensors
+
+    def measured(self) -> AbstractContextManager[None]:
+        """Inside, the weights are those that are measured and released: their average, where there is one."""
+        return nullcontext() if self.average is None else self.average.instead(self.trainable())
 
     @contextmanager
     def undone(self) -> Iterator[None]:
         """Whatever is learnt or loaded inside is undone at the end, to the bit."""
         held = {name: each.detach().clone() for name, each in self.trainable().items()}
+        average = {name: each.clone() for name, each in (self._averaged or {}).items()}
         state = {each: copy.deepcopy(values) for each, values in self.optimizer.state.items()}
         rates, step, heard = [group["lr"] for group in self.optimizer.param_groups], self.step, [*self.heard]
         try:
             yield
         finally:
-            with torch.no_grad():
-                for name, parameter in self.trainable().items():
-                    parameter.copy_(held[name])
+            put(held, self.trainable())
+            put(average, self._averaged or {})
             self.optimizer.state.clear()
             self.optimizer.state.update(state)  # load_state_dict would give it the weights' dtype
             for group, rate in zip(self.optimizer.param_groups, rates, strict=True):

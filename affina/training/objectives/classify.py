@@ -3,17 +3,20 @@
 from typing import ClassVar
 
 from affina.core.example import Labelled
-from affina.core.kinds import Batch, Forward, Loss, Objective
+from affina.core.kinds import Batch, Forward, Loss
+from affina.training.weighing import Weighing
 
 
-class Classify(Objective):
+class Classify(Weighing):
     """-log p of the right label under a linear head on the first (encoders) or last (decoders) token's hidden state."""
 
     consumes: ClassVar = (Labelled,)
     head: ClassVar[str] = "labels"
 
     def loss(self, forward: Forward, batch: Batch) -> Loss:
-        from torch.nn.functional import cross_entropy
-
         assert forward.scores_RL is not None, "this objective ends in labels"
-        return Loss(cross_entropy(forward.scores_RL, forward.labels_R, reduction="sum"), float(len(batch.ids)))
+        logprobs_RL = forward.scores_RL.log_softmax(-1)
+        logprobs_R = logprobs_RL.gather(1, forward.labels_R[:, None])[:, 0]
+        weights_R = logprobs_R.new_tensor([row.weight for row in batch.rows])
+        nats_R = self.shaped(logprobs_R, logprobs_RL.mean(-1) if self.label_smoothing else None)
+        return Loss((nats_R * weights_R).sum(), sum(row.weight for row in batch.rows))

@@ -6,10 +6,11 @@ from typing import ClassVar
 from pydantic import field_validator
 
 from affina.core.example import Chat, Example, Labelled, Message, Text
-from affina.core.kinds import Batch, Forward, Loss, Objective
+from affina.core.kinds import Batch, Forward, Loss
+from affina.training.weighing import Weighing
 
 
-class CrossEntropy(Objective):
+class CrossEntropy(Weighing):
     """Mean of -log p over the supervised tokens. A labelled text becomes a question that its label answers."""
 
     consumes: ClassVar = (Chat, Text, Labelled)
@@ -34,4 +35,8 @@ class CrossEntropy(Objective):
 
     def loss(self, forward: Forward, batch: Batch) -> Loss:
         assert forward.logprobs_S is not None, "this objective ends in words"
-        return Loss(-(forward.logprobs_S * forward.weights_S).sum(), float(batch.weights_S.sum()))
+        logprobs_S, spread_S = forward.logprobs_S, None
+        if self.label_smoothing:
+            assert forward.words is not None, "an engine gives the distributions with the log-probabilities"
+            spread_S = forward.words.spread(logprobs_S)
+        return Loss((self.shaped(logprobs_S, spread_S) * forward.weights_S).sum(), float(batch.weights_S.sum()))

@@ -1,0 +1,1 @@
+"""One average of weights per file."""

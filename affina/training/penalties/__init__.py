@@ -1,0 +1,1 @@
+"""One term of a loss per file."""
