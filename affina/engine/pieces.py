@@ -1,5 +1,5 @@
-"""Which pieces make words likeliest when each is drawn by itself (unigram; Kudo, 2018): expectation and maximisation over
-all divisions of every word, and pruning of what is missed least. The same words give the same pieces, to the bit."""
+"""Which pieces make words likeliest when each is drawn by itself (unigram; Kudo, 2018): expectation and maximisation
+over all divisions of every word, and pruning of what is missed least. Same words, same pieces, to the bit."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ class Lattices:
             _sum_into(back, self.starts_E[at], back[self.ends_E[at]] + logs_V[self.pieces_E[at]])
         whole = np.repeat(forth[self.lasts_N] - np.log(self.weights_N), self.lasts_N - self.firsts_N + 1)
         shares = np.exp(forth[self.starts_E] + logs_V[self.pieces_E] + back[self.ends_E] - whole[self.starts_E])
-        return np.bincount(self.pieces_E, shares, len(logs_V))
+        return np.bincount(self.pieces_E, shares, len(logs_V)).astype(np.float64)
 
     def likeliest(self, logs_V: Floats) -> tuple[Floats, Ints]:
         """Per text, the log-probability of its likeliest division (-inf: it has none), and per node its last edge."""
@@ -169,7 +169,8 @@ def _needed(texts: Lattices, held: Sequence[str], logs: Floats, goal: int) -> np
     order = sorted(range(len(held)), key=lambda each: (-missed[each], held[each]))
     keep = np.zeros(len(held), dtype=bool)
     keep[order[:goal]] = True
-    return keep & (missed > -np.inf)
+    keep &= missed > -np.inf
+    return keep
 
 
 def _runs(sorted_E: Ints) -> list[slice]:

@@ -1,5 +1,5 @@
-"""A model made from nothing: the folder `check` looks at (configuration and a tokenizer learnt from the training split),
-and the same folder with random weights. Both are cache entries, made again to the bit where they are gone."""
+"""A model made from nothing: the folder `check` looks at (configuration, and a tokenizer learnt from the training
+split), and the same folder with random weights. Both are cache entries, made again to the bit where they are gone."""
 
 import hashlib
 import json
@@ -102,7 +102,7 @@ def _learnt(architecture: Architecture, tokenization: Tokenization, texts: Seque
 
 def _configure(folder: Path, architecture: Architecture, tokenizer: Tokenizer) -> None:
     """config.json and tokenizer_config.json."""
-    ids = {role: tokenizer.token_to_id(token) for role, token in architecture.named.items()}
+    ids: dict[str, int] = {role: tokenizer.get_vocab()[token] for role, token in architecture.named.items()}
     declared = {f"{role}_id": ids[role] for role in ("bos_token", "eos_token", "pad_token") if role in ids}
     size = tokenizer.get_vocab_size()
     common: Mapping[str, Any] = {"architectures": [architecture.family], "vocab_size": size, **declared}

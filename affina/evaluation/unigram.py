@@ -22,4 +22,5 @@ def unigram(train: Sequence[Row], test: Sequence[Row], vocabulary: int) -> Answe
 def _targets(row: Row) -> Ints:
     """What the row's weighted places are to say."""
     said = row.tokens if row.said is None else row.said
-    return said[row.weights != 0].astype(np.int64)
+    targets: Ints = said[row.weights != 0].astype(np.int64)
+    return targets

@@ -46,9 +46,8 @@ def base_key(session: Session) -> str:
     for row in material.by_split["test"]:
         rows.update(row.tokens.tobytes() + row.weights.tobytes())
     shown = [repr(each) for each in material.prepared.examples["test"]]
-    voted = (
-        [] if material.trivial is None else [each.target or each.given for each in material.prepared.examples["train"]]
-    )
+    train = material.prepared.examples["train"]
+    voted = [] if material.trivial is None else [each.target or each.given for each in train]
     asked = [sorted(session.columns), asdict(session.sampling), asdict(material.ending), session.recipe.train.seed]
     whose = [lock["base"]["digest"], lock["recipe"]["tuning"], lock["recipe"]["objective"]]
     where = {name: value for name, value in lock["machine"].items() if name != "folder"}

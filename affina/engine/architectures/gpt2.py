@@ -11,7 +11,8 @@ class GPT2(Architecture):
 
     family: ClassVar[str] = "GPT2LMHeadModel"
     named: ClassVar = {
-        "unk_token": "<|endoftext|>", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|pad|>",
+        "unk_token": "<|endoftext|>", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>",
+        "pad_token": "<|pad|>",
     }  # fmt: skip
 
     def config(self, ids: Mapping[str, int], vocabulary: int) -> dict[str, Any]:

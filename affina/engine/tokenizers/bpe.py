@@ -1,4 +1,4 @@
-"""Byte-level BPE (Sennrich et al., 2016; Radford et al., 2019): the commonest pair of neighbours is merged, and again."""
+"""Byte-level BPE (Sennrich et al., 2016; Radford et al., 2019): again and again the commonest pair is merged."""
 
 from collections.abc import Sequence
 

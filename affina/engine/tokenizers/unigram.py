@@ -9,18 +9,22 @@ from affina.core.kinds import Tokenization
 from affina.engine.pieces import pieces
 
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
-NEVER = -1000.0  # log-probability of a byte's name, which a text that spells it out is not to be read as
+LETTERS = "<0x123456789ABCDEF>"  # always pieces, so that a byte's name in a text is read as letters
+NEVER = -1000.0  # log-probability of a byte's name against its letters'
 
 
 class Unigram(Tokenization):
-    """The likeliest division into pieces (Kudo, 2018), white space kept; a character never met becomes its bytes."""
+    """The likeliest division into pieces (Kudo, 2018), white space kept; a character never met becomes its bytes.
+
+    A ▁ in a text is read as a space.
+    """
 
     def learn(self, texts: Sequence[str], special: Sequence[str], unknown: str) -> Tokenizer:
         """256 of the vocabulary are bytes."""
         divided = pre_tokenizers.Sequence(
             [pre_tokenizers.Split("\n", "isolated"), pre_tokenizers.Metaspace(prepend_scheme="never")]
         )
-        words: Counter[str] = Counter()
+        words: Counter[str] = Counter([LETTERS])
         for text in texts:
             words.update(word for word, _ in divided.pre_tokenize_str(text))
         learnt = pieces(words, self.vocabulary - len(special) - len(BYTES))

@@ -1,4 +1,4 @@
-"""WordPiece (Schuster and Nakajima, 2012; Devlin et al., 2019): words and their pieces, those inside a word marked ##."""
+"""WordPiece (Schuster and Nakajima, 2012; Devlin et al., 2019): words and pieces, those inside a word marked ##."""
 
 import json
 from collections.abc import Sequence
