@@ -113,8 +113,8 @@ def _none_of(problems: Sequence[Any]) -> str:
 
 
 def _mapping(kind: type[BaseModel], name: str, given: Any) -> str:
-    """A section given a bare value: what was probably meant when it has one setting that is needed."""
-    needed = [key for key, field in kind.model_fields.items() if field.is_required()]
+    """A section given a bare value: what was probably meant where one setting is needed, or has examples."""
+    needed = [key for key, field in kind.model_fields.items() if field.is_required() or field.examples]
     if len(needed) == 1 and given is not None:
         return f"must be a mapping like `{name}: {{{needed[0]}: {_yaml(given)}}}`, got {_got(given)}"
     known = ", ".join(key for key in kind.model_fields if key != "folder")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkab
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from affina.core.answers import Answers
 from affina.core.errors import Refused
@@ -24,6 +24,7 @@ from affina.core.part import Part, Shelf
 
 if TYPE_CHECKING:
     import torch
+    from tokenizers import Tokenizer
 
     from affina.core.recipe import Train
 
@@ -530,6 +531,62 @@ class Optimizer(Part):
         """
 
 
+class Architecture(Part):
+    """A family of networks and the sizes of one of it, to be made of random weights."""
+
+    family: ClassVar[str]
+    """The library's class of the whole model, as a configuration names it."""
+    named: ClassVar[Mapping[str, str]]
+    """Special tokens by role (bos_token, pad_token …), in the order of their ids."""
+    more: ClassVar[tuple[str, ...]] = ()
+    """Further special tokens."""
+    form: ClassVar[str] = "$A"
+    """A text among the tokens that open and close it, as `tokenizers` writes it."""
+    usual: ClassVar[str] = "bpe"
+    """How this family divides text when nobody says."""
+
+    layers: int = Field(6, ge=1)
+    """Blocks; of the encoder and of the decoder each, where there are both."""
+    width: int = Field(384, ge=8)
+    """Numbers in a hidden state."""
+    heads: int = Field(6, ge=1)
+    """Attention heads; they divide the width."""
+    inner: int | None = Field(None, ge=8)
+    """Width inside a block's feed-forward part; four times the width, 8/3 of it where it is gated, when left out."""
+    context: int = Field(512, ge=8)
+    """The longest row in tokens."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of the numbers that a training step drops, in every place where the family drops any."""
+
+    @property
+    def special(self) -> tuple[str, ...]:
+        """Every special token, in the order of ids."""
+        return tuple(dict.fromkeys((*self.named.values(), *self.more)))
+
+    @abstractmethod
+    def config(self, ids: Mapping[str, int], vocabulary: int) -> dict[str, Any]:
+        """The family's configuration, without what all have in common; `ids` are the special tokens' by role."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> Architecture:
+        if self.width % self.heads:
+            near = [each for each in range(1, self.width + 1) if self.width % each == 0]
+            best = min(near, key=lambda each: abs(each - self.heads))
+            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}: {best} would")
+        return self
+
+
+class Tokenization(Part):
+    """How text becomes tokens, learnt from texts."""
+
+    vocabulary: int = Field(8000, ge=16)
+    """Tokens in all, special ones among them."""
+
+    @abstractmethod
+    def learn(self, texts: Sequence[str], special: Sequence[str], unknown: str) -> Tokenizer:
+        """The same for the same texts. `special` tokens stand first, in order; `unknown` is one of them."""
+
+
 class Metric(Part):
     """A number from a model's answers."""
 
@@ -577,6 +634,11 @@ class Asker(Part):
         asked itself."""
         return None
 
+    def counted(self, train: Sequence[Row], test: Sequence[Row], vocabulary: int) -> Answers | None:
+        """What the training rows' token frequencies answer to the rows of `test`: the standard for a model made of
+        random weights; None where frequencies answer nothing."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -619,6 +681,8 @@ class Proof(Part):
 # ── shelves ────────────────────────────────────────────────────────────────────────────────────────────────────────
 readers = Shelf(Reader, "affina.data.readers")
 shapes = Shelf(Shape, "affina.data.shapes")
+architectures = Shelf(Architecture, "affina.engine.architectures")
+tokenizers = Shelf(Tokenization, "affina.engine.tokenizers")
 transforms = Shelf(Transform, "affina.data.transforms")
 metrics = Shelf(Metric, "affina.evaluation.metrics")
 askers = Shelf(Asker, "affina.evaluation.askers")
@@ -634,8 +698,8 @@ optimizers = Shelf(Optimizer, "affina.training.optimizers")
 SHELVES: dict[str, Shelf[Any]] = {
     shelf.title: shelf
     for shelf in (
-        readers, shapes, transforms, metrics, askers, proofs, tunings, objectives, regimes, schedules, optimizers,
-        penalties, noises, averagings,
+        readers, shapes, architectures, tokenizers, transforms, metrics, askers, proofs, tunings, objectives, regimes,
+        schedules, optimizers, penalties, noises, averagings,
     )
 }  # fmt: skip
 

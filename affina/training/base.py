@@ -47,7 +47,8 @@ def base_key(session: Session) -> str:
     for row in material.by_split["test"]:
         rows.update(row.tokens.tobytes() + row.weights.tobytes())
     shown = [repr(each) for each in material.prepared.examples["test"]]
-    voted = [] if material.trivial is None else [each.target for each in material.prepared.examples["train"]]
+    train = material.prepared.examples["train"]
+    voted = [] if material.trivial is None else [each.target or each.given for each in train]
     asked = [sorted(session.columns), asdict(session.sampling), asdict(material.ending), session.recipe.train.seed]
     whose = [lock["base"]["digest"], lock["recipe"]["tuning"], lock["recipe"]["objective"]]
     where = {name: value for name, value in lock["machine"].items() if name != "folder"}
@@ -70,7 +71,8 @@ def base_answers(session: Session, base: Model, say: Say) -> Answers:
         asked = objectives.build("cross_entropy").expand(material.prepared.examples["test"])
         return answer(spoken, asked, frozenset({"nats", "label"}), Sampling(), say.progress)
     if material.trivial is not None:
-        say.line(f"the head is new: {asker(session.expanded('test')).without} stands for the base")
+        new = "the head is new" if session.recipe.model.scratch is None else "the weights are random"
+        say.line(f"{new}: {asker(session.expanded('test')).without} stands for the base")
         return material.trivial
     return answer(base, session.expanded("test"), session.columns, session.sampling, say.progress)
 

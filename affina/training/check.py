@@ -10,6 +10,7 @@ from affina.core.kinds import Row
 from affina.core.recipe import Recipe
 from affina.core.say import Say, Silent
 from affina.training.material import Material
+from affina.training.spaces import outside
 
 SHOWN = 3
 
@@ -26,7 +27,7 @@ def check(recipe: Recipe | str | Path, offline: bool = False, say: Say | None = 
     material = Material.gather(recipe, offline, say)
     return {
         "base": {"reference": material.source.reference, "licence": material.source.licence},
-        "notes": [*material.prepared.notes, *material.renderer.notes],
+        "notes": [*material.prepared.notes, *material.renderer.notes, *outside(recipe, len(material.rows))],
         "ledger": material.prepared.ledger.summary(),
         "labels": _labels(material),
         "splits": {name: _sizes(held) for name, held in material.by_split.items()},

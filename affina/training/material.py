@@ -4,7 +4,7 @@ Nothing here needs torch.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from affina.data.compose import units
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare
 from affina.data.rows import Renderer
+from affina.engine import scratch
 from affina.engine.folder import has_words, reads
 from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import asker, require, usual
@@ -36,10 +37,7 @@ class Material:
     @classmethod
     def gather(cls, recipe: Recipe, offline: bool, say: Say) -> "Material":
         """Raises Refused for anything in the data, the base or the metrics that cannot work."""
-        source = find(_base(recipe), offline, say.progress)
-        renderer = Renderer.open(source.folder, recipe.data.template, recipe.data.max_tokens)
-        _reads(recipe, source)
-        prepared = prepare(recipe, renderer.objection)
+        source, renderer, prepared = (_from_scratch if recipe.model.scratch else _from_base)(recipe, offline, say)
         _consumed(recipe, prepared)
         _penalised(recipe)
         prepared, rows = fit(prepared, recipe.objective, renderer, recipe.data.truncate)
@@ -47,6 +45,12 @@ class Material:
         require(material.metrics, material.split("test"))
         material._decidable()
         return material
+
+    def weighed(self, say: Say) -> "Material":
+        """With weights in the source's folder: drawn from the seed where the model starts from nothing."""
+        if self.recipe.model.scratch is None:
+            return self
+        return replace(self, source=scratch.weighed(self.source, self.recipe.train.seed, say.progress))
 
     def split(self, name: str) -> list[Example]:
         """A split's examples as the objective expands them."""
@@ -90,11 +94,17 @@ class Material:
     @cached_property
     def trivial(self) -> Answers | None:
         """What answers to the test split without a model, where an untrained base cannot be asked."""
-        return asker(self.split("test")).trivial(self.split("train"), self.split("test"))
+        asking = asker(self.split("test"))
+        in_words = all(metric.reads in ("nats", "words") for metric in self.metrics)
+        if self.recipe.model.scratch is not None and in_words:
+            return asking.counted(self.rows, self.by_split["test"], len(self.renderer.vocabulary))
+        return asking.trivial(self.split("train"), self.split("test"))
 
     @cached_property
     def base_speaks(self) -> bool:
         """Whether a base whose labels are new can be asked in words: it has some, and a token that ends an answer."""
+        if self.recipe.model.scratch is not None:
+            return False
         try:
             return self.ending.head == "labels" and has_words(self.source.folder) and bool(self.renderer.stops)
         except Refused:
@@ -119,8 +129,31 @@ class Material:
             )
 
 
+Found = tuple[Source, Renderer, Prepared]
+
+
+def _from_base(recipe: Recipe, offline: bool, say: Say) -> Found:
+    """The data as the base reads them."""
+    source = find(_base(recipe), offline, say.progress)
+    renderer = _renderer(recipe, source)
+    return source, renderer, prepare(recipe, renderer.objection)
+
+
+def _from_scratch(recipe: Recipe, offline: bool, say: Say) -> Found:
+    """The data, and a model whose tokenizer is learnt from their training split; it has no weights yet."""
+    prepared = prepare(recipe, scratch.objection(recipe.model))
+    source = scratch.draft(recipe.model, prepared.examples["train"], say.progress)
+    return source, _renderer(recipe, source), prepared
+
+
+def _renderer(recipe: Recipe, source: Source) -> Renderer:
+    _reads(recipe, source)
+    return Renderer.open(source.folder, recipe.data.template, recipe.data.max_tokens)
+
+
 def _base(recipe: Recipe) -> str:
     """The base's reference; a path starts, as in `data.read`, from the recipe's own folder."""
+    assert recipe.model.base is not None
     beside = recipe.folder / Path(recipe.model.base).expanduser()
     return str(beside.resolve()) if recipe.model.base not in ALIASES and beside.exists() else recipe.model.base
 

@@ -22,6 +22,7 @@ from affina.engine.source import Source
 from affina.engine.torch import native
 from affina.engine.torch.machine import device, processors
 from affina.engine.torch.settle import Work, settled_on
+from affina.training.spaces import peak_rate
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
@@ -49,7 +50,7 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
     count = len(units(rows))
     steps = recipe.train.total_steps(count)
     every = recipe.evaluate.every or min(steps, recipe.train.steps_per_epoch(count))
-    rate = recipe.train.learning_rate or type(recipe.tuning).learning_rate
+    rate = peak_rate(recipe)
     settled = recipe.change({"evaluate.every": every, "train.learning_rate": rate})
     lock: dict[str, Any] = {
         "recipe": settled.resolved(),

@@ -91,6 +91,8 @@ class Session:
         """The recipe as it reads from the run's own folder."""
         recipe, here = self.material.recipe, self.run.folder.resolve()
         paths = [os.path.relpath(recipe.folder.resolve() / each, here) for each in recipe.data.read]
+        if recipe.model.base is None:
+            return recipe.change({"data.read": paths})
         base = recipe.folder.resolve() / recipe.model.base
         kept = os.path.relpath(base, here) if base.exists() else recipe.model.base
         return recipe.change({"data.read": paths, "model.base": kept})

@@ -43,6 +43,7 @@ def train(
     material = Material.gather(recipe, offline, say)
     if material.problems:
         raise Refused("; ".join(material.problems))
+    material = material.weighed(say)
     folder = Run.create(Path(root), run or recipe.name)
     with folder.hold():
         settled = plan(recipe, material.prepared, material.source, material.rows, folder)

@@ -94,6 +94,8 @@ def test_a_recipe_of_every_parts_defaults_fits_the_schema(title: str) -> None:
     section, key = {
         "readers": ("data", "reader"),
         "shapes": ("data", "shape"),
+        "architectures": ("model", "scratch"),
+        "tokenizers": ("model", "tokenizer"),
         "transforms": ("data", "transforms"),
         "metrics": ("evaluate", "metrics"),
         "schedules": ("train", "schedule"),

@@ -233,7 +233,7 @@ def test_a_change_of_what_does_not_exist_is_refused() -> None:
             {"train.epochs": 1, "train.steps": 3},
             "--set train.steps=3: train: takes epochs or steps, never both: leave one out",
         ),
-        ({"model": {"bse": "x"}}, "--set model={'bse': 'x'}: model.base: is needed and missing"),
+        ({"model": {"bse": "x"}}, "--set model={'bse': 'x'}: model.bse: unknown setting; did you mean 'base'?"),
     ],
 )
 def test_a_problem_of_a_change_is_located_at_the_change(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:

@@ -6,8 +6,9 @@ from typing import ClassVar
 from affina.core.answers import Answers
 from affina.core.example import Chat as Conversation
 from affina.core.example import Example
-from affina.core.kinds import Asked, Asker, Model
+from affina.core.kinds import Asked, Asker, Model, Row
 from affina.evaluation.turns import by_target, spoken
+from affina.evaluation.unigram import unigram
 
 
 class Chat(Asker):
@@ -17,6 +18,7 @@ class Chat(Asker):
     gives: ClassVar = frozenset({"nats", "words", "text"})
     why: ClassVar[str] = "free answers have no fixed set of labels"
     usual: ClassVar = ("loss", "perplexity")
+    without: ClassVar[str] = "the unigram model of the training split"
 
     @classmethod
     def fits(cls, examples: Sequence[Example]) -> bool:
@@ -26,3 +28,6 @@ class Chat(Asker):
 
     def answers(self, model: Model, examples: Sequence[Conversation], asked: Asked) -> Answers:
         return spoken(model, examples, by_target(model, examples, asked), asked)
+
+    def counted(self, train: Sequence[Row], test: Sequence[Row], vocabulary: int) -> Answers:
+        return unigram(train, test, vocabulary)

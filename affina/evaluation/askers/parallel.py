@@ -8,8 +8,9 @@ import numpy as np
 
 from affina.core.answers import Answers
 from affina.core.example import Parallel as ParallelTexts
-from affina.core.kinds import Asked, Asker, Model
+from affina.core.kinds import Asked, Asker, Model, Row
 from affina.evaluation.asking import scored
+from affina.evaluation.unigram import unigram
 
 
 class Parallel(Asker):
@@ -19,6 +20,7 @@ class Parallel(Asker):
     gives: ClassVar = frozenset({"nats", "words", "text"})
     why: ClassVar[str] = "a text that becomes another gives words"
     usual: ClassVar = ("loss", "chrf", "rouge_l")
+    without: ClassVar[str] = "the unigram model of the training split"
 
     def answers(self, model: Model, examples: Sequence[ParallelTexts], asked: Asked) -> Answers:
         results = list(scored(model, examples, asked))
@@ -36,3 +38,6 @@ class Parallel(Asker):
             said=tuple(sampled.text for sampled in model.sample(prompts, asked.how)),
             references=tuple((example.result, *example.references) for example in examples),
         )
+
+    def counted(self, train: Sequence[Row], test: Sequence[Row], vocabulary: int) -> Answers:
+        return unigram(train, test, vocabulary)

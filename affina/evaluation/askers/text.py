@@ -8,8 +8,9 @@ import numpy as np
 from affina.core.answers import Answers
 from affina.core.example import Chat, Example
 from affina.core.example import Text as RawText
-from affina.core.kinds import Asked, Asker, Model
+from affina.core.kinds import Asked, Asker, Model, Row
 from affina.evaluation.asking import scored
+from affina.evaluation.unigram import unigram
 
 
 class Text(Asker):
@@ -19,6 +20,7 @@ class Text(Asker):
     gives: ClassVar = frozenset({"nats", "words"})
     why: ClassVar[str] = "raw text has neither an answer nor a label, only words"
     usual: ClassVar = ("loss", "perplexity")
+    without: ClassVar[str] = "the unigram model of the training split"
 
     @classmethod
     def fits(cls, examples: Sequence[Example]) -> bool:
@@ -31,3 +33,6 @@ class Text(Asker):
             nats_N=np.array([-each.logprobs_S.sum() for _, each in results], dtype=np.float64),
             tokens_N=np.array([row.targets for row, _ in results], dtype=np.float64),
         )
+
+    def counted(self, train: Sequence[Row], test: Sequence[Row], vocabulary: int) -> Answers:
+        return unigram(train, test, vocabulary)

@@ -1,0 +1,1 @@
+"""One file per way of dividing text that is learnt from texts."""
