@@ -53,7 +53,7 @@ class Data(Section):
     """The file format; recognised from the ending and the bytes when left out."""
     shape: Annotated[Shape, shapes] | None = None
     """The dataset shape; recognised by looking at many records when left out."""
-    transforms: list[Annotated[Transform, kinds.transforms]] = Field(default=["dedup", "split"])
+    transforms: list[Annotated[Transform, kinds.transforms]] = Field(default=["dedup", "split"])  # type: ignore[list-item]
     """Applied in order. A `split` is needed somewhere."""
     template: Literal["own", "plain"] | None = None
     """The base's own chat template, or `plain` text; when left out, `own` where the base has one."""
