@@ -8,8 +8,9 @@ PYTEST := $(BIN)/python -m pytest
 quickstart: .venv/installed
 	$(BIN)/affina train recipes/quickstart.yaml
 
+# Two processes of one thread each: most tests compute too little for threads, and bits do not depend on the split.
 test: .venv/installed
-	$(PYTEST) -m "not slow"
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m "not slow"
 
 test-slow: .venv/installed
 	$(PYTEST) -m slow
