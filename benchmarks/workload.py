@@ -117,7 +117,7 @@ def recipe(given: argparse.Namespace, file: Path, training: int) -> dict[str, An
             "steps": steps,
             "batch": given.batch,
             "learning_rate": given.lr,
-            "schedule": "constant",
+            "schedule": {"name": "constant", "warmup": 0.0},
             "save_every": steps,
             "seed": given.seed,
         },
