@@ -39,9 +39,12 @@ def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 def show(found: dict[str, Any], screen: Screen) -> None:
     """What was learnt, what it finds, and what to type next."""
     rows = found["rows"]
+    learnt = f"learnt from {rows['learnt']:,} normal rows, " if rows["learnt"] else ""
+    screen.text(f"{found['novelty']}: {learnt}calibrated on {rows['calibrated']:,}")
+    low, high = (f"{100 * each:.2g}" for each in found["spread"])
     screen.text(
-        f"{found['novelty']} learnt from {rows['learnt']:,} normal rows, calibrated on {rows['calibrated']:,}: "
-        f"above {number(found['threshold'])} is an anomaly, {100 * found['alarm']:g} % of normal rows at most"
+        f"above {number(found['threshold'])} is an anomaly: {100 * found['alarm']:g} % of normal rows at most on average, "
+        f"{low} to {high} % with the rows of one calibration"
     )
     if found["measured"]:
         measured = found["measured"]

@@ -706,6 +706,8 @@ class Novelty(Part):
 
     reads: ClassVar[str]
     """What it knows of a row: "vectors" (its embedding) or "nats" (one number: nats per token)."""
+    learns: ClassVar[bool] = True
+    """Whether it needs normal rows beyond those it is calibrated on."""
 
     @abstractmethod
     def fit(self, normal_ND: Floats) -> Arrays:

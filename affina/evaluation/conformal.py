@@ -7,6 +7,7 @@ al., 2023).
 import math
 
 import numpy as np
+from scipy import stats
 
 from affina.core.kinds import Floats
 
@@ -26,8 +27,21 @@ def needed(alarm: float) -> int:
     return rows
 
 
+def spread(rows: int, alarm: float) -> tuple[float, float]:
+    """Between which rates the false alarms of one calibration lie, with probability 0.95; `alarm` at most on average.
+
+    Of M rows and k = ⌊alarm · (M + 1)⌋ the rate is Beta(k, M + 1 - k) where scores do not tie (Vovk, 2012).
+    """
+    k = allowed(rows, alarm)
+    low, high = stats.beta.ppf([0.025, 0.975], k, rows + 1 - k)
+    return float(low), float(high)
+
+
+def allowed(rows: int, alarm: float) -> int:
+    """The place from above of the calibration score that an anomaly exceeds."""
+    return int((np.arange(1, rows + 1) / (rows + 1) <= alarm).sum())
+
+
 def threshold(calibration_M: Floats, alarm: float) -> float:
     """The score that a row must exceed for a p-value of at most `alarm`. Needs `needed(alarm)` calibration rows."""
-    ordered_M = np.sort(calibration_M)[::-1]
-    allowed = int((np.arange(1, len(ordered_M) + 1) / (len(ordered_M) + 1) <= alarm).sum())
-    return float(ordered_M[allowed - 1])
+    return float(np.sort(calibration_M)[-allowed(len(calibration_M), alarm)])

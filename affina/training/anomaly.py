@@ -15,7 +15,7 @@ from affina.core.kinds import Arrays, Floats, Novelty
 from affina.core.recipe import Gate, Recipe
 from affina.core.say import Say, Silent
 from affina.data.prepare import SPLITS, read_examples
-from affina.evaluation.conformal import needed, p_values, threshold
+from affina.evaluation.conformal import needed, p_values, spread, threshold
 from affina.evaluation.measure import Estimate
 from affina.evaluation.open import Opened, objection, open_model
 from affina.evaluation.statistics import wilson
@@ -65,7 +65,7 @@ def anomaly(
     where: Where = Where(),  # noqa: B008  (frozen)
     say: Say | None = None,
 ) -> dict[str, Any]:
-    """{"model", "novelty", "folder", "alarm", "threshold", "rows", "measured"}: a detector, kept in the folder `out`.
+    """{"model", "novelty", "folder", "alarm", "threshold", "spread", "rows", "measured"}: kept in the folder `out`.
 
     Training rows teach, validation rows calibrate, normal ones alone; the test split or `how.on` measures where it has
     normal rows and others. Raises Refused for what cannot work, saying how many rows a rate needs.
@@ -76,19 +76,35 @@ def anomaly(
     splits = _splits(opened, recipe_for(opened, file), how, say)
     test = splits["test"] if how.on is None else _tested(opened, how)
     _measurable(test, how)
-    read = [np.asarray(READS[part.reads](opened.model, splits[each], say), np.float64) for each in SPLITS[:2]]
-    _differing(read[0], part)
-    learnt = part.fit(read[0])
-    detector = Detector(part, learnt, part.score(learnt, read[1]), how.alarm)
+    detector = _learnt(part, splits, opened, how, say)
     about = {
         "shelf": "novelty", "part": kinds.novelties.dump(part), "model": model, "reads": part.reads,
         "alarm": how.alarm,
     }  # fmt: skip
-    saved.write(Path(out), about, {**learnt, CALIBRATION: detector.calibration_M}, opened.model)
-    rows = {"learnt": len(read[0]), "calibrated": len(read[1]), "test": len(test)}
+    saved.write(Path(out), about, {**detector.learnt, CALIBRATION: detector.calibration_M}, opened.model)
+    calibrated = len(detector.calibration_M)
+    rows = {"learnt": len(splits["train"]) if part.learns else 0, "calibrated": calibrated, "test": len(test)}
     found = {"model": model, "novelty": part.name, "folder": str(out), "alarm": how.alarm, "rows": rows}
-    found["threshold"] = threshold(detector.calibration_M, how.alarm)
+    found |= {"threshold": threshold(detector.calibration_M, how.alarm), "spread": [*spread(calibrated, how.alarm)]}
     return {**found, "measured": _measured(detector, test, opened, how, say) if test else None}
+
+
+def _learnt(part: Novelty, splits: dict[str, list[Example]], opened: Opened, how: Watch, say: Say) -> Detector:
+    """Raises Refused where no normal row can be told from another."""
+    learning, calibrating = (splits[each] if each != "train" or part.learns else [] for each in SPLITS[:2])
+    normal_ND = _read(part, learning, opened, say) if learning else np.zeros((0, 1))
+    if learning and float(normal_ND.std(axis=0).max()) < LEAST_SPREAD:
+        raise Refused(
+            "no row can be told from another",
+            why="the embeddings of all normal rows are the same",
+            instead="give texts that differ, or choose another model",
+        )
+    learnt = part.fit(normal_ND)
+    return Detector(part, learnt, part.score(learnt, _read(part, calibrating, opened, say)), how.alarm)
+
+
+def _read(part: Novelty, examples: Sequence[Example], opened: Opened, say: Say) -> Floats:
+    return np.asarray(READS[part.reads](opened.model, examples, say), np.float64)
 
 
 def _part(how: Watch) -> Novelty:
@@ -177,19 +193,9 @@ def _measurable(test: Sequence[Example], how: Watch) -> None:
         )
 
 
-def _differing(normal_ND: Floats, part: Novelty) -> None:
-    if part.reads == "vectors" and float(normal_ND.std(axis=0).max()) < LEAST_SPREAD:
-        raise Refused(
-            "no row can be told from another",
-            why="the embeddings of all normal rows are the same",
-            instead="give texts that differ, or choose another model",
-        )
-
-
 def _measured(detector: Detector, test: Sequence[Example], opened: Opened, how: Watch, say: Say) -> dict[str, Any]:
-    """{"metrics", "verdict"} of the order of scores beside no order at all; "recall", "false_alarms" at the threshold."""
-    rows_ND = np.asarray(READS[detector.novelty.reads](opened.model, test, say), np.float64)
-    scores_N, p_N = detector.flags(rows_ND)
+    """{"metrics", "verdict"} of the order of scores beside none at all; "recall", "false_alarms" at the threshold."""
+    scores_N, p_N = detector.flags(_read(detector.novelty, test, opened, say))
     strange_N = np.array([not _normal(each, how) for each in test])
     flagged_N, gate = p_N <= how.alarm, Gate()
     ranked = _answers(test, strange_N, np.unique(scores_N, return_inverse=True)[1] + np.float64(1), flagged_N)

@@ -15,7 +15,7 @@ class Neighbour(Novelty):
 
     reads: ClassVar[str] = "vectors"
 
-    k: int = Field(5, ge=1)
+    k: int = Field(1, ge=1)
     """Which neighbour, the nearest being 1; the farthest where there are fewer normal rows."""
 
     def fit(self, normal_ND: Floats) -> Arrays:

@@ -11,6 +11,7 @@ class Perplexity(Novelty):
     """The logarithm of a text's perplexity: its nats per token. Nothing is learnt but the model itself."""
 
     reads: ClassVar[str] = "nats"
+    learns: ClassVar[bool] = False
 
     def fit(self, normal_ND: Floats) -> Arrays:
         return {}
