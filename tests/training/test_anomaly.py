@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from shared_data import shared
-from tiny import SUBJECTS, data, encoder_base, recipe, written
+from tiny import SENTENCES, data, encoder_base, recipe, written
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import affina
@@ -19,11 +19,10 @@ NOVELTIES = ("mahalanobis", "neighbour", "perplexity")
 
 
 def mixed(folder: Path, normal: int = 200, odd: int = 40) -> Path:
-    """Normal rows of one form, and odd ones of letters and digits."""
+    """Normal rows as `prose` is written, and odd ones of letters and digits."""
     draws = np.random.default_rng(0)
     rows = [
-        {"text": f"when does {SUBJECTS[n % 12]} arrive, case {draws.integers(10**9)}", "label": "fine"}
-        for n in range(normal)
+        {"text": f"Case {draws.integers(10**9)}. {SENTENCES[n * 5 % 108]}.", "label": "fine"} for n in range(normal)
     ]
     for _ in range(odd):
         letters = "".join(draws.choice([*"QXZJ#%0189"], 40))
@@ -36,9 +35,9 @@ def test_a_detector_finds_what_is_odd_and_keeps_its_rate(
     novelty: str, tmp_path: Path, encoder_model: Path, finished: Callable[[str], Run]
 ) -> None:
     """Perplexity is that of a model which has learnt from texts of this kind."""
-    run = finished("prose")
-    model = "prose" if novelty == "perplexity" else str(encoder_model)
-    where = affina.Where(run.folder.parent)
+    model, where = str(encoder_model), affina.Where()
+    if novelty == "perplexity":
+        model, where = "prose", affina.Where(finished("prose").folder.parent)
     how = affina.Watch("fine", novelty, alarm=0.06)
     found = affina.anomaly(model, str(mixed(tmp_path)), tmp_path / "detector", how, where)
     assert found["rows"]["calibrated"] == 20 and found["rows"]["test"] == 48  # 10 % of 200; 20 % of 240
@@ -49,9 +48,9 @@ def test_a_detector_finds_what_is_odd_and_keeps_its_rate(
     low, high = found["spread"]
     assert measured["false_alarms"]["n"] == 40 and low < 0.06 < high
     assert measured["false_alarms"]["low"] < high
-    usual, odd = affina.apply(tmp_path / "detector", ["when does a cracked mug arrive, case 0042", "QX#%" * 12], where)
-    assert (usual["verdict"], odd["verdict"]) == ("normal", "anomaly")
-    assert odd["p"] == pytest.approx(1 / 21) and usual["score"] < found["threshold"] < odd["score"]
+    usual, odd = affina.apply(tmp_path / "detector", [f"Case 42. {SENTENCES[5]}.", "QX#%" * 12], where)
+    assert odd["verdict"] == "anomaly" and odd["p"] == pytest.approx(1 / 21)
+    assert usual["score"] < odd["score"] > found["threshold"]
 
 
 def test_odd_rows_teach_nothing(tmp_path: Path, encoder_model: Path) -> None:
