@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="detector", metavar="FOLDER", help="default: detector")
     parser.add_argument("--normal", default="", metavar="CLASS", help="the class of normal rows, where rows have one")
     parser.add_argument(
-        "--novelty", default="mahalanobis", metavar="NAME", help="mahalanobis (default), neighbour or perplexity"
+        "--novelty", default="neighbour", metavar="NAME", help="neighbour (default), mahalanobis or perplexity"
     )
     parser.add_argument(
         "--alarm", type=float, default=0.05, metavar="SHARE", help="of normal rows that may be flagged (default: 0.05)"
@@ -43,8 +43,8 @@ def show(found: dict[str, Any], screen: Screen) -> None:
     screen.text(f"{found['novelty']}: {learnt}calibrated on {rows['calibrated']:,}")
     low, high = (f"{100 * each:.2g}" for each in found["spread"])
     screen.text(
-        f"above {number(found['threshold'])} is an anomaly: {100 * found['alarm']:g} % of normal rows at most on average, "
-        f"{low} to {high} % with the rows of one calibration"
+        f"above {number(found['threshold'])} is an anomaly: {100 * found['alarm']:g} % of normal rows at most on "
+        f"average, {low} to {high} % with the rows of one calibration"
     )
     if found["measured"]:
         measured = found["measured"]

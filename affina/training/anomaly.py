@@ -35,7 +35,7 @@ class Watch:
 
     normal: str = ""
     """The class of normal rows, where rows have one."""
-    novelty: str | Novelty = "mahalanobis"
+    novelty: str | Novelty = "neighbour"
     alarm: float = 0.05
     """The share of normal rows that may be flagged."""
     on: str | None = None
