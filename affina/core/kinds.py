@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Embedded = npt.NDArray[np.float32]
+Arrays = Mapping[str, npt.NDArray[Any]]
 Heard = Sequence[tuple[int, float]]
 """The monitored validation metric so far: (step, value), in order, oriented so that lower is better."""
 
@@ -678,6 +680,44 @@ class Proof(Part):
     def examine(self, bench: Bench) -> Finding: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Rows as embeddings of unit length, and what is right of each: its class, or its number where `classes` is 0."""
+
+    rows_ND: Embedded
+    targets_N: Floats
+    classes: int = 0
+
+
+class Head(Part):
+    """What is learnt on embeddings that stay as they are. All that it learnt is arrays: what is saved and read back."""
+
+    @abstractmethod
+    def fit(self, train: Vectors, validation: Vectors, seed: int) -> Arrays:
+        """Learns from `train`; `validation` chooses the settings that were left out."""
+
+    @abstractmethod
+    def answer(self, learnt: Arrays, rows_ND: Embedded) -> Floats:
+        """[N, classes] the chance of each class, or [N, 1] a number."""
+
+
+class Novelty(Part):
+    """How unlike what is normal a row is, learnt from normal rows alone."""
+
+    reads: ClassVar[str]
+    """What it knows of a row: "vectors" (its embedding) or "nats" (one number: nats per token)."""
+    learns: ClassVar[bool] = True
+    """Whether it needs normal rows beyond those it is calibrated on."""
+
+    @abstractmethod
+    def fit(self, normal_ND: Floats) -> Arrays:
+        """All that it learns of normal rows: what is saved and read back."""
+
+    @abstractmethod
+    def score(self, learnt: Arrays, rows_ND: Floats) -> Floats:
+        """[N], larger for what is stranger."""
+
+
 # ── shelves ────────────────────────────────────────────────────────────────────────────────────────────────────────
 readers = Shelf(Reader, "affina.data.readers")
 shapes = Shelf(Shape, "affina.data.shapes")
@@ -692,6 +732,8 @@ objectives = Shelf(Objective, "affina.training.objectives")
 penalties = Shelf(Penalty, "affina.training.penalties")
 noises = Shelf(Noise, "affina.training.noise")
 averagings = Shelf(Averaging, "affina.training.averaging")
+heads = Shelf(Head, "affina.training.heads")
+novelties = Shelf(Novelty, "affina.training.novelty")
 regimes = Shelf(Regime, "affina.training.regimes")
 schedules = Shelf(Schedule, "affina.training.schedules")
 optimizers = Shelf(Optimizer, "affina.training.optimizers")
@@ -699,7 +741,7 @@ SHELVES: dict[str, Shelf[Any]] = {
     shelf.title: shelf
     for shelf in (
         readers, shapes, architectures, tokenizers, transforms, metrics, askers, proofs, tunings, objectives, regimes,
-        schedules, optimizers, penalties, noises, averagings,
+        schedules, optimizers, penalties, noises, averagings, heads, novelties,
     )
 }  # fmt: skip
 

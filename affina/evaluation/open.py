@@ -62,8 +62,12 @@ class Opened:
         return Chat(id="asked", messages=(*before, Message("user", text)))
 
 
-def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Opened | None = None) -> Opened:
+def open_model(
+    reference: str, root: Path, offline: bool, say: Say, beside: Opened | None = None, vectors: bool = False
+) -> Opened:
     """A model by its reference; a base that is measured `beside` a run is asked and computed as in that run.
+
+    `vectors`: a base is opened for its embeddings alone, so that an encoder will do.
 
     Raises Refused for an unknown reference (with the nearest run or alias), a run without a checkpoint, or an encoder.
     """
@@ -78,10 +82,11 @@ def open_model(reference: str, root: Path, offline: bool, say: Say, beside: Open
     renderer = Renderer.open(source.folder, data.template, data.max_tokens)
     if run is None or recipe is None:
         how = reads(source.folder)
-        if how not in ("past", "source"):
+        if not vectors and how not in ("past", "source"):
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
         computing = _computing(beside.lock) if beside and beside.run else settled_on(Compute())
-        return Opened(reference, tuned.base(source.folder, renderer, computing, Ending(reads=how)), None, how)
+        ending = Ending("vector") if vectors else Ending(reads=how)
+        return Opened(reference, tuned.base(source.folder, renderer, computing, ending), None, how)
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     ending = recipe.objective.ending(len(lock["labels"]))
@@ -113,7 +118,7 @@ def recipe_of(run: Run) -> Recipe:
 def test_split(opened: Opened) -> list[Example]:
     """The run's own test items, as they were. Raises Refused when the files are not what they were."""
     assert opened.run is not None and opened.recipe is not None
-    prepared = prepare(opened.recipe, _objection(opened))
+    prepared = prepare(opened.recipe, objection(opened))
     if prepared.files != opened.lock["data"]:
         raise Refused(f"the data of run '{opened.name}' has changed since", instead="give the items with --on FILE")
     fitting, _ = fit(prepared, opened.objective, opened.model.renderer, opened.recipe.data.truncate)
@@ -144,12 +149,12 @@ def _read(opened: Opened, data: Data, path: str) -> Prepared:
     plain = data.model_copy(update={"read": [path], "shape": None, "reader": None})
     try:
         return read_examples(
-            plain.model_copy(update={"shape": shape, "reader": data.reader}), Path(), _objection(opened)
+            plain.model_copy(update={"shape": shape, "reader": data.reader}), Path(), objection(opened)
         )
     except Refused:
         if shape is None:
             raise
-        prepared = read_examples(plain, Path(), _objection(opened))
+        prepared = read_examples(plain, Path(), objection(opened))
         if prepared.shape.makes is not shape.makes:
             raise
         return prepared
@@ -163,7 +168,8 @@ def chosen_metrics(opened: Opened, examples: list[Example]) -> list[Metric]:
     return list(named.values())
 
 
-def _objection(opened: Opened) -> Any:
+def objection(opened: Opened) -> Any:
+    """What its renderer has against an example: see `Renderer.objection`."""
     renderer: Any = opened.model.renderer
     return renderer.objection
 

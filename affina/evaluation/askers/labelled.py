@@ -32,17 +32,17 @@ class Labelled(Asker):
         largest_N1 = scores_NL.max(axis=1, keepdims=True)
         logs_NL = scores_NL - largest_N1 - np.log(np.exp(scores_NL - largest_N1).sum(axis=1, keepdims=True))
         target_N = np.array([labels.index(example.label) for example in examples], dtype=np.int64)
-        return _columns(examples, logs_NL, target_N)
+        return answered(examples, logs_NL, target_N)
 
     def trivial(self, train: Sequence[LabelledText], test: Sequence[LabelledText]) -> Answers:
         """Always the commonest training label, with the training split's shares as probabilities."""
         labels = test[0].labels
         counts = np.bincount([labels.index(each.label) for each in train], minlength=len(labels)) + 1.0
         target_N = np.array([labels.index(each.label) for each in test], dtype=np.int64)
-        return _columns(test, np.tile(np.log(counts / counts.sum()), (len(test), 1)), target_N)
+        return answered(test, np.tile(np.log(counts / counts.sum()), (len(test), 1)), target_N)
 
 
-def _columns(examples: Sequence[LabelledText], logs_NL: Floats, target_N: Ints) -> Answers:
+def answered(examples: Sequence[LabelledText], logs_NL: Floats, target_N: Ints) -> Answers:
     return Answers(
         ids=tuple(example.id for example in examples),
         nats_N=-logs_NL[np.arange(len(examples)), target_N],

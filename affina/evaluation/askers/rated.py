@@ -28,14 +28,14 @@ class Rated(Asker):
         for place, (_, each) in enumerate(scored(model, examples, asked)):
             assert each.scores_L is not None, "a text with a number needs a model with a head for it"
             guess_N[place] = each.scores_L[0]
-        return _columns(examples, guess_N)
+        return answered(examples, guess_N)
 
     def trivial(self, train: Sequence[RatedText], test: Sequence[RatedText]) -> Answers:
         """Always the mean of the training numbers: what squared error likes best."""
-        return _columns(test, np.full(len(test), np.mean([each.value for each in train])))
+        return answered(test, np.full(len(test), np.mean([each.value for each in train])))
 
 
-def _columns(examples: Sequence[RatedText], guess_N: Floats) -> Answers:
+def answered(examples: Sequence[RatedText], guess_N: Floats) -> Answers:
     value_N = np.array([example.value for example in examples], dtype=np.float64)
     return Answers(
         ids=tuple(example.id for example in examples),

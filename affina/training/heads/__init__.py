@@ -1,0 +1,1 @@
+"""One kind of head on embeddings per file."""

@@ -1,0 +1,1 @@
+"""One way to tell the strange from the normal per file."""
