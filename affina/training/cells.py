@@ -1,0 +1,146 @@
+"""Small data for every task: rows that a model of two layers learns within a few dozen steps, and the recipe of a run
+on them."""
+
+from pathlib import Path
+from typing import Any
+
+from affina.core.kinds import Objective, architectures, tunings
+from affina.core.recipe import Recipe
+
+SUBJECTS = (
+    "the parcel from Turin",
+    "my winter boots",
+    "a cracked mug",
+    "order nine hundred",
+    "our office chairs",
+    "this blue lamp",
+    "the garden hose",
+    "two film tickets",
+    "the spare keyboard",
+    "grandma's quilt",
+    "a box of tea",
+    "that noisy fan",
+)
+SAID = {
+    "refund": ("give me back the money for {}", "I want to be paid back for {}", "money back please, {} is wrong"),
+    "shipping": ("when does {} arrive", "where has the courier left {}", "{} is late, track the courier"),
+    "account": (
+        "my password fails since I bought {}",
+        "log me in, I ordered {} there",
+        "reset the login I used for {}",
+    ),
+}
+
+
+def spoken(number: int) -> tuple[str, str]:
+    """A message and its kind, told apart by a case number."""
+    kind = [*SAID][number % 3]
+    text = SAID[kind][number // 3 % 3].format(SUBJECTS[number // 9 % 12])
+    return f"{text} case {number * 7919 % 9973:04d}", kind
+
+
+def task_rows(task: str, rows: int = 120) -> list[dict[str, Any]]:
+    """Rows for the objective of this name."""
+    return [_row(task, number) for number in range(rows)]
+
+
+def _row(task: str, number: int) -> dict[str, Any]:
+    text, kind = spoken(number)
+    late, words = "late" in text or "when" in text, text.split()
+    made: dict[str, dict[str, Any]] = {
+        "classify": {"text": text, "label": kind},
+        "multi_label": {"text": text, "labels": [kind] + (["urgent"] if late else [])},
+        "regression": {"text": text, "score": float([*SAID].index(kind)) + 0.5 * late},
+        "tag": {"tokens": words, "tags": ["B-CASE" if word.isdecimal() else "O" for word in words]},
+        "span": {
+            "question": "which case is it",
+            "context": text,
+            "answers": {"text": [words[-1]], "answer_start": [text.index(words[-1])]},
+        },
+        "reward": {
+            "prompt": text,
+            "chosen": f"thank you, it is about {kind}",
+            "rejected": f"no idea, ask about {kind}",
+        },
+        "contrastive": {"anchor": text, "positive": f"{kind} {words[-1]}"},
+        "seq2seq": {"source": text, "target": f"{kind} {words[-1]}"},
+        "cross_entropy": {"prompt": text, "completion": f"thank you, it is about {kind}"},
+        "masked_lm": {"text": f"thank you, {words[-1]} is about {kind}"},
+        "permutation_lm": {"text": f"thank you, {words[-1]} is about {kind}"},
+    }
+    return made[task]
+
+
+METRICS = {
+    "classify": "accuracy",
+    "contrastive": "mrr",
+    "multi_label": "macro_f1",
+    "regression": "rmse",
+    "reward": "pair_accuracy",
+    "span": "squad_f1",
+    "tag": "entity_f1",
+}
+"""What decides where a task does not end in words; there the loss does."""
+VOCABULARIES = {"bpe": 340, "wordpiece": 150, "unigram": 370, "t5": 420}
+"""Tokens, by architecture or by its usual way of dividing text."""
+ROWS, SIZES = 96, {"layers": 2, "width": 64, "heads": 4, "context": 128, "dropout": 0.0}
+TUNINGS: dict[str, dict[str, Any]] = {}
+"""Settings beside a tuning's own."""
+QUICKER = 10.0
+"""Times the tuning's own rate: small models take large steps."""
+
+
+def first_rows(objective: Objective, rows: int = 2 * ROWS) -> list[dict[str, Any]]:
+    """What a base is made from: the messages of all tasks, none of what the tasks ask about them."""
+    said = [spoken(number)[0] for number in range(rows)]
+    if objective.reads == "source":
+        return [{"source": text, "target": " ".join(text.split()[-2:])} for text in said]
+    return [{"text": text} for text in said]
+
+
+def base_recipe(architecture: str, objective: str, folder: Path) -> Recipe:
+    """A base of this architecture, made from nothing. It learns from `first.jsonl` in `folder`."""
+    usual = architectures.find(architecture).usual
+    vocabulary = VOCABULARIES.get(architecture, VOCABULARIES.get(usual, 0))
+    return _recipe(
+        {
+            "name": architecture,
+            "model": {
+                "scratch": {"name": architecture, **SIZES},
+                "tokenizer": {"name": usual, "vocabulary": vocabulary},
+            },
+            "objective": objective,
+            "tuning": "full",
+            "train": {"steps": 100, "batch": 32, "learning_rate": 3e-3},
+        },
+        "first.jsonl",
+        folder,
+    )
+
+
+def cell_recipe(task: str, tuning: str, base: Path, folder: Path) -> Recipe:
+    """A run of one task with one tuning. It learns from `rows.jsonl` in `folder`."""
+    metric = METRICS.get(task, "loss")
+    return _recipe(
+        {
+            "name": tuning,
+            "model": {"base": str(base)},
+            "objective": task,
+            "tuning": {"name": tuning, **TUNINGS.get(tuning, {})},
+            "train": {"steps": 30, "batch": 16, "learning_rate": QUICKER * tunings.find(tuning).learning_rate},
+            "evaluate": {"metrics": [metric]},
+        },
+        "rows.jsonl",
+        folder,
+    )
+
+
+def _recipe(given: dict[str, Any], read: str, folder: Path) -> Recipe:
+    steps = given["train"]["steps"]
+    compute = {"precision": "float32", "kernels": "off", "compile": "off"}
+    shared = {
+        "data": {"read": [read], "max_tokens": SIZES["context"]},
+        "train": {**given["train"], "save_every": steps, "compute": compute},
+        "evaluate": {**given.get("evaluate", {}), "every": steps},
+    }
+    return Recipe.build({**given, **shared}, folder)
