@@ -20,6 +20,7 @@ VERBS = {
     "compare": "affina.evaluation.evaluate",
     "generate": "affina.evaluation.ask",
     "chat": "affina.evaluation.ask",
+    "matrix": "affina.training.matrix",
     "runs": "affina.core.inspect",
     "show": "affina.core.inspect",
     "list": "affina.core.inspect",

@@ -85,19 +85,19 @@ VOCABULARIES = {"bpe": 450, "wordpiece": 250, "unigram": 450}
 """Tokens, by the usual way of dividing text: most words are one."""
 SPLIT = {"name": "split", "test": 0.35, "near": 0.95}
 """Many rows to judge by. They are made of a few phrases, and only their case numbers keep them apart."""
-ROWS, SIZES = 96, {"layers": 2, "width": 64, "heads": 4, "context": 128, "dropout": 0.0}
+ROWS, SIZES = 144, {"layers": 2, "width": 64, "heads": 4, "context": 128, "dropout": 0.0}
 TUNINGS: dict[str, dict[str, Any]] = {}
 """Settings beside a tuning's own."""
-LEAST_RATE, QUICKER = 3e-3, 20.0
+LEAST_RATE, QUICKER = 3e-3, 10.0
 """Small models take large steps: so many times the tuning's own rate, and no less than the first."""
 
 
-def first_rows(objective: Objective, rows: int = 2 * ROWS) -> list[dict[str, Any]]:
-    """What a base is made from: the messages of all tasks, none of what the tasks ask about them."""
-    said = [spoken(number)[0] for number in range(rows)]
+def first_rows(objective: Objective, rows: int = 192) -> list[dict[str, Any]]:
+    """What a base is made from: messages, each with its kind after it, and nothing in the words of the tasks."""
+    said = [spoken(number) for number in range(rows)]
     if objective.reads == "source":
-        return [{"source": text, "target": " ".join(text.split()[-2:])} for text in said]
-    return [{"text": text} for text in said]
+        return [{"source": text, "target": f"{' '.join(text.split()[-2:])} {kind}"} for text, kind in said]
+    return [{"text": f"{text} {kind}"} for text, kind in said]
 
 
 def base_recipe(architecture: str, objective: str, folder: Path) -> Recipe:

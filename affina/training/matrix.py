@@ -150,4 +150,4 @@ def _written(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _told(cell: Cell) -> str:
-    return f"{cell.task} × {cell.tuning} × {cell.architecture}: {cell.verdict}"
+    return f"{cell.task} × {cell.tuning} × {cell.architecture}: {cell.verdict}: {cell.sentence}"
