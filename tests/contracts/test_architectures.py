@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from affina.core.errors import Refused
 from affina.core.example import Text
 from affina.core.kinds import architectures
-from affina.core.recipe import ModelChoice
+from affina.core.model_choice import ModelChoice
 from affina.data.tokens import Vocabulary
 from affina.engine import scratch
 from affina.engine.source import Source

@@ -51,7 +51,7 @@ class TorchModel:
         given = Forward(self._lent(batch.weights_S), self._lent(batch.owners_S), self._lent(batch.labels_R))
         if head == "words":
             sources, targets = self._lent(batch.sources_S), self._lent(batch.targets_S)
-            words = Vocabulary(network.words, hidden_TD[sources], targets)
+            words = Vocabulary(*network.words.unbiased(hidden_TD[sources]), targets)
             return replace(given, logprobs_S=words.head.logprobs(words.hidden_SD, targets), words=words)
         if head == "vector":
             return replace(given, vectors_RD=self._means(hidden_TD, batch))

@@ -6,11 +6,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from affina.core.example import Example, Gapped, Text
-from affina.core.kinds import Batch, Forward, Loss, Objective
 from affina.training.gapped import with_gaps
+from affina.training.worded import Worded
 
 
-class MaskedLm(Objective):
+class MaskedLm(Worded):
     """Mean of -log p of the hidden tokens; which are hidden is drawn anew each time a text is met (RoBERTa's dynamic
     masking, Liu et al., 2019), and by the text's id where models are measured."""
 
@@ -24,7 +24,3 @@ class MaskedLm(Objective):
 
     def expand(self, examples: Sequence[Example]) -> list[Example]:
         return with_gaps(examples, Gapped(id="", text="", share=self.share, whole=self.whole_words))
-
-    def loss(self, forward: Forward, batch: Batch) -> Loss:
-        assert forward.logprobs_S is not None, "this objective ends in words"
-        return Loss(-(forward.logprobs_S * forward.weights_S).sum(), float(batch.weights_S.sum()))

@@ -11,6 +11,7 @@ class MultiLabel(Objective):
 
     consumes: ClassVar = (MultiLabelled,)
     head: ClassVar[str] = "labels"
+    exclusive: ClassVar[bool] = False
 
     def loss(self, forward: Forward, batch: Batch) -> Loss:
         from torch.nn.functional import binary_cross_entropy_with_logits

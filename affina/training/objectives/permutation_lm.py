@@ -6,11 +6,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from affina.core.example import Example, Gapped, Text
-from affina.core.kinds import Batch, Forward, Loss, Objective
 from affina.training.gapped import with_gaps
+from affina.training.worded import Worded
 
 
-class PermutationLm(Objective):
+class PermutationLm(Worded):
     """Mean of -log p of the chosen tokens, by two-stream attention (Yang et al., 2019, §2.3): a token is said from its
     place, all tokens not chosen, and those chosen before it in the drawn order. For XLNet-like bases."""
 
@@ -24,7 +24,3 @@ class PermutationLm(Objective):
 
     def expand(self, examples: Sequence[Example]) -> list[Example]:
         return with_gaps(examples, Gapped(id="", text="", share=self.share, permuted=True, spans=self.spans))
-
-    def loss(self, forward: Forward, batch: Batch) -> Loss:
-        assert forward.logprobs_S is not None, "this objective ends in words"
-        return Loss(-(forward.logprobs_S * forward.weights_S).sum(), float(batch.weights_S.sum()))

@@ -13,6 +13,7 @@ class Regression(Objective):
 
     consumes: ClassVar = (Rated,)
     head: ClassVar[str] = "score"
+    exclusive: ClassVar[bool] = False
 
     huber: float | None = Field(None, gt=0)
     """The error from which on the loss is linear, in the number's own units; none: squared everywhere."""

@@ -13,6 +13,7 @@ class Reward(Objective):
 
     consumes: ClassVar = (Pair,)
     head: ClassVar[str] = "margin"
+    exclusive: ClassVar[bool] = False
 
     centre: float = Field(0.0, ge=0)
     """Times (sum of both scores)², which keeps scores near 0 (Eisenstein et al., 2024, who take 0.01)."""

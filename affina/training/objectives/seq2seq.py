@@ -6,10 +6,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from affina.core.example import Chat, Example, Parallel
-from affina.core.kinds import Batch, Forward, Loss, Objective
+from affina.training.worded import Worded
 
 
-class Seq2seq(Objective):
+class Seq2seq(Worded):
     """Mean of -log p of the result's tokens (Sutskever et al., 2014; Raffel et al., 2020). A conversation becomes its
     last answer, with all that was said before as the source."""
 
@@ -33,7 +33,3 @@ class Seq2seq(Objective):
         return Parallel(
             id=example.id, split=example.split, source=self.instruction + source, result=result, references=more
         )
-
-    def loss(self, forward: Forward, batch: Batch) -> Loss:
-        assert forward.logprobs_S is not None, "this objective ends in words"
-        return Loss(-(forward.logprobs_S * forward.weights_S).sum(), float(batch.weights_S.sum()))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from affina.core.errors import Refused
 from affina.core.kinds import Tuning
+from affina.training.peft_file import task_type
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +52,7 @@ class Ia3(Tuning):
         tensor_file.write(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
         config = {
             "peft_type": "IA3",
-            "task_type": "FEATURE_EXTRACTION" if model.get_output_embeddings() is None else "CAUSAL_LM",  # type: ignore[operator]
+            "task_type": task_type(model),
             "base_model_name_or_path": str(base),
             "target_modules": sorted(scaled),
             "feedforward_modules": sorted(name for name, each in scaled.items() if each.inner),

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from affina.core.errors import Refused
 from affina.core.kinds import Tuning
+from affina.training.peft_file import task_type
 
 if TYPE_CHECKING:
     import torch
@@ -84,7 +85,7 @@ class Lora(Tuning):
         bases: Any = [model.get_submodule(name).base for name in names]
         return {
             "peft_type": "LORA",
-            "task_type": "CAUSAL_LM" if _head(model) is not None else "FEATURE_EXTRACTION",
+            "task_type": task_type(model),
             "base_model_name_or_path": str(base),
             "r": self.rank,
             "lora_alpha": self.alpha,
