@@ -86,10 +86,9 @@ VOCABULARIES = {"bpe": 450, "wordpiece": 250, "unigram": 450}
 SPLIT = {"name": "split", "test": 0.35, "near": 0.95}
 """Many rows to judge by. They are made of a few phrases, and only their case numbers keep them apart."""
 ROWS, SIZES = 144, {"layers": 2, "width": 64, "heads": 4, "context": 128, "dropout": 0.0}
-TUNINGS: dict[str, dict[str, Any]] = {}
-"""Settings beside a tuning's own."""
-LEAST_RATE, QUICKER = 3e-3, 10.0
-"""Small models take large steps: so many times the tuning's own rate, and no less than the first."""
+LEAST_RATE, QUICKER = 3e-3, {"adapter": 5.0, "bitfit": 30.0, "ia3": 30.0}
+"""Small models take large steps: ten times the tuning's own rate, or as many as stand here, and no less than that."""
+STEPS, MORE_STEPS = 40, {"contrastive": 100, "regression": 60}
 
 
 def first_rows(objective: Objective, rows: int = 192) -> list[dict[str, Any]]:
@@ -121,15 +120,15 @@ def base_recipe(architecture: str, objective: str, folder: Path) -> Recipe:
 
 def cell_recipe(task: str, tuning: str, base: Path, folder: Path) -> Recipe:
     """A run of one task with one tuning. It learns from `rows.jsonl` in `folder`."""
-    metric, rate = METRICS.get(task, "loss"), max(LEAST_RATE, QUICKER * tunings.find(tuning).learning_rate)
+    rate = max(LEAST_RATE, QUICKER.get(tuning, 10.0) * tunings.find(tuning).learning_rate)
     return _recipe(
         {
             "name": tuning,
             "model": {"base": str(base)},
             "objective": task,
-            "tuning": {"name": tuning, **TUNINGS.get(tuning, {})},
-            "train": {"steps": 40, "batch": 16, "learning_rate": rate},
-            "evaluate": {"metrics": [metric]},
+            "tuning": tuning,
+            "train": {"steps": MORE_STEPS.get(task, STEPS), "batch": 16, "learning_rate": rate},
+            "evaluate": {"metrics": [METRICS.get(task, "loss")]},
         },
         "rows.jsonl",
         folder,

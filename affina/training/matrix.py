@@ -1,6 +1,7 @@
 """`matrix`: what goes together. Every task with every tuning on every architecture, as runs show it: each is trained in
 small, or refused by what refuses it everywhere."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from affina.core.atomic import write_text
 from affina.core.errors import AffinaError, Failed, Refused, nearest
 from affina.core.kinds import architectures, objectives, tunings
 from affina.core.part import Shelf
+from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.core.say import Say, Silent
 from affina.training import cells
@@ -77,7 +79,7 @@ def matrix(
                     found.append(_cell(one, way, bases[-1], folder))
                     say.progress("cells", len(found), len(tasks) * len(ways) * len(families), _told(found[-1]))
                     if out is None:
-                        shutil.rmtree(_root(folder, one, family) / way, ignore_errors=True)
+                        shutil.rmtree(folder / "runs", ignore_errors=True)
     told = [{key: value for key, value in asdict(base).items() if key != "folder"} for base in bases]
     return {"bases": told, "cells": [asdict(cell) for cell in found]}
 
@@ -105,7 +107,8 @@ def _base(architecture: str, folder: Path) -> Base:
         place = folder / objective
         _written(place / "first.jsonl", cells.first_rows(objectives.build(objective)))
         try:
-            run = train(cells.base_recipe(architecture, objective, place), root=place, offline=True)
+            recipe = cells.base_recipe(architecture, objective, place)
+            run = train(recipe, root=place / _key(recipe), offline=True)
         except Refused as error:
             refusals.append(str(error))
             continue
@@ -114,11 +117,12 @@ def _base(architecture: str, folder: Path) -> Base:
 
 
 def _cell(task: str, tuning: str, base: Base, folder: Path) -> Cell:
-    began, place, root = time.perf_counter(), folder / "rows" / task, _root(folder, task, base.architecture)
+    began, place = time.perf_counter(), folder / "rows" / task
     verdict: Verdict
     try:
         _written(place / "rows.jsonl", cells.task_rows(task, cells.ROWS))
         recipe = cells.cell_recipe(task, tuning, base.folder, place)
+        root = folder / "runs" / base.architecture / task / _key(recipe)
         verdict, sentence = _judged(train(recipe, root=root, offline=True))
     except Refused as error:
         verdict, sentence = "refused", str(error)
@@ -128,8 +132,9 @@ def _cell(task: str, tuning: str, base: Base, folder: Path) -> Cell:
     return Cell(task, tuning, base.architecture, verdict, sentence, round(time.perf_counter() - began, 3))
 
 
-def _root(folder: Path, task: str, architecture: str) -> Path:
-    return folder / "runs" / architecture / task
+def _key(recipe: Recipe) -> str:
+    """Runs of other recipes stand elsewhere: one that was begun with another would be refused for that alone."""
+    return hashlib.sha256(recipe.dump().encode()).hexdigest()[:12]
 
 
 def _judged(run: Run) -> tuple[Verdict, str]:
