@@ -25,6 +25,7 @@ VERBS = {
     "apply": "affina.training.apply",
     "Watch": "affina.training.anomaly",
     "Where": "affina.training.embedded",
+    "matrix": "affina.training.matrix",
     "runs": "affina.core.inspect",
     "show": "affina.core.inspect",
     "list": "affina.core.inspect",

@@ -19,6 +19,7 @@ from affina.core.kinds import Bench
 from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.core.say import Silent
+from affina.training.cells import SAID, SUBJECTS
 from affina.training.material import Material
 from affina.training.plan import plan
 from affina.training.session import Session
@@ -27,29 +28,6 @@ CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-SUBJECTS = (
-    "the parcel from Turin",
-    "my winter boots",
-    "a cracked mug",
-    "order nine hundred",
-    "our office chairs",
-    "this blue lamp",
-    "the garden hose",
-    "two film tickets",
-    "the spare keyboard",
-    "grandma's quilt",
-    "a box of tea",
-    "that noisy fan",
-)
-SAID = {
-    "refund": ("give me back the money for {}", "I want to be paid back for {}", "money back please, {} is wrong"),
-    "shipping": ("when does {} arrive", "where has the courier left {}", "{} is late, track the courier"),
-    "account": (
-        "my password fails since I bought {}",
-        "log me in, I ordered {} there",
-        "reset the login I used for {}",
-    ),
-}
 SENTENCES = tuple(text.format(subject) for texts in SAID.values() for text in texts for subject in SUBJECTS)
 
 
@@ -259,42 +237,6 @@ def written(folder: Path, name: str, rows: Sequence[Any]) -> Path:
     path = folder / name
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
-
-
-def spoken(number: int) -> tuple[str, str]:
-    """A message and its kind, told apart by a case number."""
-    kind = [*SAID][number % 3]
-    text = SAID[kind][number // 3 % 3].format(SUBJECTS[number // 9 % 12])
-    return f"{text} case {number * 7919 % 9973:04d}", kind
-
-
-def task_rows(task: str, rows: int = 120) -> list[dict[str, Any]]:
-    """Rows of a task that a small model learns within a few dozen steps."""
-    made: list[dict[str, Any]] = []
-    for number in range(rows):
-        text, kind = spoken(number)
-        late = "late" in text or "when" in text
-        words = text.split()
-        made.append(
-            {
-                "multi_label": {"text": text, "labels": [kind] + (["urgent"] if late else [])},
-                "regression": {"text": text, "score": float([*SAID].index(kind)) + 0.5 * late},
-                "tag": {"tokens": words, "tags": ["B-CASE" if word.isdecimal() else "O" for word in words]},
-                "span": {
-                    "question": "which case is it",
-                    "context": text,
-                    "answers": {"text": [words[-1]], "answer_start": [text.index(words[-1])]},
-                },
-                "reward": {
-                    "prompt": text,
-                    "chosen": f"thank you, it is about {kind}",
-                    "rejected": f"no idea, ask about {kind}",
-                },
-                "contrastive": {"anchor": text, "positive": f"{kind} {words[-1]}"},
-                "seq2seq": {"source": text, "target": f"{kind} {words[-1]}"},
-            }[task]
-        )
-    return made
 
 
 def words_base(folder: Path, name: str) -> Path:

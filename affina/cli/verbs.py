@@ -15,5 +15,6 @@ VERBS = {
     "show": ("show one run: state, proofs, metrics, verdict", "affina.cli.show"),
     "list": ("list the parts a recipe can name", "affina.cli.list"),
     "describe": ("explain a part and its settings", "affina.cli.describe"),
+    "matrix": ("try every task with every tuning on every architecture, in small", "affina.cli.matrix"),
     "schema": ("print the JSON schema of a recipe, for editors", "affina.cli.schema"),
 }

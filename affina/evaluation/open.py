@@ -84,14 +84,14 @@ def open_model(
         how = reads(source.folder)
         if not vectors and how not in ("past", "source"):
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
-        computing = _computing(beside.lock) if beside and beside.run else settled_on(Compute())
+        computing = computing_of(beside.lock) if beside and beside.run else settled_on(Compute())
         ending = Ending("vector") if vectors else Ending(reads=how)
         return Opened(reference, tuned.base(source.folder, renderer, computing, ending), None, how)
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     ending = recipe.objective.ending(len(lock["labels"]))
     trained = (recipe.tuning, _best(run, recipe))
-    model = tuned.reopen(source.folder, renderer, _computing(lock), ending, trained)
+    model = tuned.reopen(source.folder, renderer, computing_of(lock), ending, trained)
     return Opened(run.name, model, run)
 
 
@@ -104,7 +104,7 @@ def _source(recipe: Recipe | None, reference: str, offline: bool, say: Say) -> S
     return scratch.weighed(drafted, recipe.train.seed, say.progress)
 
 
-def _computing(lock: Mapping[str, Any]) -> Computing:
+def computing_of(lock: Mapping[str, Any]) -> Computing:
     """How a run computed, as its lock says, without what only pays in training."""
     return replace(Computing(**lock["machine"]["compute"]), compile=False, checkpoint=False)
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny import Heard, chat_base, encoder_base, prose, recipe, task_rows, words_base, written
+from tiny import Heard, chat_base, encoder_base, prose, recipe, words_base, written
 
 import affina
 from affina.core.answers import Answers
 from affina.evaluation.answer import answer
 from affina.evaluation.open import open_model, test_split
+from affina.training.cells import task_rows
 
 TASKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "multi_label": ("encoder", "macro_f1", {}),

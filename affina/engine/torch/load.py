@@ -12,6 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
+    MODEL_FOR_TEXT_ENCODING_MAPPING,
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
@@ -228,6 +229,16 @@ class Network(nn.Module):
         return "eager" if getattr(self.config, "attn_logit_softcapping", None) else "sdpa"
 
 
+def _headless(config: Any) -> Any:
+    """The library's class of a base without its words. Raises Refused where an encoder does not come without one."""
+    if not config.is_encoder_decoder:
+        return AutoModel
+    if type(config) not in MODEL_FOR_TEXT_ENCODING_MAPPING:
+        what, why = f"a new head on {config.model_type}", "the library loads its encoder only with its decoder"
+        raise Refused(what, why, "choose an encoder such as bert, or the objective seq2seq")
+    return AutoModelForTextEncoding
+
+
 def load(
     folder: Path, computing: Computing, ending: Ending = WORDS, shares: Mapping[str, float | None] | None = None
 ) -> Network:
@@ -242,9 +253,7 @@ def load(
             why = "its weights are kept in few bits already, and what is trained here begins from whole ones"
             raise Refused(f"{folder} is quantised", why, "give the unquantised base; tuning: qlora quantises it")
         dropout.override(config, shares or {})
-        bare = ending.head != "words"
-        encoder: Any = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
-        kind = encoder if bare else CLASSES[ending.reads]
+        kind = CLASSES[ending.reads] if ending.head == "words" else _headless(config)
         name = attention.NAME if _declares_backend(kind, config) else None  # None: the class's own
         loaded: Any = kind.from_pretrained(
             folder, config=config, dtype=dtype, attn_implementation=name, output_loading_info=True, **SAFELY
