@@ -10,6 +10,9 @@ from affina.cli import settings
 from affina.cli.console import Screen
 from affina.core.errors import Refused
 
+NOTHING = "(nothing)"
+"""Shown for an empty answer: no label, no passage, no word."""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the prompts and how to sample."""
@@ -43,4 +46,4 @@ def show(generated: dict[str, Any], screen: Screen) -> None:
     for answer in answers:
         if len(answers) > 1:
             screen.heading(answer["prompt"])
-        screen.text(answer["answer"] + ("" if answer["stopped"] else " …"))
+        screen.text((answer["answer"] or NOTHING) + ("" if answer["stopped"] else " …"))

@@ -1,13 +1,16 @@
 """`affina train RECIPE`: trains or resumes a run, then says what was won and on what evidence."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 import affina
 from affina.cli import runtime, settings
 from affina.cli.console import Screen
 from affina.cli.show import metrics, verdict
+from affina.core.run import Run
 from affina.engine.torch.imports import sparing
+from affina.evaluation.typed import BETWEEN, UNASKED
 
 SHOWN = 2  # sample answers printed at the end
 
@@ -32,11 +35,21 @@ def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         "samples": run.read("samples.json", []),
         "next": [
             settings.typed("show", run.name, *there),
-            settings.typed("generate", run.name, "your own text", *there),
-            settings.typed("chat", run.name, *there),
+            *_asking(run, there),
             settings.typed("evaluate", run.name, "--on", "FILE", *there),
         ],
     }
+
+
+def _asking(run: Run, there: Sequence[str]) -> list[str]:
+    """How a text of one's own is put to the model; nothing for those that answer none."""
+    task, objective = run.read("lock.json")["task"], run.read("lock.json")["recipe"]["objective"]["name"]
+    if task in UNASKED:
+        return []
+    own = f"your question {BETWEEN} your own text" if task == "question" else "your own text"
+    own = "your own text with the mask token in it" if objective in ("masked_lm", "permutation_lm") else own
+    said = settings.typed("generate", run.name, own, *there)
+    return [said, settings.typed("chat", run.name, *there)]
 
 
 def show(trained: dict[str, Any], screen: Screen) -> None:

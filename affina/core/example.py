@@ -205,7 +205,8 @@ class Related(Example):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gapped(Text):
-    """Raw text of which `share` is hidden and is to be said, `permuted` in a drawn order or all at once.
+    """Raw text of which `share` is hidden and is to be said, `permuted` in a drawn order or all at once; where it is 0,
+    the text's own mask tokens stand for what is hidden.
 
     `spans` is the longest run of words hidden together (XLNet hides runs); with `whole`, words are hidden whole.
     """

@@ -158,6 +158,9 @@ class Distributions(Protocol):
     def divergence(self, other: Self) -> torch.Tensor:
         """[S] (KL(p‖q) + KL(q‖p)) / 2, where q is what another forward pass says at the same places."""
 
+    def likeliest(self) -> torch.Tensor:
+        """[S] the token of the highest probability."""
+
 
 @dataclass(frozen=True, slots=True)
 class Forward:
@@ -284,6 +287,9 @@ class Model(Protocol):
         """The rows as this network takes them; prefixes stand once where it shares and `share` says so."""
 
     def score(self, rows: Sequence[Row]) -> list[Scored]: ...
+    def fill(self, rows: Sequence[Row]) -> list[Ints]:
+        """The likeliest token at each supervised place of every row."""
+
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]: ...
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """[N, D], rows of unit length."""

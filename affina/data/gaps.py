@@ -21,9 +21,10 @@ MASKED, CHANGED = 0.8, 0.1
 def gapped(vocabulary: Vocabulary, example: Gapped, encoding: object, most: int) -> list[Row]:
     """Rows `id#1` … of at most `most` tokens, each opened and closed as the tokenizer does; gaps drawn by their ids.
 
-    Raises Refused for a tokenizer without a token to hide behind.
+    Where `share` is 0 the gaps are the text's own mask tokens. Raises Refused for a tokenizer without a token to hide
+    behind.
     """
-    if not example.permuted and vocabulary.mask is None:
+    if not (example.permuted and example.share) and vocabulary.mask is None:
         why = "its tokenizer names no mask token"
         raise Refused("a masked model of this base", why, "choose a base that was trained with masks")
     ids, words = _body(encoding, example.whole)
@@ -37,8 +38,16 @@ def gapped(vocabulary: Vocabulary, example: Gapped, encoding: object, most: int)
         cloze = Cloze(example.permuted, example.share, tokens, owners, example.spans)
         name = f"{example.id}#{number}"
         row = Row(name, tokens, np.zeros(len(tokens), dtype=np.float32), cloze=cloze)
-        made.append(drawn(vocabulary, row, np.random.default_rng([*name.encode()])))
+        named = np.random.default_rng([*name.encode()])
+        made.append(drawn(vocabulary, row, named) if example.share else _marked(vocabulary, row, example.permuted))
     return made
+
+
+def _marked(vocabulary: Vocabulary, row: Row, permuted: bool) -> Row:
+    """The row with its mask tokens as gaps, none of which sees another."""
+    hidden = row.tokens == vocabulary.mask
+    orders = np.where(hidden, 0, -1).astype(np.int32) if permuted else None
+    return replace(row, weights=hidden.astype(np.float32), said=row.tokens, orders=orders, cloze=None)
 
 
 def drawn(vocabulary: Vocabulary, row: Row, draws: np.random.Generator) -> Row:

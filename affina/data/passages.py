@@ -42,7 +42,7 @@ def _windows(vocabulary: Vocabulary, question: Question, most: int) -> Iterator[
     if room < 1:
         raise Refused(
             f"{question.id}: the question takes {first} tokens and leaves none of {most} for its context",
-            instead="raise data.max_tokens",
+            instead="shorten the question, or raise data.max_tokens as far as the base goes",
         )
     step = max(1, round(room * (1 - OVERLAP)))
     for number, begin in enumerate(range(first, max(last + 2 - room, first + 1) + step - 1, step), 1):

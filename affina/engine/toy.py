@@ -9,7 +9,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from affina.core.example import Chat, Example, Labelled, Message, Parallel
-from affina.core.kinds import Batch, Objective, Renderer, Row, Sampled, Sampling, Scored
+from affina.core.kinds import Batch, Ints, Objective, Renderer, Row, Sampled, Sampling, Scored
 from affina.data.layout import layout
 
 STOP = 256
@@ -81,6 +81,9 @@ class Toy:
     def score(self, rows: Sequence[Row]) -> list[Scored]:
         labels_L = np.log(self.labels_L / self.labels_L.sum()) if self.labels_L.size else None
         return [Scored(self._logprobs(row.tokens, np.flatnonzero(row.weights)), labels_L) for row in rows]
+
+    def fill(self, rows: Sequence[Row]) -> list[Ints]:
+        return [self.pairs_VV[row.tokens[np.flatnonzero(row.weights) - 1]].argmax(axis=1) for row in rows]
 
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         draws = np.random.default_rng(how.seed)

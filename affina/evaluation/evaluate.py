@@ -14,7 +14,7 @@ from affina.evaluation.answer import answer, require
 from affina.evaluation.compare import compare as paired
 from affina.evaluation.gate import judge
 from affina.evaluation.measure import measure
-from affina.evaluation.open import Opened, chosen_metrics, from_file, is_run, open_model, test_split
+from affina.evaluation.open import Opened, answerable, chosen_metrics, from_file, is_run, open_model, test_split
 
 SPARE_TOKENS = 8  # generated beyond the longest right answer
 
@@ -104,6 +104,7 @@ def _put(opened: Opened, judged: Opened, examples: list[Example]) -> list[Exampl
     same_head = opened.run is None and judged.objective.head == "words"
     objective = judged.objective if same_head else opened.objective
     own = [_known(each, opened) for each in examples]
+    answerable(opened, objective, own)
     return objective.expand(own)
 
 

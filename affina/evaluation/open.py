@@ -1,6 +1,6 @@
 """A model reference becomes a Model: a run's best checkpoint, or any base (alias, folder, file, hub name, package)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 from affina.core.atomic import damage
 from affina.core.compute import Computing
 from affina.core.errors import Failed, Refused, nearest
-from affina.core.example import Chat, Example, Labelled, Message, MultiLabelled, Tagged, Text
+from affina.core.example import Example, Gapped, Labelled, Message, MultiLabelled, Tagged
 from affina.core.kinds import Ending, Metric, Model, Objective, metrics, objectives, shapes
 from affina.core.recipe import Compute, Data, Recipe
 from affina.core.run import Run
@@ -21,6 +21,15 @@ from affina.engine import scratch
 from affina.engine.folder import reads
 from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import usual
+from affina.evaluation.typed import typed
+
+PLAIN = {
+    "past": ("cross_entropy", "chat"),
+    "source": ("seq2seq", "parallel"),
+    "both": ("masked_lm", "text"),
+    "order": ("permutation_lm", "text"),
+}
+"""By how a base reads: the objective that it is asked by, and what a person's text is to it."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +55,23 @@ class Opened:
     @property
     def objective(self) -> Objective:
         """How examples are put to this model."""
-        plain = "seq2seq" if self.reads == "source" else "cross_entropy"
-        return self.recipe.objective if self.recipe else objectives.build(plain)
+        return self.recipe.objective if self.recipe else objectives.build(PLAIN[self.reads][0])
 
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(self.lock.get("labels", ()))
 
+    @property
+    def hides(self) -> str:
+        """The token behind which a masked model's words are hidden, as text."""
+        renderer: Any = self.model.renderer
+        return str(renderer.vocabulary.named.get("mask_token", ""))
+
     def ask(self, text: str, before: tuple[Message, ...] = ()) -> Example:
         """A question put the way this model was trained to hear it: as a text to label, to go on from, or to answer."""
-        if self.labels:
-            return self.objective.expand([Labelled(id="asked", text=text, label="", labels=self.labels)])[0]
-        if self.lock.get("task") == "text":
-            return Text(id="asked", text=text)
-        return Chat(id="asked", messages=(*before, Message("user", text)))
+        task = self.lock["task"] if self.run else PLAIN[self.reads][1]
+        example = self.objective.expand([typed(task, text, self.labels, before)])[0]
+        return replace(example, share=0.0) if isinstance(example, Gapped) else example
 
 
 def open_model(
@@ -67,9 +79,10 @@ def open_model(
 ) -> Opened:
     """A model by its reference; a base that is measured `beside` a run is asked and computed as in that run.
 
-    `vectors`: a base is opened for its embeddings alone, so that an encoder will do.
+    `vectors`: a base is opened for its embeddings alone, so that an encoder without words will do.
 
-    Raises Refused for an unknown reference (with the nearest run or alias), a run without a checkpoint, or an encoder.
+    Raises Refused for an unknown reference (with the nearest run or alias), a run without a checkpoint, or an
+    encoder without words.
     """
     from affina.engine.torch import tuned
     from affina.engine.torch.settle import settled_on
@@ -82,7 +95,7 @@ def open_model(
     renderer = Renderer.open(source.folder, data.template, data.max_tokens)
     if run is None or recipe is None:
         how = reads(source.folder)
-        if not vectors and how not in ("past", "source"):
+        if not vectors and not how:
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
         computing = computing_of(beside.lock) if beside and beside.run else settled_on(Compute())
         ending = Ending("vector") if vectors else Ending(reads=how)
@@ -131,7 +144,9 @@ def from_file(opened: Opened, path: str, say: Say) -> list[Example]:
     Raises Refused for rows longer than the model takes, unless its recipe allows them to be cut.
     """
     data = opened.recipe.data if opened.recipe else Data(read=[path])
-    prepared, rows = fit(_read(opened, data, path), opened.objective, opened.model.renderer, data.truncate)
+    found = _read(opened, data, path)
+    answerable(opened, opened.objective, found.examples["all"])
+    prepared, rows = fit(found, opened.objective, opened.model.renderer, data.truncate)
     if data.truncate == "refuse" and (problem := too_long(rows, opened.model.renderer.max_tokens)):
         raise Refused(problem, where=path)
     for reason, times in prepared.ledger.reasons():
@@ -141,6 +156,18 @@ def from_file(opened: Opened, path: str, say: Say) -> list[Example]:
         replace(each, labels=known) if known and isinstance(each, Labelled | MultiLabelled | Tagged) else each
         for each in prepared.examples["all"]
     ]
+
+
+def answerable(opened: Opened, objective: Objective, examples: Sequence[Example]) -> None:
+    """Raises Refused for examples of a kind that the model was not made for."""
+    odd = next((each for each in examples if not isinstance(each, objective.consumes)), None)
+    if odd is not None:
+        made_for = " or ".join(kind.__name__.lower() for kind in objective.consumes)
+        raise Refused(
+            f"{opened.name} cannot answer {type(odd).__name__.lower()} examples",
+            why=f"it {'was trained for' if opened.run else 'is a base and answers'} {made_for}",
+            instead="train a run for them, or give other items with --on FILE",
+        )
 
 
 def _read(opened: Opened, data: Data, path: str) -> Prepared:

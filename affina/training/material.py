@@ -39,6 +39,7 @@ class Material:
         """Raises Refused for anything in the data, the base or the metrics that cannot work."""
         source, renderer, prepared = (_from_scratch if recipe.model.scratch else _from_base)(recipe, offline, say)
         _consumed(recipe, prepared)
+        _coupled(recipe)
         _penalised(recipe)
         prepared, rows = fit(prepared, recipe.objective, renderer, recipe.data.truncate)
         material = cls(recipe, source, renderer, prepared, rows)
@@ -183,6 +184,16 @@ def _penalised(recipe: Recipe) -> None:
     for penalty in recipe.penalties:
         if why := penalty.objection(recipe.objective):
             raise Refused(f"penalty {penalty.name}", why, "take it out of penalties, or choose another objective")
+
+
+def _coupled(recipe: Recipe) -> None:
+    """Raises Refused for micro-batches of a batch whose rows are compared with each other."""
+    if recipe.objective.couples and recipe.train.accumulate > 1:
+        raise Refused(
+            f"train.accumulate: {recipe.train.accumulate} with the objective {recipe.objective.name}",
+            why="each row is compared with all others of its batch, and micro-batches would leave most out",
+            instead="set train.accumulate: 1, with a smaller train.batch where memory is short",
+        )
 
 
 def _consumed(recipe: Recipe, prepared: Prepared) -> None:

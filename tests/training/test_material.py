@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import chat_base, data, recipe
+from tiny import chat_base, data, recipe, task_rows, written
 
 import affina
 from affina.core.errors import Refused
@@ -102,3 +102,11 @@ def test_a_limit_under_which_nothing_is_left_is_refused(tmp_path: Path, chat_mod
         Refused, match=r"cut to 8 tokens, no row of the \w+ split has anything left.* raise data\.max_t"
     ):
         gathered(tmp_path, chat_model, read="chats.jsonl", data={"max_tokens": 8, "truncate": "allow"})
+
+
+def test_rows_that_are_compared_are_not_divided_into_micro_batches(tmp_path: Path, encoder_model: Path) -> None:
+    """In-batch negatives of a micro-batch are fewer: accumulating would change the loss without a word."""
+    written(tmp_path, "rows.jsonl", task_rows("contrastive", 40))
+    with pytest.raises(Refused, match=r"train\.accumulate: 2 .*contrastive.*set train\.accumulate: 1"):
+        gathered(tmp_path, encoder_model, read="rows.jsonl", objective="contrastive", train={"accumulate": 2})
+    assert gathered(tmp_path, encoder_model, read="rows.jsonl", objective="contrastive").count > 1

@@ -27,21 +27,18 @@ class WordHead:
 
     def logprobs(self, hidden_SD: torch.Tensor, targets_S: torch.Tensor) -> torch.Tensor:
         """[S] log-probabilities, differentiable in the hidden states and in a trainable weight."""
-        if self.bias_V is not None:
-            head, hidden_SD = self.unbiased(hidden_SD)
-            return head.logprobs(hidden_SD, targets_S)
-        shape = (self.dtype, self.scale, self.softcap)
-        result: torch.Tensor = _Logprobs.apply(hidden_SD, self.weight_VD, targets_S, *shape)  # type: ignore[no-untyped-call]
+        head, hidden_SD = self.unbiased(hidden_SD)
+        shape = (head.dtype, head.scale, head.softcap)
+        result: torch.Tensor = _Logprobs.apply(hidden_SD, head.weight_VD, targets_S, *shape)  # type: ignore[no-untyped-call]
         return result
 
     def unbiased(self, hidden_SD: torch.Tensor) -> tuple["WordHead", torch.Tensor]:
-        """A head without a bias and states that give the same logits: the bias is one more number of every word, and
-        every state's is 1."""
+        """A head without a bias and states that give the same logits: the bias weighs one more number, always 1."""
         if self.bias_V is None:
             return self, hidden_SD
         weight_VD = torch.cat([self.weight_VD, self.bias_V[:, None].to(self.weight_VD.dtype)], 1)
-        one_SD = torch.cat([hidden_SD, torch.ones_like(hidden_SD[:, :1])], 1)
-        return WordHead(weight_VD, self.dtype, self.scale, self.softcap), one_SD
+        more_SD = torch.cat([hidden_SD, torch.ones_like(hidden_SD[:, :1])], 1)
+        return WordHead(weight_VD, self.dtype, self.scale, self.softcap), more_SD
 
 
 Shape: TypeAlias = tuple[torch.dtype, float, float | None]

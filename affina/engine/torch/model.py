@@ -11,7 +11,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from affina.core.example import Labelled
-from affina.core.kinds import Batch, Forward, Row, Sampled, Sampling, Scored
+from affina.core.kinds import Batch, Forward, Ints, Row, Sampled, Sampling, Scored
 from affina.data.layout import batches_of, layout
 from affina.data.rows import Renderer
 from affina.engine.torch.generate import Decoder
@@ -75,6 +75,18 @@ class TorchModel:
                 forward = self.forward(batch, again=True)
                 edges = np.searchsorted(batch.owners_S, np.arange(len(group) + 1))
                 found += [_scored(forward, r, slice(edges[r], edges[r + 1])) for r in range(len(group))]
+        return found
+
+    @torch.no_grad()
+    def fill(self, rows: Sequence[Row]) -> list[Ints]:
+        """The likeliest token at each supervised place of every row."""
+        found: list[Ints] = []
+        with self._resting():
+            for group, batch in batches_of(rows, SCORE_TOKENS, self.shares, self.network.before):
+                words = self.forward(batch).words
+                assert words is not None, "only a head of words says tokens"
+                edges = np.searchsorted(batch.owners_S, np.arange(1, len(group)))
+                found += np.split(words.likeliest().cpu().numpy(), edges)
         return found
 
     @torch.no_grad()

@@ -14,7 +14,8 @@ from affina.engine.torch.head import MOST_BYTES, TILE_BYTES, WordHead
 class Vocabulary:
     """What a head of words says of hidden states; differentiable in these and in a trainable weight.
 
-    A tile of positions has all its logits at a time, which are computed again in backward.
+    The head has no bias (see `WordHead.unbiased`). A tile of positions has all its logits at a time, which are
+    computed again in backward.
     """
 
     head: WordHead
@@ -35,6 +36,10 @@ class Vocabulary:
     def divergence(self, other: "Vocabulary") -> Tensor:
         """[S] (KL(p‖q) + KL(q‖p)) / 2 of the distributions of two forward passes at the same places."""
         return self._tiled(_divergence, self, other)
+
+    def likeliest(self) -> Tensor:
+        """[S] the token of the highest probability."""
+        return self._tiled(_likeliest, self)
 
     @property
     def _wide(self) -> torch.dtype:
@@ -61,6 +66,10 @@ class Vocabulary:
         if self.head.softcap is not None:
             logits_BV = torch.tanh(logits_BV / self.head.softcap) * self.head.softcap
         return logits_BV.log_softmax(-1)
+
+
+def _likeliest(p_BV: Tensor) -> Tensor:
+    return p_BV.argmax(-1)
 
 
 def _spread(p_BV: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from affina.core.errors import Refused
-from affina.training.virtual import Ahead
+from affina.training.virtual import Ahead, one_stack
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +44,7 @@ class Prefix(Ahead):
         if self.projection and self.text:
             why = "what two layers make starts at random"
             raise Refused("tuning.text beside tuning.projection", why, "leave one of them out")
+        one_stack(self, model)
         kind, instead = f"the tuning prefix on {model.config.model_type}", "choose the tuning prompt"
         if not attention.chosen(model.config):
             raise Refused(kind, "its attention is its own and takes no keys from outside", instead)

@@ -1,10 +1,20 @@
 """What is said of distributions that are never held whole is what torch says of the whole ones."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from tiny import words_base
 
+from affina.core.example import Gapped
+from affina.core.kinds import Ending
+from affina.core.recipe import Compute
+from affina.data.rows import Renderer
 from affina.engine.torch import vocabulary
 from affina.engine.torch.head import WordHead
+from affina.engine.torch.load import load
+from affina.engine.torch.model import TorchModel
+from affina.engine.torch.settle import settled_on
 from affina.engine.torch.vocabulary import Vocabulary
 
 PLACES, WIDTH, WORDS = 23, 8, 50
@@ -70,3 +80,40 @@ def test_in_bf16_both_are_those_of_float32_to_rounding() -> None:
     for a, b in zip(found, expected, strict=True):
         assert a.dtype == torch.float32
         assert float((a - b).abs().max() / b.abs().max()) < 2**-6
+
+
+def test_a_heads_bias_is_in_the_spread_the_divergence_and_the_likeliest() -> None:
+    """Against torch on the whole logits: masked models and Phi have such a head."""
+    hidden_SD, other_SD, weight_VD, bias_V = drawn(0, 5, 8), drawn(1, 5, 8), drawn(2, 30, 8), 3 * drawn(3, 30)
+    targets_S = torch.arange(5)
+    head = WordHead(weight_VD, torch.float64, 0.7, None, bias_V)
+    one, two = (Vocabulary(*head.unbiased(each), targets_S) for each in (hidden_SD, other_SD))
+    logs_SV, more_SV = (((each @ weight_VD.T + bias_V) * 0.7).log_softmax(-1) for each in (hidden_SD, other_SD))
+    logprobs_S = one.head.logprobs(one.hidden_SD, targets_S)
+    torch.testing.assert_close(logprobs_S, logs_SV[targets_S, targets_S])
+    torch.testing.assert_close(one.spread(logprobs_S), logs_SV.mean(-1))
+    kl = torch.nn.functional.kl_div
+    both_SV = kl(more_SV, logs_SV, reduction="none", log_target=True)
+    both_SV = both_SV + kl(logs_SV, more_SV, reduction="none", log_target=True)
+    torch.testing.assert_close(one.divergence(two), both_SV.sum(-1) / 2)
+    assert one.likeliest().tolist() == logs_SV.argmax(-1).tolist()
+
+
+def test_masked_models_draws_diverge_by_the_distributions_with_their_bias(tmp_path: Path) -> None:
+    """R-Drop sees through the engine what the library's own logits give, decoder bias and all."""
+    folder = words_base(tmp_path / "bert", "bert")
+    network = load(folder, settled_on(Compute(precision="float32")), Ending(reads="both"))
+    with torch.no_grad():
+        network.model.get_output_embeddings().bias.copy_(2 * drawn(5, network.config.vocab_size).float())
+    renderer = Renderer.open(folder)
+    (row,) = renderer.rows([Gapped(id="a", text="where is the parcel from Turin", share=0.3)])
+    model = TorchModel(network, renderer)
+    words = model.forward(model.layout([row])).words
+    assert words is not None
+    with torch.no_grad(), network.library_attention():
+        logits_LV = network.model(input_ids=torch.from_numpy(row.tokens).long()[None]).logits[0]
+    logs_SV = logits_LV.log_softmax(-1)[torch.from_numpy(row.weights) > 0]
+    assert row.said is not None
+    own_S = logs_SV.gather(1, torch.from_numpy(row.said[row.weights > 0]).long()[:, None])[:, 0]
+    torch.testing.assert_close(words.spread(own_S), logs_SV.mean(-1), atol=1e-4, rtol=1e-4)
+    assert words.likeliest().tolist() == logs_SV.argmax(-1).tolist()
