@@ -110,6 +110,11 @@ class Network(nn.Module):
         return self.model.get_decoder() if self.ending == WORDS else self.model
 
     @property
+    def sums_up_last(self) -> bool:
+        """Whether a row's last token stands for the whole row: in decoders, and where [CLS] is last (XLNet)."""
+        return self.causal or getattr(self.config, "summary_type", "") == "last"
+
+    @property
     def before(self) -> range:
         """The ids of the virtual tokens that stand before every row; none but under tunings that train such."""
         return virtual.before(self.model)

@@ -44,7 +44,7 @@ class TorchModel:
         `again`: the same batch will be asked for another time.
         """
         network, head = self.network, self.network.ending.head
-        ends = batch.ends_R if network.causal else batch.starts_R
+        ends = batch.ends_R if network.sums_up_last else batch.starts_R
         read = {"words": batch.sources_S, "tags": batch.sources_S, "span": batch.sources_S, "vector": None}
         with network.computing():
             hidden_TD = network.hidden(batch, again, read.get(head, ends))

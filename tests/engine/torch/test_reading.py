@@ -11,7 +11,7 @@ from families import SPECIAL
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
 from affina.core.compute import Computing
-from affina.core.example import Gapped, Parallel
+from affina.core.example import Gapped, Labelled, Parallel
 from affina.core.kinds import Ending, Row, Sampling
 from affina.data.rows import Renderer
 from affina.engine.torch.load import load
@@ -116,3 +116,14 @@ def test_rows_together_are_rows_alone(name: str, reads: str, family: Folder) -> 
     together = model.score(rows)
     for row, each in zip(rows, together, strict=True):
         assert each.logprobs_S == pytest.approx(model.score([row])[0].logprobs_S, abs=1e-5)
+
+
+def test_xlnets_rows_are_summed_up_by_their_last_token_where_its_cls_stands(family: Folder) -> None:
+    net = load(family("xlnet"), Computing("float32"), Ending("labels", 2))
+    model = TorchModel(net, Renderer.open(family("xlnet")))
+    (row,) = model.renderer.rows([Labelled(id="l", text=TEXTS[0], label="a", labels=("a", "b"))])
+    with torch.no_grad():
+        state = net.model(torch.from_numpy(row.tokens).long()[None]).last_hidden_state[0, -1]
+        assert net.head is not None
+        expected = net.head(state)
+    assert model.score([row])[0].scores_L == pytest.approx(expected.numpy(), abs=1e-5)
