@@ -94,9 +94,9 @@ def test_data_that_changed_are_not_the_test_split(tmp_path: Path, chat_model: Pa
 @pytest.mark.parametrize(
     ("kind", "asked"),
     [
-        ("chats", Chat(id="asked", messages=(Message("user", "hello"),))),
+        ("chats", Chat(id="asked", messages=(Message("user", "hello"), Message("assistant", "")))),
         ("prose", Text(id="asked", text="hello")),
-        ("labels", Labelled(id="asked", text="hello", label="", labels=("account", "refund", "shipping"))),
+        ("labels", Labelled(id="asked", text="hello", label="account", labels=("account", "refund", "shipping"))),
     ],
 )
 def test_a_question_is_put_as_in_training(kind: str, asked: object, finished: Callable[[str], Run]) -> None:

@@ -58,9 +58,8 @@ def test_label_scores_come_from_the_first_token_of_encoders_and_the_last_of_deco
     net, place = model.network, 0 if name in ENCODERS else -1
     for row, each in zip(rows, model.score(rows), strict=True):
         hidden = net.hidden(model.layout([row]))[place]
-        expected = net.head(hidden).log_softmax(-1).detach().double().numpy()  # type: ignore[misc]
+        expected = net.head(hidden).detach().double().numpy()  # type: ignore[misc]
         assert each.scores_L == pytest.approx(expected, abs=2e-5) and len(each.logprobs_S) == 0
-        assert each.scores_L is not None and np.exp(each.scores_L).sum() == pytest.approx(1, abs=1e-6)
 
 
 PROMPTS = [row.tokens[:size].tolist() for row, size in zip(random_rows(300), (21, 3, 9, 14, 1), strict=False)]

@@ -273,7 +273,7 @@ def test_learning_follows_float32_masters_and_reopens(tuning: str, family: Folde
     assert abs(losses["bf16"][-1] - losses["float32"][-1]) < 0.1 * gained
     made.save(tmp_path / "c")
     how = Computing("bf16", masters="bf16")
-    again = reopen(family("llama"), made.renderer, how, 0, (made.course.tuning, tmp_path / "c"))
+    again = reopen(family("llama"), made.renderer, how, Ending(), (made.course.tuning, tmp_path / "c"))
     pairs = zip(made.score(ROWS), again.score(ROWS), strict=True)
     assert all((mine.logprobs_S == theirs.logprobs_S).all() for mine, theirs in pairs)
 

@@ -19,7 +19,7 @@ from affina.engine.torch.tuned import attach, base, reopen, trainable
 Folder = Callable[[str], Path]
 
 
-@pytest.mark.parametrize("tuning", tunings.names())
+@pytest.mark.parametrize("tuning", [name for name in tunings.names() if name not in ("block_expansion", "prefix")])
 def test_a_label_head_is_drawn_by_the_seed_and_trains_with_the_tuning(tuning: str, family: Folder) -> None:
     drawn = []
     for seed in (0, 0, 1):
@@ -44,14 +44,14 @@ def test_what_was_trained_reopens_with_the_same_scores(
     tuning: str, precision: str, family: Folder, tmp_path: Path
 ) -> None:
     folder = family("gpt2" if tuning == "bitfit" else "llama")  # Llama has no biases
-    rows, renderer = random_rows(300), Renderer.open(folder)
+    rows, renderer = random_rows(300), Renderer.open(folder, max_tokens=64)
     course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-2, 10, 0)
     engine = TorchEngine(load(folder, Computing(precision)), renderer, course)
     untouched = engine.score(rows)
     for step in (1, 2):
         engine.learn([engine.layout(rows)], objectives.build("cross_entropy"), step)
     engine.save(tmp_path / "c")
-    again = reopen(folder, renderer, Computing(precision), 0, (course.tuning, tmp_path / "c"))
+    again = reopen(folder, renderer, Computing(precision), Ending(), (course.tuning, tmp_path / "c"))
     for mine, theirs, before in zip(engine.score(rows), again.score(rows), untouched, strict=True):
         assert np.array_equal(mine.logprobs_S, theirs.logprobs_S)
         assert not len(mine.logprobs_S) or not np.array_equal(mine.logprobs_S, before.logprobs_S)
@@ -63,4 +63,4 @@ def test_a_checkpoint_of_another_tuning_does_not_reopen(family: Folder, tmp_path
     TorchEngine(load(folder, Computing("float32")), renderer, course).save(tmp_path / "c")
     for tuning in ("full", {"name": "lora", "rank": 4}):
         with pytest.raises(Failed, match="does not fit"):
-            reopen(folder, renderer, Computing("float32"), 0, (tunings.build(tuning), tmp_path / "c"))
+            reopen(folder, renderer, Computing("float32"), Ending(), (tunings.build(tuning), tmp_path / "c"))
