@@ -164,3 +164,8 @@ def test_the_librarys_attention_is_lent_and_taken_back(name: str, family: Folder
         raise RuntimeError
     assert net.config._attn_implementation == before
     assert (before == "affina_forest") == net.flat
+
+
+def test_an_encoder_that_comes_only_with_its_decoder_takes_no_new_head(family: Folder) -> None:
+    with pytest.raises(Refused, match="a new head on bart: the library loads its encoder only with its decoder"):
+        load(family("bart"), Computing("float32"), Ending("labels", 2))
