@@ -107,7 +107,7 @@ def test_an_unused_pooler_may_be_absent(family: Folder, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["llama", *ENCODERS])
 def test_the_padding_token_is_learnt_like_any_other(name: str, family: Folder) -> None:
-    net = load(family(name), Computing("float32"), 2)
+    net = load(family(name), Computing("float32"), Ending("labels", 2))
     embeddings = [module for module in net.modules() if isinstance(module, torch.nn.Embedding)]
     assert embeddings and all(module.padding_idx is None for module in embeddings)
     words = net.model.get_input_embeddings()
