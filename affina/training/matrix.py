@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from affina.core.atomic import write_text
-from affina.core.errors import AffinaError, Failed, Refused, nearest
+from affina.core.errors import Failed, Refused, nearest
 from affina.core.kinds import architectures, objectives, tunings
 from affina.core.part import Shelf
 from affina.core.recipe import Recipe
@@ -126,7 +126,7 @@ def _cell(task: str, tuning: str, base: Base, folder: Path) -> Cell:
         verdict, sentence = _judged(train(recipe, root=root, offline=True))
     except Refused as error:
         verdict, sentence = "refused", str(error)
-    except (AffinaError, *BUGS) as error:
+    except (Failed, *BUGS) as error:
         verdict, sentence = "fails", f"{type(error).__name__}: {error}"
     sentence = sentence.replace(str(base.folder), f"the {base.architecture} base")
     return Cell(task, tuning, base.architecture, verdict, sentence, round(time.perf_counter() - began, 3))

@@ -34,6 +34,7 @@ def column(family: str) -> list[dict[str, Any]]:
     return list(affina.matrix(architecture=family)["cells"])
 
 
+@pytest.mark.slow
 def test_the_page_has_every_cell_and_none_that_fails_unexplained() -> None:
     found = verdicts(PAGE.read_text(encoding="utf-8"))
     product = {(t, w, a) for t in objectives.names() for w in tunings.names() for a in architectures.names()}

@@ -8,7 +8,7 @@ import pytest
 
 import affina
 from affina.cli import matrix as printed
-from affina.core.errors import Refused
+from affina.core.errors import Refused, Stopped
 from affina.core.kinds import architectures, objectives, tokenizers
 from affina.core.run import Run
 from affina.core.say import Silent
@@ -36,7 +36,7 @@ def base(out: Path) -> Path:
 
 
 def run_of(out: Path, task: str, tuning: str) -> Run:
-    (found,) = (out / "runs" / "bert" / task).glob(f"*/{tuning}")
+    found = min((out / "runs" / "bert" / task).glob(f"*/{tuning}"), key=lambda each: each.stat().st_ctime)
     return Run(found)
 
 
@@ -110,6 +110,27 @@ def test_every_task_has_rows_and_every_architecture_a_way_of_dividing_text() -> 
         assert len(cells.task_rows(name, 3)) == 3
     assert {architectures.find(name).usual for name in architectures.names()} <= {*cells.VOCABULARIES}
     assert {*cells.VOCABULARIES} <= {*tokenizers.names()}
+
+
+def test_a_stop_stops_the_table(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(recipe: Any, **more: Any) -> Any:
+        if recipe.name == "bitfit":
+            raise Stopped("stopped at step 3 of 40, saved")
+        return real(recipe, **more)
+
+    real = affina.training.matrix.train
+    monkeypatch.setattr(affina.training.matrix, "train", stopped)
+    with pytest.raises(Stopped):
+        affina.matrix("tag", "bitfit", "bert", out=out)
+
+
+def test_a_recipe_that_has_changed_is_run_anew(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cell(out, "tag", "lora")
+    monkeypatch.setattr(cells, "STEPS", cells.STEPS + 1)
+    after = cell(out, "tag", "lora")
+    assert after["verdict"] == before["verdict"] == "works"
+    runs = [Run(each) for each in (out / "runs" / "bert" / "tag").glob("*/lora")]
+    assert {cells.STEPS - 1, cells.STEPS} == {run.read("lock.json")["steps"] for run in runs}
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:

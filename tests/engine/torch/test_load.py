@@ -107,7 +107,7 @@ def test_an_unused_pooler_may_be_absent(family: Folder, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["llama", *ENCODERS])
 def test_the_padding_token_is_learnt_like_any_other(name: str, family: Folder) -> None:
-    net = load(family(name), Computing("float32"), 2)
+    net = load(family(name), Computing("float32"), Ending("labels", 2))
     embeddings = [module for module in net.modules() if isinstance(module, torch.nn.Embedding)]
     assert embeddings and all(module.padding_idx is None for module in embeddings)
     words = net.model.get_input_embeddings()
@@ -164,3 +164,8 @@ def test_the_librarys_attention_is_lent_and_taken_back(name: str, family: Folder
         raise RuntimeError
     assert net.config._attn_implementation == before
     assert (before == "affina_forest") == net.flat
+
+
+def test_an_encoder_that_comes_only_with_its_decoder_takes_no_new_head(family: Folder) -> None:
+    with pytest.raises(Refused, match="a new head on bart: the library loads its encoder only with its decoder"):
+        load(family("bart"), Computing("float32"), Ending("labels", 2))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import affina
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Batch, objectives, optimizers, proofs, schedules, tunings
+from affina.core.kinds import Batch, Ending, objectives, optimizers, proofs, schedules, tunings
 from affina.core.recipe import Compute
 from affina.core.run import Run
 from affina.data.layout import layout
