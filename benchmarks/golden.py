@@ -118,4 +118,5 @@ class Golden:
 GOLDEN = (
     Golden("sms_spam", "sms_spam", ("sms.tsv",), lines, 500),
     Golden("snips_intents", "snips_2017_custom_intents", ("validate_*.json",), intents, 350),
+    Golden("sparkov", "sparkov_transactions_a", ("adults_*.csv", "young_*.csv"), lines, 720),
 )
