@@ -67,6 +67,13 @@ def array(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
     ]
 
 
+def keyed(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Of a JSON file that is an object with a record under every key."""
+    (file,) = files
+    held = json.loads(file.read_text(encoding="utf-8"))
+    return [written(folder / file.name, json.dumps(dict(spread([*held.items()], count))))]
+
+
 def intents(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
     """Of Snips' files, {intent: [{data: [{text: …}, …]}, …]}, as {text, intent}."""
     rows = []
@@ -109,14 +116,15 @@ class Golden:
         return [path for name in self.files for path in sorted((data / self.folder).glob(name))]
 
     def small(self, data: Path, folder: Path, seed: int = 0) -> Recipe:
-        """The recipe on an excerpt, written into the folder."""
+        """The recipe on an excerpt, written into the folder; too short a run to repay a compilation."""
         read = [str(path.resolve()) for path in self.excerpt(self.sources(data), folder, self.rows)]
-        changes: dict[str, Any] = {"data.read": read, "train.seed": seed}
+        changes: dict[str, Any] = {"data.read": read, "train.seed": seed, "train.compute.compile": "off"}
         return Recipe.load(RECIPES / f"{self.recipe}.yaml", changes)
 
 
 GOLDEN = (
     Golden("sms_spam", "sms_spam", ("sms.tsv",), lines, 500),
+    Golden("banking77", "banking77", ("train.csv",), table, 900),
     Golden("snips_intents", "snips_2017_custom_intents", ("validate_*.json",), intents, 350),
     Golden("sparkov", "sparkov_transactions_a", ("adults_*.csv", "young_*.csv"), lines, 720),
 )

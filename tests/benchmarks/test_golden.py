@@ -42,6 +42,13 @@ def test_sentences_stay_whole(tmp_path: Path) -> None:
     assert small.read_text(encoding="utf-8") == "a\tO\nb\tO\n\nc\tO\n"
 
 
+def test_a_record_stays_under_its_key(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    file = golden.written(tmp_path / "rows.json", json.dumps({"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 3}}))
+    (small,) = golden.keyed([file], tmp_path / "small", 2)
+    assert json.loads(small.read_text(encoding="utf-8")) == {"a": {"x": 1}, "b": {"x": 2}}
+
+
 def test_pieces_of_an_intent_become_its_text(tmp_path: Path) -> None:
     pieces = {"Play": [{"data": [{"text": "play "}, {"text": "Mina", "entity": "artist"}, {"text": "\n"}]}]}
     file = golden.written(tmp_path / "play.json", json.dumps(pieces))
