@@ -126,5 +126,6 @@ GOLDEN = (
     Golden("sms_spam", "sms_spam", ("sms.tsv",), lines, 500),
     Golden("banking77", "banking77", ("train.csv",), table, 900),
     Golden("snips_intents", "snips_2017_custom_intents", ("validate_*.json",), intents, 350),
+    Golden("bank_marketing", "bank_marketing", ("bank_marketing_train_data.csv",), headed_lines, 800),
     Golden("sparkov", "sparkov_transactions_a", ("adults_*.csv", "young_*.csv"), lines, 720),
 )
