@@ -59,14 +59,6 @@ def sentences(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
     return found
 
 
-def array(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
-    """Of JSON files that are an array."""
-    return [
-        written(folder / file.name, json.dumps(spread(json.loads(file.read_text(encoding="utf-8")), count)))
-        for file in files
-    ]
-
-
 def keyed(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
     """Of a JSON file that is an object with a record under every key."""
     (file,) = files
@@ -126,6 +118,7 @@ GOLDEN = (
     Golden("sms_spam", "sms_spam", ("sms.tsv",), lines, 500),
     Golden("banking77", "banking77", ("train.csv",), table, 900),
     Golden("snips_intents", "snips_2017_custom_intents", ("validate_*.json",), intents, 350),
+    Golden("sentipolc_it", "sentipolc16_it", ("sentipolc16_officialdistrib_train.csv",), headed_lines, 500),
     Golden("bank_marketing", "bank_marketing", ("bank_marketing_train_data.csv",), headed_lines, 800),
     Golden("sparkov", "sparkov_transactions_a", ("adults_*.csv", "young_*.csv"), lines, 720),
 )
