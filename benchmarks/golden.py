@@ -121,4 +121,5 @@ GOLDEN = (
     Golden("sentipolc_it", "sentipolc16_it", ("sentipolc16_officialdistrib_train.csv",), headed_lines, 500),
     Golden("bank_marketing", "bank_marketing", ("bank_marketing_train_data.csv",), headed_lines, 800),
     Golden("sparkov", "sparkov_transactions_a", ("adults_*.csv", "young_*.csv"), lines, 720),
+    Golden("pubmedqa", "pubmedqa_labeled", ("ori_pqal.json",), keyed, 500),
 )
