@@ -59,6 +59,12 @@ def sentences(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
     return found
 
 
+def array(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Of a JSON file that is an array."""
+    (file,) = files
+    return [written(folder / file.name, json.dumps(spread(json.loads(file.read_text(encoding="utf-8")), count)))]
+
+
 def keyed(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
     """Of a JSON file that is an object with a record under every key."""
     (file,) = files
@@ -122,4 +128,5 @@ GOLDEN = (
     Golden("bank_marketing", "bank_marketing", ("bank_marketing_train_data.csv",), headed_lines, 800),
     Golden("sparkov", "sparkov_transactions_a", ("adults_*.csv", "young_*.csv"), lines, 720),
     Golden("pubmedqa", "pubmedqa_labeled", ("ori_pqal.json",), keyed, 500),
+    Golden("promessi_sposi", "promessi_sposi", ("promessi_sposi.txt",), chapters, 15_000),
 )
