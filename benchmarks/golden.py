@@ -108,6 +108,8 @@ class Golden:
     """Names, or patterns of names."""
     excerpt: Excerpt
     rows: int
+    undecided: str = ""
+    """Why no test holds the excerpt to a promotion, where it shows none."""
 
     def sources(self, data: Path) -> list[Path]:
         """The real files, in the order of their names where a pattern stands for them."""
@@ -124,6 +126,14 @@ GOLDEN = (
     Golden("sms_spam", "sms_spam", ("sms.tsv",), lines, 500),
     Golden("banking77", "banking77", ("train.csv",), table, 900),
     Golden("snips_intents", "snips_2017_custom_intents", ("validate_*.json",), intents, 350),
+    Golden(
+        "wnut17",
+        "wnut17",
+        ("wnut17train.conll",),
+        sentences,
+        1200,
+        undecided="237 sentences hold so few names that the interval of entity_f1 reaches from -0.08 to +0.13",
+    ),
     Golden("sentipolc_it", "sentipolc16_it", ("sentipolc16_officialdistrib_train.csv",), headed_lines, 500),
     Golden("bank_marketing", "bank_marketing", ("bank_marketing_train_data.csv",), headed_lines, 800),
     Golden("sparkov", "sparkov_transactions_a", ("adults_*.csv", "young_*.csv"), lines, 720),
