@@ -134,6 +134,7 @@ GOLDEN = (
         1200,
         undecided="237 sentences hold so few names that the interval of entity_f1 reaches from -0.08 to +0.13",
     ),
+    Golden("wikineural_it", "wikineural_it_test", ("test.conllu",), sentences, 900),
     Golden("sentipolc_it", "sentipolc16_it", ("sentipolc16_officialdistrib_train.csv",), headed_lines, 500),
     Golden("bank_marketing", "bank_marketing", ("bank_marketing_train_data.csv",), headed_lines, 800),
     Golden("sparkov", "sparkov_transactions_a", ("adults_*.csv", "young_*.csv"), lines, 720),
