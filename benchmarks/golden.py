@@ -138,6 +138,7 @@ GOLDEN = (
     Golden("sentipolc_it", "sentipolc16_it", ("sentipolc16_officialdistrib_train.csv",), headed_lines, 500),
     Golden("bank_marketing", "bank_marketing", ("bank_marketing_train_data.csv",), headed_lines, 800),
     Golden("sparkov", "sparkov_transactions_a", ("adults_*.csv", "young_*.csv"), lines, 720),
+    Golden("preference", "raschka_preference", ("instruction-data-with-preference.json",), array, 300),
     Golden("pubmedqa", "pubmedqa_labeled", ("ori_pqal.json",), keyed, 500),
     Golden("promessi_sposi", "promessi_sposi", ("promessi_sposi.txt",), chapters, 15_000),
 )
