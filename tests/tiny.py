@@ -147,10 +147,12 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "affina.cli.main", *map(str, arguments)]
 
 
-def affina_process(*arguments: str | Path, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command to its end, at most two minutes."""
+def affina_process(
+    *arguments: str | Path, cwd: Path | None = None, within_s: float = 120, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command to its end, at most two minutes unless it is said otherwise."""
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=120, cwd=cwd, env=environment(**env)
+        command(*arguments), capture_output=True, text=True, timeout=within_s, cwd=cwd, env=environment(**env)
     )
 
 

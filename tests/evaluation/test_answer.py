@@ -64,8 +64,8 @@ def test_a_task_offers_the_columns_all_its_examples_have(examples: list[Example]
 @pytest.mark.parametrize(
     ("name", "examples", "sentence"),
     [
-        ("exact_match", LABELLED, "exact_match reads text, but a label head gives labels. use accuracy,"),
-        ("perplexity", LABELLED, "perplexity reads words, but a label head gives labels"),
+        ("exact_match", LABELLED, "exact_match reads text, but one class gives one label. use accuracy,"),
+        ("perplexity", LABELLED, "perplexity reads words, but one class gives one label"),
         ("accuracy", FREE, "accuracy reads label, but free answers have no fixed set of labels. use bleu"),
         ("exact_match", TEXTS, "exact_match reads text, but raw text has neither"),
     ],

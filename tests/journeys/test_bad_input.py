@@ -104,7 +104,7 @@ def metric_the_task_cannot_compute(folder: Path, base: Path) -> Path:
     return recipe(folder, base, read="chats.jsonl", evaluate={"metrics": ["accuracy"]})
 
 
-@case(r"metric perplexity reads words, but a label head gives labels")
+@case(r"metric perplexity reads words, but one class gives one label")
 def perplexity_of_a_label_head(folder: Path, base: Path) -> Path:
     return recipe(folder, base, objective="classify", evaluate={"metrics": ["accuracy", "perplexity"]})
 

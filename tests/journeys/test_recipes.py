@@ -24,7 +24,7 @@ def test_a_golden_recipe_is_better_than_its_base_on_real_data(golden: Golden, tm
     before = stands()
     path = tmp_path / "recipe.yaml"
     path.write_text(golden.small(shared("data"), tmp_path).dump(), encoding="utf-8")
-    done = affina_process("train", path, "--root", tmp_path / "runs", "--json")
+    done = affina_process("train", path, "--root", tmp_path / "runs", "--json", within_s=600)
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
     assert all(proof["passed"] for proof in shown["proofs"]), shown["proofs"]

@@ -16,7 +16,7 @@ class Labelled(Asker):
 
     asks: ClassVar = LabelledText
     gives: ClassVar = frozenset({"nats", "label", "chances"})
-    why: ClassVar[str] = "a text with one class is given one label, no set of them"
+    why: ClassVar[str] = "one class gives one label"
     usual: ClassVar = ("accuracy", "f1", "loss")
     without: ClassVar[str] = "the majority class"
 
