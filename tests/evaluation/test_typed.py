@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import chat_base, encoder_base, prose, recipe, task_rows, tickets, words_base, written
+from tiny import chat_base, encoder_base, prose, recipe, tickets, words_base, written
 
 import affina
 from affina.cli.console import Screen
@@ -16,6 +16,7 @@ from affina.core.run import Run
 from affina.core.say import Silent
 from affina.evaluation.open import open_model
 from affina.evaluation.typed import typed
+from affina.training.cells import task_rows
 
 BASES = {"reward": "chat", "masked_lm": "bert", "permutation_lm": "xlnet", "seq2seq": "t5"}
 STEPS = {"tag": 40, "seq2seq": 2}

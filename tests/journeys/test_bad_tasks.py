@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import chat_base, data, encoder_base, recipe, task_rows, words_base, written
+from tiny import chat_base, data, encoder_base, recipe, words_base, written
 
 import affina
 from affina.cli.main import main
 from affina.core.errors import Refused
+from affina.training.cells import task_rows
 
 PROSE: dict[str, Any] = {"read": "prose.txt", "data": {"reader": {"name": "text", "by": "paragraph"}}}
 TICKETS: dict[str, Any] = {"read": "tickets.csv"}

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.numpy import load_file
-from tiny import SENTENCES, Heard, data, encoder_base, recipe, task_rows, written
+from tiny import SENTENCES, Heard, data, encoder_base, recipe, written
 from tokenizers import Tokenizer
 from transformers import AutoModel
 
@@ -18,6 +18,7 @@ from affina.core.atomic import MANIFEST
 from affina.core.errors import Failed, Refused
 from affina.core.run import Run
 from affina.training import saved
+from affina.training.cells import task_rows
 
 ALL = ("linear", "knn", "forest")
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import chat_base, data, recipe, task_rows, written
+from tiny import chat_base, data, recipe, written
 
 import affina
 from affina.core.errors import Refused
 from affina.core.recipe import Recipe
 from affina.core.say import Silent
+from affina.training.cells import task_rows
 from affina.training.material import Material
 
 

@@ -27,9 +27,10 @@ class Supervised(Regime):
 
     def batches(self, rows: Sequence[Row], model: Model, train: "Train", start: int) -> Iterator[Batch]:
         """Micro-batches from number `start` on. An epoch costs one permutation, a window of it one look at its rows."""
-        held_together = units(rows)
-        per_epoch = train.steps_per_epoch(len(held_together))
-        tied = len(held_together) < len(rows)
+        tied = len(rows) > 1 and rows[1].tied  # of examples that are several rows, the first is so too
+        held_together = units(rows) if tied else None
+        count = len(rows) if held_together is None else len(held_together)
+        per_epoch = train.steps_per_epoch(count)
         window = self.window if self.window > 1 and self.share and model.shares and not tied else 1
         known: tuple[int, int] | None = None
         number = start
@@ -37,15 +38,19 @@ class Supervised(Regime):
             step, part = divmod(number, train.accumulate)
             epoch, place = divmod(step, per_epoch)
             if known is None or known[0] != epoch:
-                order = np.random.default_rng((train.seed, epoch)).permutation(len(held_together))
+                order = np.random.default_rng((train.seed, epoch)).permutation(count)
             if known != (epoch, place // window):
                 known = epoch, place // window
                 held = self._window(rows, order, known, window * train.batch, train)
             first = place % window * train.batch
-            members = [row for r in held[first : first + train.batch] for row in held_together[r]]
-            draws = np.random.default_rng((train.seed, epoch, place, DRAWS))
-            drawn = [model.renderer.drawn(row, draws) for row in members]
-            yield model.layout(divided(drawn, train.accumulate)[part], share=self.share)
+            chosen = held[first : first + train.batch]
+            members = [rows[r] for r in chosen]
+            if held_together is not None:
+                members = [row for r in chosen for row in held_together[r]]
+            if any(row.cloze is not None for row in members):
+                draws = np.random.default_rng((train.seed, epoch, place, DRAWS))
+                members = [model.renderer.drawn(row, draws) for row in members]
+            yield model.layout(divided(members, train.accumulate)[part], share=self.share)
             number += 1
 
     def _window(self, rows: Sequence[Row], order: Ints, which: tuple[int, int], size: int, train: "Train") -> Ints:
