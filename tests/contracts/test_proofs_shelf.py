@@ -40,9 +40,9 @@ RUNS: dict[str, tuple[str, str, str, Sequence[Example]]] = {
 def bench_of(run: str, family: Folder, precision: str = "float32") -> Bench:
     name, tuning, loss, examples = RUNS[run]
     objective, renderer = objectives.build(loss), Renderer.open(family(name), max_tokens=100)
-    labels = 3 if objective.head == "labels" else 0
+    ending = objective.ending(3)
     course = Course(tunings.build(tuning), optimizers.build("adamw"), schedules.build("constant"), 1e-3, 10, 0)
-    engine = TorchEngine(load(family(name), Computing(precision), labels), renderer, course)
+    engine = TorchEngine(load(family(name), Computing(precision), ending), renderer, course)
     expanded = objective.expand(examples)
     return Bench(engine, objective, expanded, renderer.rows(expanded), truncate="allow", seed=0)
 

@@ -16,9 +16,12 @@ PORTION = 2**24  # numbers that are float32 at a time; a larger tensor is a port
 def narrow(model: nn.Module) -> None:
     """Keeps the matrices that train in bf16, rounded to nearest; their gradients stay float32.
 
-    Vectors, and embedding tables, whose gradients are sums by row, keep the dtype they have.
+    Vectors, and embedding tables, whose gradients are sums by row, keep the dtype they have, and so does a small module
+    that says it `stays_wide`.
     """
     tables = {id(each.weight) for each in model.modules() if isinstance(each, nn.Embedding)}
+    wide = [each for each in model.modules() if getattr(each, "stays_wide", False)]
+    tables |= {id(each) for module in wide for each in module.parameters()}
     for each in model.parameters():
         if each.requires_grad and each.ndim > 1 and id(each) not in tables:
             each.data = each.data.to(torch.bfloat16)

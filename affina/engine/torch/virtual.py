@@ -32,6 +32,8 @@ class Table(nn.Module):
 class Recurrent(nn.Module):
     """A two-way LSTM and two layers over a table, in and out of one width (P-tuning, Liu et al., 2021)."""
 
+    stays_wide = True  # its layers are computed in one dtype, their table's
+
     def __init__(self, count: int, width: int, inner: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(count, width)
@@ -47,6 +49,8 @@ class Recurrent(nn.Module):
 class Layered(nn.Module):
     """Three layers over a table, in and out of one width: P-tuning as PEFT recommends it."""
 
+    stays_wide = True  # its layers are computed in one dtype, their table's
+
     def __init__(self, count: int, width: int, inner: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(count, width)
@@ -61,6 +65,8 @@ class Layered(nn.Module):
 
 class Projected(nn.Module):
     """A small table through two layers with a tanh between: Li & Liang's reparametrisation (2021, §4.3)."""
+
+    stays_wide = True  # its layers are computed in one dtype, their table's
 
     def __init__(self, count: int, width: int, inner: int, out: int) -> None:
         super().__init__()
