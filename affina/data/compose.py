@@ -37,7 +37,8 @@ def laid_out(nodes: Sequence[Node], order: Ints, size: int) -> int:
 def units(rows: Sequence[Row]) -> list[Sequence[Row]]:
     """Each row with those tied to it: what is drawn, counted and divided as one."""
     edges = [place for place, row in enumerate(rows) if not row.tied]
-    return [rows[start:stop] for start, stop in zip(edges, [*edges[1:], len(rows)], strict=True)]
+    ends = [*edges[1:], len(rows)] if edges else []
+    return [rows[start:stop] for start, stop in zip(edges, ends, strict=True)]
 
 
 def divided(members: Sequence[Row], parts: int) -> list[Sequence[Row]]:
