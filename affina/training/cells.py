@@ -60,7 +60,7 @@ def _row(task: str, number: int) -> dict[str, Any]:
         "reward": {
             "prompt": text,
             "chosen": f"thank you, it is about {kind}",
-            "rejected": f"no idea, ask about {kind}",
+            "rejected": f"no idea, ask {'someone else ' * (number % 2)}about {kind}",  # length tells nothing
         },
         "contrastive": {"anchor": text, "positive": f"{kind} {words[-1]}"},
         "seq2seq": {"source": text, "target": f"{kind} {words[-1]}"},

@@ -107,7 +107,8 @@ class Material:
         if self.recipe.model.scratch is not None:
             return False
         try:
-            return self.ending.head == "labels" and has_words(self.source.folder) and bool(self.renderer.stops)
+            one_label = self.recipe.objective.consumes == (Labelled,)
+            return one_label and has_words(self.source.folder) and bool(self.renderer.stops)
         except Refused:
             return False
 

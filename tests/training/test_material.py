@@ -111,3 +111,11 @@ def test_rows_that_are_compared_are_not_divided_into_micro_batches(tmp_path: Pat
     with pytest.raises(Refused, match=r"train\.accumulate: 2 .*contrastive.*set train\.accumulate: 1"):
         gathered(tmp_path, encoder_model, read="rows.jsonl", objective="contrastive", train={"accumulate": 2})
     assert gathered(tmp_path, encoder_model, read="rows.jsonl", objective="contrastive").count > 1
+
+
+def test_a_base_is_asked_in_words_for_one_class_alone(tmp_path: Path, chat_model: Path) -> None:
+    """Of a set of labels no likeliest word can be asked: shares of the training rows stand for the base."""
+    written(tmp_path, "rows.jsonl", task_rows("multi_label", 40))
+    given = recipe(tmp_path, chat_model, read="rows.jsonl", objective="multi_label")
+    material = Material.gather(Recipe.load(given), offline=True, say=Silent())
+    assert not material.base_speaks and material.trivial is not None
