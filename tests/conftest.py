@@ -16,6 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from affina.cli.runtime import SPIN
 from affina.core.part import Shelf
 
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # what tests save is not told where they read
 os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # as the command line does, before any test loads torch
 AddPart = Callable[[Shelf[Any], str, str], None]
 
