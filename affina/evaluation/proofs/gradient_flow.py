@@ -33,6 +33,8 @@ class GradientFlow(Proof):
         if moved:
             return Finding(False, f"{said}: a step moved the frozen {_named(moved)}; report the tuning")
         told = f"{said}: {len(found)} trainable tensors get a gradient, {len(before)} frozen ones did not move"
+        if same := [name for name, gradient in found.items() if not gradient.any()]:
+            told += f"; {_named(same)} moves both answers' scores alike, so that its gradient is 0"
         return Finding(True, told + (f"; no row reaches {_named(unreached)}" if unreached else ""))
 
 
