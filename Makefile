@@ -12,8 +12,9 @@ quickstart: .venv/installed
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m "not slow"
 
+# Whole runs, kills and real models: two at a time, so that while one waits the other computes.
 test-slow: .venv/installed
-	$(PYTEST) -m slow
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m slow
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -15,10 +15,19 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from affina.cli.runtime import SPIN
 from affina.core.part import Shelf
+from affina.engine.offline import SWITCHES
 
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # what tests save is not told where they read
 os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # as the command line does, before any test loads torch
 AddPart = Callable[[Shelf[Any], str, str], None]
+
+
+@pytest.fixture(autouse=True)
+def still_online() -> Iterator[None]:
+    """No test takes this process offline, which cannot be undone: tests that follow it would depend on the order."""
+    before = {name: os.environ.get(name) for name in SWITCHES}
+    yield
+    assert {name: os.environ.get(name) for name in SWITCHES} == before, "run `--offline` in a process of its own"
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_apply_shows_a_row_per_text(screen: Screen, capsys: Any) -> None:
 def test_the_verbs_follow_one_another(tmp_path: Path, encoder_model: Path, capsys: Any, monkeypatch: Any) -> None:
     data(tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert main(["features", str(encoder_model), "tickets.csv", "--head", "linear", "--json", "--offline"]) == 0
+    assert main(["features", str(encoder_model), "tickets.csv", "--head", "linear", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["heads"]["linear"]["folder"] == "features.linear"
     assert main(["apply", "features.linear", "where is my parcel", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["answers"][0]["answer"] in ("refund", "shipping", "account")

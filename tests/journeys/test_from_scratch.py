@@ -81,6 +81,7 @@ def test_a_model_from_nothing_is_trained_judged_reopened_and_made_again_where_it
     assert AutoModelForCausalLM.from_pretrained(run.folder / "model").config.vocab_size == 380
 
 
+@pytest.mark.slow
 def test_a_run_from_nothing_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     whole = affina.train(scratch_recipe(tmp_path / "whole"), run="a", root=tmp_path / "whole")
     killed = scratch_recipe(tmp_path / "killed")

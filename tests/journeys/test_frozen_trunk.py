@@ -12,6 +12,8 @@ from affina.core.errors import Refused, Stopped
 from affina.core.run import Run
 from affina.engine.torch import blocks, frozen
 
+pytestmark = pytest.mark.slow
+
 LAST: dict[str, Any] = {"tuning": {"name": "last_layers", "layers": 1}}
 PROBE: dict[str, Any] = {"tuning": {"name": "last_layers", "layers": 0}, "objective": "classify"}
 CHATS: dict[str, Any] = {**LAST, "read": "chats.jsonl"}

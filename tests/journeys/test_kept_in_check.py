@@ -10,6 +10,8 @@ from tiny import data, outcome, recipe
 import affina
 from affina.core.errors import Refused, Stopped
 
+pytestmark = pytest.mark.slow
+
 WORDS: dict[str, Any] = {
     "tuning": {"name": "lora", "rank": 4, "dropout": 0.2},
     "model": {"noise": "neftune", "dropout": {"attention": 0.1}},

@@ -12,6 +12,8 @@ from transformers import AutoModelForCausalLM
 import affina
 from affina.core.errors import Stopped
 
+pytestmark = pytest.mark.slow
+
 SHORT: dict[str, Any] = {"train": {"steps": 8, "save_every": 3}, "evaluate": {"every": 2, "patience": 9}}
 TUNINGS: dict[str, Any] = {
     "sequential": {"name": "adapter", "kind": "sequential", "size": 8, "dropout": 0.2},

@@ -10,9 +10,11 @@ from tiny import Heard, chat_base, encoder_base, prose, recipe, words_base, writ
 import affina
 from affina.core.answers import Answers
 from affina.core.kinds import Sampling
+from affina.evaluation import open as opening
 from affina.evaluation.answer import answer
-from affina.evaluation.open import open_model, test_split
 from affina.training.cells import task_rows
+
+pytestmark = pytest.mark.slow
 
 TASKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "multi_label": ("encoder", "macro_f1", {}),
@@ -63,8 +65,8 @@ def test_a_task_is_learnt_from_a_recipe(task: str, base: str, tmp_path: Path) ->
     assert all(proof["passed"] for proof in shown["proofs"]), shown["proofs"]
     found = shown["metrics"][metric]
     assert shown["verdict"]["decision"] == "promote", (found, heard.lines)
-    opened = open_model(run.name, tmp_path / "runs", offline=True, say=Heard())
-    asked = opened.objective.expand(test_split(opened))
+    opened = opening.open_model(run.name, tmp_path / "runs", offline=True, say=Heard())
+    asked = opened.objective.expand(opening.test_split(opened))
     again = answer(opened.model, asked, frozenset(), Sampling())
     kept = Answers.from_dict(run.read("tuned.json"))
     assert again.ids == kept.ids

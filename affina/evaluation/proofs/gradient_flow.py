@@ -1,8 +1,10 @@
 """The gradient reaches every trainable tensor, and a step moves no frozen one."""
 
 import hashlib
+from typing import ClassVar
 
-from affina.core.kinds import Bench, Engine, Finding, Proof
+from affina.core.example import Pair
+from affina.core.kinds import Batch, Bench, Engine, Finding, Forward, Loss, Objective, Proof
 from affina.evaluation.probe import probe
 
 NUDGE = 0.01  # standard deviation given to tensors that start at zero, which would hide what lies behind them
@@ -18,12 +20,13 @@ class GradientFlow(Proof):
             _nudge(engine, bench.seed)
             with engine.exactly():
                 found = engine.gradients([engine.layout(rows)], bench.objective)
-            cancels = bench.objective.head == "margin"  # what is added to both answers' states does not tell them apart
-            still = [
-                name
-                for name, gradient in found.items()
-                if not gradient.any() and not (cancels and name.endswith("bias"))
-            ]
+            still = [name for name, gradient in found.items() if not gradient.any()]
+            alike: list[str] = []
+            if still and bench.objective.head == "margin":
+                with engine.exactly():
+                    both = engine.gradients([engine.layout(rows)], Both())
+                alike = [name for name in still if name in both and both[name].any()]
+                still = [name for name in still if name not in alike]
             before = _digests(engine)
             engine.learn([engine.layout(rows)], bench.objective, 1)
             moved = [name for name, digest in _digests(engine).items() if digest != before[name]]
@@ -33,9 +36,20 @@ class GradientFlow(Proof):
         if moved:
             return Finding(False, f"{said}: a step moved the frozen {_named(moved)}; report the tuning")
         told = f"{said}: {len(found)} trainable tensors get a gradient, {len(before)} frozen ones did not move"
-        if same := [name for name, gradient in found.items() if not gradient.any()]:
-            told += f"; {_named(same)} moves both answers' scores alike, so that its gradient is 0"
+        if alike:
+            told += f"; {_named(alike)} moves both answers' scores alike, so that its gradient is 0"
         return Finding(True, told + (f"; no row reaches {_named(unreached)}" if unreached else ""))
+
+
+class Both(Objective):
+    """The sum of both answers' scores: it moves with what their difference cancels, such as a last norm's bias."""
+
+    consumes: ClassVar = (Pair,)
+    head: ClassVar[str] = "margin"
+
+    def loss(self, forward: Forward, batch: Batch) -> Loss:
+        assert forward.scores_RL is not None, "a margin is between scores"
+        return Loss(forward.scores_RL.sum(), 1.0)
 
 
 def _nudge(engine: Engine, seed: int) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import bench, session, tensors
+from tiny import bench, session, tensors, words_base, written
 
 from affina.core.kinds import Batch, Objective
 from affina.engine.torch.low_rank import LowRank
 from affina.engine.torch.step import TorchEngine
 from affina.evaluation.proofs.gradient_flow import GradientFlow
+from affina.training.cells import task_rows
 
 
 class Leaking(TorchEngine):
@@ -59,3 +60,23 @@ def test_a_frozen_tensor_that_moves_fails(tmp_path: Path, chat_model: Path) -> N
     found = GradientFlow().examine(bench(opened))
     assert not found.passed
     assert "a step moved the frozen model.model.norm.weight" in found.detail
+
+
+def test_what_comparing_two_answers_cancels_is_told_from_what_no_score_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BERT's last norm adds its bias to both answers' states; a bias whose gradient is thrown away moves neither."""
+    written(tmp_path, "rows.jsonl", task_rows("reward"))
+    opened = session(
+        tmp_path, words_base(tmp_path / "base", "bert"), read="rows.jsonl", objective="reward", tuning="bitfit"
+    )
+    found = GradientFlow().examine(bench(opened))
+    assert found.passed, found.detail
+    assert "output.LayerNorm.bias moves both answers' scores alike" in found.detail
+    honest = opened.engine.gradients
+    lost = next(name for name in opened.engine.trainable() if name.endswith("query.bias"))
+    monkeypatch.setattr(
+        opened.engine, "gradients", lambda *given: {n: g * (n != lost) for n, g in honest(*given).items()}
+    )
+    found = GradientFlow().examine(bench(opened))
+    assert not found.passed and f"{lost} got no gradient" in found.detail

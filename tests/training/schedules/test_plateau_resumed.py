@@ -13,6 +13,8 @@ from affina.core.errors import Stopped
 from affina.core.run import Run
 from affina.core.say import Silent
 
+pytestmark = pytest.mark.slow
+
 STUBBORN = {"name": "reduce_on_plateau", "warmup": 0.0, "patience": 1, "threshold": 0.9}  # no progress ever counts
 SECTIONS: dict[str, Any] = {
     "train": {"schedule": STUBBORN, "steps": 12, "save_every": 3},
