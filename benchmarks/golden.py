@@ -41,13 +41,26 @@ def _lines(file: Path, folder: Path, count: int, header: int) -> Path:
 
 
 def table(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
-    """Of CSV files whose cells may hold line ends."""
+    """Of CSV files whose cells may hold line ends, with commas or semicolons between them."""
     for file in files:
         with file.open(encoding="utf-8", newline="") as stream:
-            names, *rows = csv.reader(stream)
+            mark = max(",;", key=stream.readline().count)
+            stream.seek(0)
+            names, *rows = csv.reader(stream, delimiter=mark)
         with (folder / file.name).open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerows([names, *spread(rows, count // len(files))])
+            csv.writer(stream, delimiter=mark).writerows([names, *spread(rows, count // len(files))])
     return [folder / file.name for file in files]
+
+
+def bills(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Of BillSum's table, text and summary: the first 300 words of each bill."""
+    (file,) = files
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = [
+            {"text": " ".join(each["text"].split()[:300]), "summary": each["summary"]}
+            for each in csv.DictReader(stream)
+        ]
+    return [written(folder / "billsum.jsonl", "".join(json.dumps(row) + "\n" for row in spread(rows, count)))]
 
 
 def sentences(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
@@ -91,6 +104,60 @@ def chapters(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
         written(folder / f"{place:02}.txt", " ".join(each.split()[: count // len(held)]) + "\n")
         for place, each in enumerate(held, 1)
     ]
+
+
+def documents(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """The opening of every text file, a file each, `count` words together."""
+    return [
+        written(folder / file.name, " ".join(file.read_text("utf-8", "replace").split()[: count // len(files)]) + "\n")
+        for file in files
+    ]
+
+
+def questions(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Of jack's form of SQuAD, {instances: [{support: [{text}], questions: [{question, answers: [{text, span}]}]}]}."""
+    (file,) = files
+    rows = []
+    for held in json.loads(file.read_text(encoding="utf-8"))["instances"]:
+        for each in held["questions"]:
+            texts, starts = [a["text"] for a in each["answers"]], [a["span"][0] for a in each["answers"]]
+            rows.append(
+                {
+                    "question": each["question"]["text"],
+                    "context": held["support"][0]["text"],
+                    "answers": {"text": texts, "answer_start": starts},
+                }
+            )
+    return [written(folder / "squad.jsonl", "".join(json.dumps(row) + "\n" for row in spread(rows, count)))]
+
+
+def turns(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Of SGD's dialogues, {services, turns: [{speaker, utterance}]}, as messages after a system prompt."""
+    (file,) = files
+    roles = {"USER": "user", "SYSTEM": "assistant"}
+    rows = []
+    for each in spread(json.loads(file.read_text(encoding="utf-8")), count):
+        system = {"role": "system", "content": f"You help with {', '.join(each['services'])}. Ask for what is missing."}
+        said = [{"role": roles[turn["speaker"]], "content": turn["utterance"]} for turn in each["turns"]]
+        rows.append({"messages": [system, *said]})
+    return [written(folder / "dialogues.jsonl", "".join(json.dumps(row) + "\n" for row in rows))]
+
+
+def rated_lines(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Of lines that begin with a label and a space, as columns label and text."""
+    path = folder / f"{files[0].stem}.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["label", "text"])
+        for file in files:
+            held = file.read_text(encoding="utf-8").splitlines()
+            table.writerows(line.split(" ", 1) for line in spread(held, count // len(files)))
+    return [path]
+
+
+def sides(files: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Of two files that go together line by line, the same lines of both."""
+    return [_lines(file, folder, count, 0) for file in files]
 
 
 def written(path: Path, text: str) -> Path:
@@ -141,4 +208,15 @@ GOLDEN = (
     Golden("preference", "raschka_preference", ("instruction-data-with-preference.json",), array, 300),
     Golden("pubmedqa", "pubmedqa_labeled", ("ori_pqal.json",), keyed, 500),
     Golden("promessi_sposi", "promessi_sposi", ("promessi_sposi.txt",), chapters, 15_000),
+    Golden("sst2", "sst2_binary", ("stsa.binary.train",), rated_lines, 1200),
+    Golden("squad", "squad_sample_jack_format", ("train.json",), questions, 500),
+    Golden("dialogsum", "dialogsum_dev_test", ("dialogsum.dev.jsonl",), lines, 180),
+    Golden("billsum", "billsum_sample", ("billsum-0.csv",), bills, 160),
+    Golden("e2e_nlg", "e2e_nlg", ("devset.csv",), table, 700),
+    Golden("qa4faq_it", "qa4faq_it", ("faqs_uft8_QA.csv",), table, 200),
+    Golden("code_alpaca", "code_alpaca_2k", ("code_alpaca_2k.json",), array, 400),
+    Golden("dialogues", "sgd_dialogues", ("train_dialogues_044_first60.json",), turns, 60),
+    Golden("costituzione", "costituzione_italiana", ("articoli.csv",), table, 160),
+    Golden("sec_contracts", "sec_contracts", ("severance__*.txt",), documents, 30_000),
+    Golden("tatoeba_en_it", "tatoeba_en_it_es", ("eng-ita.eng", "eng-ita.ita"), sides, 6000),
 )

@@ -89,6 +89,9 @@ ROWS, SIZES = 144, {"layers": 2, "width": 64, "heads": 4, "context": 128, "dropo
 LEAST_RATE, QUICKER = 3e-3, {"adapter": 5.0, "bitfit": 30.0, "ia3": 30.0}
 """Small models take large steps: ten times the tuning's own rate, or as many as stand here, and no less than that."""
 STEPS, MORE_STEPS = 40, {"contrastive": 100, "regression": 60}
+LONGER = 5
+"""Times the steps, and times the rows, of a second try where the first shows nothing: few trained numbers learn slowly,
+and fifty items do not tell a small gain from none."""
 
 
 def first_rows(objective: Objective, rows: int = 192) -> list[dict[str, Any]]:
@@ -118,8 +121,8 @@ def base_recipe(architecture: str, objective: str, folder: Path) -> Recipe:
     )
 
 
-def cell_recipe(task: str, tuning: str, base: Path, folder: Path) -> Recipe:
-    """A run of one task with one tuning. It learns from `rows.jsonl` in `folder`."""
+def cell_recipe(task: str, tuning: str, base: Path, folder: Path, times: int = 1) -> Recipe:
+    """A run of one task with one tuning, of so many times the steps. It learns from `rows.jsonl` in `folder`."""
     rate = max(LEAST_RATE, QUICKER.get(tuning, 10.0) * tunings.find(tuning).learning_rate)
     return _recipe(
         {
@@ -127,7 +130,7 @@ def cell_recipe(task: str, tuning: str, base: Path, folder: Path) -> Recipe:
             "model": {"base": str(base)},
             "objective": task,
             "tuning": tuning,
-            "train": {"steps": MORE_STEPS.get(task, STEPS), "batch": 16, "learning_rate": rate},
+            "train": {"steps": times * MORE_STEPS.get(task, STEPS), "batch": 16, "learning_rate": rate},
             "evaluate": {"metrics": [METRICS.get(task, "loss")]},
         },
         "rows.jsonl",

@@ -65,7 +65,7 @@ def test_a_cell_works_where_its_run_was_promoted_and_is_the_same_again(out: Path
 def test_a_cell_is_refused_in_the_words_that_training_says(out: Path, task: str, tuning: str, said: str) -> None:
     found = cell(out, task, tuning)
     assert found["verdict"] == "refused" and said in found["sentence"] and str(out) not in found["sentence"]
-    recipe = cells.cell_recipe(task, tuning, base(out), out / "rows" / task)
+    recipe = cells.cell_recipe(task, tuning, base(out), out / "rows" / task / "1")
     with pytest.raises(Refused) as caught:
         affina.train(recipe, run="again", root=out / "again", offline=True)
     assert str(caught.value).split(":")[0] == found["sentence"].split(":")[0]
