@@ -215,6 +215,7 @@ GOLDEN = (
     Golden("e2e_nlg", "e2e_nlg", ("devset.csv",), table, 700),
     Golden("qa4faq_it", "qa4faq_it", ("faqs_uft8_QA.csv",), table, 200),
     Golden("code_alpaca", "code_alpaca_2k", ("code_alpaca_2k.json",), array, 400),
+    Golden("tool_calls", "glaive_toolcall_en_demo", ("glaive_toolcall_en_demo.json",), array, 120),
     Golden("dialogues", "sgd_dialogues", ("train_dialogues_044_first60.json",), turns, 60),
     Golden("costituzione", "costituzione_italiana", ("articoli.csv",), table, 160),
     Golden("sec_contracts", "sec_contracts", ("severance__*.txt",), documents, 30_000),

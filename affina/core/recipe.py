@@ -55,8 +55,9 @@ class Data(Section):
     """The dataset shape; recognised by looking at many records when left out."""
     transforms: list[Annotated[Transform, kinds.transforms]] = Field(default=["dedup", "split"])  # type: ignore[list-item]
     """Applied in order. A `split` is needed somewhere."""
-    template: Literal["own", "plain"] | None = None
-    """The base's own chat template, or `plain` text; when left out, `own` where the base has one."""
+    template: Literal["own", "tools", "plain"] | None = None
+    """The base's own chat template, ChatML that shows `tools` (written into the model), or `plain` text; when left out,
+    `own` where the base has one."""
     max_tokens: int = Field(1024, ge=8)
     """The longest row in tokens; raw text is divided into rows of this length."""
     truncate: Literal["refuse", "allow"] = "refuse"

@@ -58,10 +58,13 @@ class Renderer:
 
     @classmethod
     def open(cls, folder: Path, template: str | None = None, max_tokens: int = 1024) -> "Renderer":
-        """From a model folder. `template`: "own", "plain", or None for own where there is one. Raises Refused."""
+        """From a model folder. `template`: as in a recipe; None: own where there is one. Raises Refused."""
         vocabulary = Vocabulary(folder)
         notes = []
-        own = Template.find(folder, vocabulary.named) if template != "plain" else None
+        if template == "tools":
+            own: Template | None = Template.with_tools(vocabulary.special)
+        else:
+            own = Template.find(folder, vocabulary.named) if template != "plain" else None
         if own is None and template == "own":
             raise Refused(f"{folder} has no chat template", instead="set data.template: plain")
         if own is None and template is None:
@@ -211,7 +214,7 @@ class Renderer:
             raise Refused(
                 f"{chat.id}: the {'base' if self.template.own else 'plain'} chat template leaves out tools",
                 why="the conversation has tools or tool calls, and the rendered text does not show them",
-                instead="choose a base whose template renders tools, or take the tool conversations out",
+                instead="set data.template: tools, or choose a base whose template renders them",
             )
         whole, done, pieces = self.template.render(chat.messages, chat.tools), 0, []
         for place, message in enumerate(chat.messages):

@@ -1,7 +1,7 @@
 """A base's chat template, rendered as transformers renders it: sandboxed Jinja2, same globals and filters, no torch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,25 @@ PLAIN = (
     "{{ opening }}{% for message in messages %}{{ message.content }}"
     "{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}"
 )  # the line end is an expression: one that stands bare after a block is trimmed away
+
+TOOLS = """\
+{%- set first = messages[0].content if messages and messages[0].role == 'system' else '' %}
+{%- if tools or first %}{{ '<|im_start|>system\\n' + first }}
+{%- if tools %}{{ '\\n\\n' if first else '' }}{{ 'Tools:\\n<tools>\\n' }}
+{%- for tool in tools %}{{ tool | tojson + '\\n' }}{% endfor %}{{ '</tools>' }}{% endif %}
+{{- '<|im_end|>\\n' }}{% endif %}
+{%- for message in messages %}{% if not (loop.first and message.role == 'system') %}
+{{- '<|im_start|>' + message.role + '\\n' + (message.content or '') }}
+{%- for call in message.tool_calls or [] %}
+{{- '\\n' if message.content or not loop.first else '' }}
+{{- '<tool_call>\\n{"name": ' + call.function.name | tojson + ', "arguments": ' }}
+{{- call.function.arguments | tojson + '}\\n</tool_call>' }}{% endfor %}
+{{- '<|im_end|>\\n' }}{% endif %}{% endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
+"""ChatML with tools: their JSON between <tools> in the system turn, and calls between <tool_call> in an answer, as
+Hermes 2 Pro and Qwen 2.5 mark them. Every turn is rendered alone: what stands before an answer does not change."""
+TURNS = ("<|im_start|>", "<|im_end|>")
+"""The tokens it needs."""
 
 ERRORS = (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
 """What code in a template can raise."""
@@ -41,6 +60,14 @@ class Template:
 
     def __init__(self, source: str, tokens: Mapping[str, str], own: bool) -> None:
         self.source, self.tokens, self.own = source, dict(tokens), own
+
+    @classmethod
+    def with_tools(cls, special: Container[str]) -> "Template":
+        """ChatML with tools. Raises Refused for a base whose tokenizer has no tokens for its turns."""
+        if missing := [token for token in TURNS if token not in special]:
+            why = f"its tokenizer has no token {' and no '.join(missing)}"
+            raise Refused("data.template: tools on this base", why, "choose a ChatML base, or one that renders tools")
+        return cls(TOOLS, {}, own=True)
 
     @classmethod
     def find(cls, folder: Path, tokens: Mapping[str, str]) -> "Template | None":

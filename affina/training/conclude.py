@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from affina.core.answers import Answers
-from affina.core.atomic import damage, sealed, write_json
+from affina.core.atomic import damage, sealed, write_json, write_text
 from affina.core.errors import Failed
 from affina.core.say import Say
+from affina.data.template import TOOLS
 from affina.engine.torch import checkpoint, tensor_file
 from affina.evaluation.answer import answer
 from affina.evaluation.classes import confusion
@@ -40,6 +41,8 @@ def conclude(session: Session, say: Say) -> None:
     with sealed(run.folder / "model") as folder:
         recipe.tuning.write(session.engine.network.model, folder, session.material.source.folder)
         _write_head(session, folder)
+        if recipe.data.template == "tools":
+            write_text(folder / "chat_template.jinja", TOOLS)
     measured = {
         name: {
             "base": estimates[0][name].as_dict(),

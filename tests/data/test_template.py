@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from affina.core.errors import Refused
 from affina.core.example import Chat, Message
-from affina.data.template import PLAIN, Template
+from affina.data.template import PLAIN, TOOLS, Template
 from affina.data.tokens import Vocabulary
 
 NAMED = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
@@ -198,3 +198,52 @@ def test_the_real_smollm2_template_renders_and_tokenizes_as_transformers_does() 
             assert template.render(messages, opening=opening) == text
             ids = own.apply_chat_template(conversation, add_generation_prompt=opening, tokenize=True)["input_ids"]
             assert vocabulary.encode([text])[0].ids == ids
+
+
+TOLD = """<|im_start|>system
+Be kind.
+
+Tools:
+<tools>
+{"type": "function", "function": {"name": "find"}}
+</tools><|im_end|>
+<|im_start|>user
+where is it?<|im_end|>
+<|im_start|>assistant
+let me see
+<tool_call>
+{"name": "find", "arguments": {"what": "\u00e8"}}
+</tool_call>
+<tool_call>
+{"name": "find", "arguments": {}}
+</tool_call><|im_end|>
+<|im_start|>tool
+[1]<|im_end|>
+<|im_start|>assistant
+""".replace("\\u00e8", "è")
+
+
+def call_of(name: str, arguments: Any) -> Any:
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def test_our_template_with_tools_shows_them_and_every_call() -> None:
+    calls = [call_of("find", {"what": "è"}), call_of("find", {})]
+    messages = (
+        Message("system", "Be kind."),
+        Message("user", "where is it?"),
+        Message("assistant", "let me see", {"tool_calls": calls}),
+        Message("tool", "[1]"),
+    )
+    tools = [{"type": "function", "function": {"name": "find"}}]
+    template = Template.with_tools({"<|im_start|>": 1, "<|im_end|>": 2})
+    assert template.render(messages, tools, opening=True) == TOLD == expected(TOOLS, messages, tools, opening=True)
+    chat = Chat(id="1", split="", messages=messages, tools=tuple(tools))
+    assert template.sees_tools(chat)
+    for messages in CONVERSATIONS:
+        assert template.render(messages) == expected(TOOLS, messages)
+
+
+def test_our_template_with_tools_needs_the_tokens_of_turns() -> None:
+    with pytest.raises(Refused, match=r"no token <\|im_end\|>"):
+        Template.with_tools({"<|im_start|>": 1})
