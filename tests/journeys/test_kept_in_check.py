@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from test_resume import Stopping
-from tiny import data, outcome, recipe
+from tiny import data, outcome, recipe, words_base
 
 import affina
 from affina.core.errors import Refused, Stopped
@@ -26,13 +26,28 @@ LABELS: dict[str, Any] = {
     "penalties": ["r_drop"],
     "evaluate": {"averaging": {"name": "swa", "start": 0.3, "every": 2}},
 }
+MASKED: dict[str, Any] = {
+    "read": "prose.txt",
+    "data": {"reader": {"name": "text", "by": "paragraph"}},
+    "model": {"dropout": {"hidden": 0.1}},
+    "objective": {"name": "masked_lm", "whole_words": True},
+    "tuning": {"name": "gradual_unfreeze", "every": 3},
+    "penalties": ["r_drop"],
+    "train": {"accumulate": 2},
+    "evaluate": {"averaging": {"name": "ema", "decay": 0.8}},
+}
 
 
-@pytest.mark.parametrize(("sections", "steps"), [(WORDS, (7,)), (LABELS, (5,))], ids=["words", "labels"])
+@pytest.mark.parametrize(
+    ("sections", "steps"),
+    [(WORDS, (7,)), (LABELS, (5,)), (MASKED, (2, 5))],
+    ids=["words", "labels", "masked and unfrozen by and by"],
+)
 def test_stopped_and_resumed_is_straight_and_what_is_released_is_what_was_measured(
     sections: dict[str, Any], steps: tuple[int, ...], tmp_path: Path, chat_model: Path
 ) -> None:
-    path, root = recipe(data(tmp_path), chat_model, **sections), tmp_path / "runs"
+    base = words_base(tmp_path / "base", "bert") if sections is MASKED else chat_model
+    path, root = recipe(data(tmp_path), base, **sections), tmp_path / "runs"
     straight = affina.train(path, run="straight", root=root)
     for step in steps:
         with pytest.raises(Stopped):
