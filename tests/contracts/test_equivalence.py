@@ -28,6 +28,7 @@ WAYS_BF16, EXACT_BF16, SOURCED_BF16 = 0.02, 0.06, 0.15
 with an encoder before the decoder ≤ 0.076."""
 SWITCHES: dict[str, tuple[Computing, Computing]] = {
     "kernels on = off": (Computing("float32", kernels=True), Computing("float32", kernels=False)),
+    "checkpointed = not": (Computing("float32", checkpoint=True), Computing("float32")),
 }
 """What a switch turns on, and the same without it."""
 
