@@ -89,9 +89,9 @@ ROWS, SIZES = 144, {"layers": 2, "width": 64, "heads": 4, "context": 128, "dropo
 LEAST_RATE, QUICKER = 3e-3, {"adapter": 5.0, "bitfit": 30.0, "ia3": 30.0}
 """Small models take large steps: ten times the tuning's own rate, or as many as stand here, and no less than that."""
 STEPS, MORE_STEPS = 40, {"contrastive": 100, "regression": 60}
-LONGER = 5
-"""Times the steps, and times the rows, of a second try where the first shows nothing: few trained numbers learn slowly,
-and fifty items do not tell a small gain from none."""
+TRIES = ((1, 1.0), (5, 1.0), (10, 0.3))
+"""Times the steps and the rows, and times the rate, of one try after another until one shows something: few trained
+numbers learn slowly, fifty items do not tell a small gain from none, and what steps too far says the same of all."""
 
 
 def first_rows(objective: Objective, rows: int = 192) -> list[dict[str, Any]]:
@@ -121,9 +121,9 @@ def base_recipe(architecture: str, objective: str, folder: Path) -> Recipe:
     )
 
 
-def cell_recipe(task: str, tuning: str, base: Path, folder: Path, times: int = 1) -> Recipe:
-    """A run of one task with one tuning, of so many times the steps. It learns from `rows.jsonl` in `folder`."""
-    rate = max(LEAST_RATE, QUICKER.get(tuning, 10.0) * tunings.find(tuning).learning_rate)
+def cell_recipe(task: str, tuning: str, base: Path, folder: Path, times: int = 1, pace: float = 1.0) -> Recipe:
+    """A run of one task with one tuning, of so many times the steps and the rate; it reads `folder`/rows.jsonl."""
+    rate = pace * max(LEAST_RATE, QUICKER.get(tuning, 10.0) * tunings.find(tuning).learning_rate)
     return _recipe(
         {
             "name": tuning,

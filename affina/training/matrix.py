@@ -117,21 +117,22 @@ def _base(architecture: str, folder: Path) -> Base:
 
 
 def _cell(task: str, tuning: str, base: Base, folder: Path) -> Cell:
-    """The cell's first try, or its longer one where that shows nothing."""
+    """The cell's first try that shows something, or its last."""
     began = time.perf_counter()
-    verdict, sentence = _tried(task, tuning, base, folder, 1)
-    if verdict == "fails":
-        verdict, sentence = _tried(task, tuning, base, folder, cells.LONGER)
+    for times, pace in cells.TRIES:
+        verdict, sentence = _tried(task, tuning, base, folder, times, pace)
+        if verdict != "fails":
+            break
     sentence = sentence.replace(str(base.folder), f"the {base.architecture} base")
     return Cell(task, tuning, base.architecture, verdict, sentence, round(time.perf_counter() - began, 3))
 
 
-def _tried(task: str, tuning: str, base: Base, folder: Path, times: int) -> tuple[Verdict, str]:
-    """What a run of so many times the rows and the steps came to, and why."""
+def _tried(task: str, tuning: str, base: Base, folder: Path, times: int, pace: float) -> tuple[Verdict, str]:
+    """What a run of so many times the rows, the steps and the rate came to, and why."""
     place = folder / "rows" / task / str(times)
     try:
         _written(place / "rows.jsonl", cells.task_rows(task, times * cells.ROWS))
-        recipe = cells.cell_recipe(task, tuning, base.folder, place, times)
+        recipe = cells.cell_recipe(task, tuning, base.folder, place, times, pace)
         return _judged(train(recipe, root=folder / "runs" / base.architecture / task / _key(recipe), offline=True))
     except Refused as error:
         return "refused", str(error)
