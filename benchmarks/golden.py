@@ -177,6 +177,8 @@ class Golden:
     rows: int
     undecided: str = ""
     """Why no test holds the excerpt to a promotion, where it shows none."""
+    long: bool = False
+    """It takes minutes on two cores: measured by `benchmarks/recipes.py`, in no test."""
 
     def sources(self, data: Path) -> list[Path]:
         """The real files, in the order of their names where a pattern stands for them."""
@@ -209,15 +211,15 @@ GOLDEN = (
     Golden("pubmedqa", "pubmedqa_labeled", ("ori_pqal.json",), keyed, 500),
     Golden("promessi_sposi", "promessi_sposi", ("promessi_sposi.txt",), chapters, 15_000),
     Golden("sst2", "sst2_binary", ("stsa.binary.train",), rated_lines, 1200),
-    Golden("squad", "squad_sample_jack_format", ("train.json",), questions, 500),
-    Golden("dialogsum", "dialogsum_dev_test", ("dialogsum.dev.jsonl",), lines, 180),
-    Golden("billsum", "billsum_sample", ("billsum-0.csv",), bills, 160),
-    Golden("e2e_nlg", "e2e_nlg", ("devset.csv",), table, 700),
-    Golden("qa4faq_it", "qa4faq_it", ("faqs_uft8_QA.csv",), table, 200),
-    Golden("code_alpaca", "code_alpaca_2k", ("code_alpaca_2k.json",), array, 400),
-    Golden("tool_calls", "glaive_toolcall_en_demo", ("glaive_toolcall_en_demo.json",), array, 120),
-    Golden("dialogues", "sgd_dialogues", ("train_dialogues_044_first60.json",), turns, 60),
-    Golden("costituzione", "costituzione_italiana", ("articoli.csv",), table, 160),
-    Golden("sec_contracts", "sec_contracts", ("severance__*.txt",), documents, 30_000),
-    Golden("tatoeba_en_it", "tatoeba_en_it_es", ("eng-ita.eng", "eng-ita.ita"), sides, 6000),
+    Golden("squad", "squad_sample_jack_format", ("train.json",), questions, 500, long=True),
+    Golden("dialogsum", "dialogsum_dev_test", ("dialogsum.dev.jsonl",), lines, 180, long=True),
+    Golden("billsum", "billsum_sample", ("billsum-0.csv",), bills, 160, long=True),
+    Golden("e2e_nlg", "e2e_nlg", ("devset.csv",), table, 700, long=True),
+    Golden("qa4faq_it", "qa4faq_it", ("faqs_uft8_QA.csv",), table, 200, long=True),
+    Golden("code_alpaca", "code_alpaca_2k", ("code_alpaca_2k.json",), array, 400, long=True),
+    Golden("tool_calls", "glaive_toolcall_en_demo", ("glaive_toolcall_en_demo.json",), array, 120, long=True),
+    Golden("dialogues", "sgd_dialogues", ("train_dialogues_044_first60.json",), turns, 60, long=True),
+    Golden("costituzione", "costituzione_italiana", ("articoli.csv",), table, 160, long=True),
+    Golden("sec_contracts", "sec_contracts", ("severance__*.txt",), documents, 30_000, long=True),
+    Golden("tatoeba_en_it", "tatoeba_en_it_es", ("eng-ita.eng", "eng-ita.ita"), sides, 6000, long=True),
 )

@@ -8,6 +8,8 @@ from golden import GOLDEN, Golden
 from shared_data import shared
 from tiny import affina_process
 
+from affina.data.prepare import prepare
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -17,8 +19,26 @@ def stands() -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for folder in folders for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.recipe)
+def test_a_golden_recipe_reads_an_excerpt_of_its_real_data(golden: Golden, tmp_path: Path) -> None:
+    """Every record of it: into the shape that the recipe names, without a model."""
+    shared("data", golden.folder)
+    found = prepare(golden.small(shared("data"), tmp_path))
+    sizes = {split: len(examples) for split, examples in found.examples.items()}
+    assert {*sizes} == {"train", "validation", "test"} and min(sizes.values()) > 0
+    assert sum(sizes.values()) >= 30 and found.ledger.quarantined <= sum(sizes.values()) / 50
+
+
+def test_every_recipe_is_golden_or_the_quickstart() -> None:
+    assert {path.stem for path in (PROJECT / "recipes").glob("*.yaml")} == {each.recipe for each in GOLDEN} | {
+        "quickstart"
+    }
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("golden", [each for each in GOLDEN if not each.undecided], ids=lambda golden: golden.recipe)
+@pytest.mark.parametrize(
+    "golden", [each for each in GOLDEN if not (each.undecided or each.long)], ids=lambda golden: golden.recipe
+)
 def test_a_golden_recipe_is_better_than_its_base_on_real_data(golden: Golden, tmp_path: Path) -> None:
     shared("data", golden.folder)
     before = stands()
