@@ -17,7 +17,8 @@ OPENING = """# What goes together
 Every task with every tuning on every architecture, as `affina matrix --markdown docs/matrix.md` found it. The bases are
 of two layers and width 64, made of random weights and trained for a hundred steps in the one way that each reads; the
 runs are of forty steps (regression sixty, contrastive a hundred) on 144 rows. Where that shows nothing they are made
-again of five times the steps on five times the rows, and then once more of ten times at three tenths of the rate. A cell
+again of five times the steps on five times the rows, and then once more of ten times at three tenths of the rate.
+A cell
 
 - **works**: the run held all its proofs, was better on unseen rows than what needs no training (the base where it can
   be asked, else the majority class, the mean …) by its own verdict, and gave the same answers when it was opened again,
