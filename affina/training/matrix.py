@@ -24,6 +24,8 @@ from affina.training.reread import reread
 from affina.training.train import train
 
 Verdict = Literal["works", "refused", "fails"]
+Outcome = Verdict | Literal["shows nothing"]
+"""Of one try; one that shows nothing is no fault yet."""
 BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What an error that nobody meant looks like: the cell that meets one fails, and the table goes on."""
 
@@ -117,17 +119,19 @@ def _base(architecture: str, folder: Path) -> Base:
 
 
 def _cell(task: str, tuning: str, base: Base, folder: Path) -> Cell:
-    """The cell's first try that shows something, or its last."""
+    """The cell's first try that shows something, or its last. An error or another answer when reopened is no chance:
+    what fails so is not tried again."""
     began = time.perf_counter()
     for times, pace in cells.TRIES:
-        verdict, sentence = _tried(task, tuning, base, folder, times, pace)
-        if verdict != "fails":
+        outcome, sentence = _tried(task, tuning, base, folder, times, pace)
+        if outcome != "shows nothing":
             break
+    verdict: Verdict = "fails" if outcome == "shows nothing" else outcome
     sentence = sentence.replace(str(base.folder), f"the {base.architecture} base")
     return Cell(task, tuning, base.architecture, verdict, sentence, round(time.perf_counter() - began, 3))
 
 
-def _tried(task: str, tuning: str, base: Base, folder: Path, times: int, pace: float) -> tuple[Verdict, str]:
+def _tried(task: str, tuning: str, base: Base, folder: Path, times: int, pace: float) -> tuple[Outcome, str]:
     """What a run of so many times the rows, the steps and the rate came to, and why."""
     place = folder / "rows" / task / str(times)
     try:
@@ -145,11 +149,11 @@ def _key(recipe: Recipe) -> str:
     return hashlib.sha256(recipe.dump().encode()).hexdigest()[:12]
 
 
-def _judged(run: Run) -> tuple[Verdict, str]:
+def _judged(run: Run) -> tuple[Outcome, str]:
     """Whether a finished run works, and why."""
     verdict = run.show()["verdict"]
     if verdict["decision"] != "promote":
-        return "fails", f"not better than without training: {verdict['reasons'][0]}"
+        return "shows nothing", f"not better than without training: {verdict['reasons'][0]}"
     if wrong := reread(run):
         return "fails", wrong
     return "works", verdict["reasons"][0]
