@@ -89,8 +89,11 @@ def test_files_that_are_not_what_the_run_answered_with_are_noticed(out: Path) ->
         head.write_bytes(whole)
 
 
-def test_an_error_that_nobody_meant_fails_and_is_seen(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_nobody_meant_fails_at_once_and_is_seen(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
     def broken(*given: Any, **more: Any) -> Any:
+        tried.append(given)
         raise IndexError("out of range")
 
     cell(out, "tag", "lora")
@@ -101,7 +104,7 @@ def test_an_error_that_nobody_meant_fails_and_is_seen(out: Path, monkeypatch: py
         lambda recipe, **more: (broken if recipe.name == "bitfit" else real)(recipe, **more),
     )
     found = affina.matrix("tag", "bitfit", "bert", out=out)
-    assert [each["sentence"] for each in found["cells"]] == ["IndexError: out of range"]
+    assert [each["sentence"] for each in found["cells"]] == ["IndexError: out of range"] and len(tried) == 1
     assert printed.exit_code(found) == 1
     assert "| bitfit | **fails** 1 |" in printed.markdown(found) and "1. IndexError: out of range" in printed.markdown(
         found
