@@ -1,5 +1,6 @@
 """One run folder, one trainer."""
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -24,15 +25,19 @@ def test_a_folder_that_is_held_is_refused_and_not_touched(tmp_path: Path, chat_m
 
 @pytest.mark.slow
 def test_the_second_of_two_processes_is_refused_and_the_first_ends_well(tmp_path: Path, chat_model: Path) -> None:
-    path, root = recipe(data(tmp_path), chat_model, train={"steps": 1500}, evaluate={"every": 500}), tmp_path / "runs"
-    first = subprocess.Popen(command("train", path, "--root", root, "--quiet"), env=environment())
-    while not (root / "tiny" / "events.jsonl").exists():
-        assert first.poll() is None
-        time.sleep(0.02)
-    second = affina_process("train", path, "--root", root)
-    still = first.poll() is None
-    assert first.wait(timeout=120) == 0
-    assert still, "the first run was over too soon to say anything"
+    path, root = recipe(data(tmp_path), chat_model, train={"steps": 300}, evaluate={"every": 100}), tmp_path / "runs"
+    with subprocess.Popen(command("train", path, "--root", root, "--quiet"), env=environment()) as first:
+        try:
+            while not (root / "tiny" / "events.jsonl").exists():
+                assert first.poll() is None
+                time.sleep(0.02)
+            first.send_signal(signal.SIGSTOP)  # the first waits, so that it cannot be over before the second has asked
+            second = affina_process("train", path, "--root", root)
+            assert first.poll() is None, "the first run was over too soon to say anything"
+            first.send_signal(signal.SIGCONT)
+            assert first.wait(timeout=600) == 0
+        finally:
+            first.kill()
     assert second.returncode == 2
     assert second.stderr.splitlines()[-1] == (
         "affina: run 'tiny' is being trained by another process. wait for it, stop it, or choose another --run name"
@@ -47,6 +52,6 @@ def test_two_runs_side_by_side_do_not_disturb_each_other(tmp_path: Path, chat_mo
         subprocess.Popen(command("train", path, "--run", name, "--root", root, "--quiet"), env=environment())
         for name in ("a", "b")
     ]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert [process.wait(timeout=600) for process in both] == [0, 0]
     hashes = {affina.show(name, root=root)["weights_sha256"] for name in ("a", "b")}
     assert len(hashes) == 1
