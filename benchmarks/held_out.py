@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from pydantic import Field
 
 from affina.core.example import Example
-from affina.core.kinds import Books, Transform
+from affina.core.kinds import Desk, Transform
 
 
 class HeldOut(Transform):
@@ -19,11 +19,11 @@ class HeldOut(Transform):
     validation: int = Field(ge=1)
     """Lines after them that validate."""
 
-    def apply(self, examples: list[Example], books: Books, seed: int) -> list[Example]:
+    def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The same examples in the same order, each with its split; an id ends in the line it came from."""
-        return list(self._dealt(examples))
+        return self._dealt(examples)
 
-    def _dealt(self, examples: list[Example]) -> Iterator[Example]:
+    def _dealt(self, examples: Collection[Example]) -> Iterator[Example]:
         for example in examples:
             line = int(example.id.rpartition(":")[2])
             held = "validation" if line <= self.training + self.validation else "test"

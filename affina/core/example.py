@@ -1,15 +1,23 @@
 """Examples: what one row of data means, whatever file it came from. Every example knows where it came from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One thing to learn from. `id` is `file:line`, unique in a run; `split` is empty until a transform sets it."""
+    """One thing to learn from. `id` is `file:line`, unique in a run; `split` is empty until a transform sets it.
+
+    `facts` are columns kept beside what is learnt (a customer, a date, a region), by name, as text. `made` tells how a
+    transform made this example, and `source` the id of the one it was made from; both are empty where it was read.
+    """
 
     id: str
     split: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    source: str = ""
+    made: str = ""
 
     @property
     def given(self) -> str:

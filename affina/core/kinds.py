@@ -326,6 +326,10 @@ class Engine(Model, Protocol):
     def load(self, folder: Path) -> None: ...
 
 
+def _no_model(reference: str) -> Model:
+    raise Refused(f"the model '{reference}' cannot be opened here", why="this is done without any model")
+
+
 # ── interfaces: parts ──────────────────────────────────────────────────────────────────────────────────────────────
 class Reader(Part):
     """One file format: a path → records. `suffixes` are the endings it claims, lower case, with the dot."""
@@ -341,6 +345,11 @@ class Reader(Part):
     @abstractmethod
     def records(self, path: Path) -> Iterator[Record]:
         """Every record, in order; a bad one as a Record with its `problem`. Raises Refused for an unreadable file."""
+
+    def count(self, path: Path) -> int | None:
+        """How many records the file holds, found another way than `records` finds them: from the file's own figures,
+        or by a second method of its own. None where there is no second way."""
+        return None
 
     def together(self, paths: Sequence[Path]) -> Iterator[Record]:
         """Every record of so many files as `files` says."""
@@ -368,16 +377,43 @@ class Shape(Part):
 
 
 class Books(Protocol):
-    """The ledger as a transform sees it: the way to drop an example with a reason."""
+    """The ledger as a transform sees it: the way to leave an example out, or to add one, and say why."""
 
-    def drop(self, example: Example, reason: str) -> None: ...
+    def drop(self, example: Example, reason: str) -> None:
+        """The example does not go on."""
+
+    def make(self, example: Example) -> None:
+        """The example was not read but made here: it has an id of its own, `source` and `made`."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a transform is given beside the examples."""
+
+    books: Books
+    seed: int = 0
+    folder: Path = Path()
+    """What relative paths in a transform's settings are relative to: the recipe's own folder."""
+    open: Callable[[str], Model] = _no_model
+    """A model by its reference (a run, a folder, a base). Raises Refused for one that cannot be opened."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the person who reads the report: what was found, guessed or passed over."""
 
 
 class Transform(Part):
-    """Examples → examples; whatever does not come out is dropped through the ledger."""
+    """Examples → examples; whatever does not come out is dropped through the ledger, whatever is added is entered.
+
+    `examples` may stand on disk and be larger than memory: it has a length and can be gone through again and again, in
+    order. A transform that looks at one example at a time yields as it goes; one that needs all keeps what it must
+    know of each (a hash, a number), not the example.
+    """
 
     @abstractmethod
-    def apply(self, examples: list[Example], books: Books, seed: int) -> list[Example]: ...
+    def apply(self, examples: Collection[Example], desk: Desk) -> Iterable[Example]: ...
+
+    def reads(self) -> tuple[str, ...]:
+        """The columns it needs among an example's `facts`."""
+        return ()
 
 
 class Tuning(Part):

@@ -21,6 +21,7 @@ class Ledger:
         self._read: Counter[str] = Counter()
         self._quarantined: list[tuple[Record, str]] = []
         self._dropped: list[tuple[str, str]] = []
+        self._made: list[str] = []
         self._used: dict[str, list[str]] = {}
         self._cut = {"rows": 0, "tokens": 0, "targets": 0}
 
@@ -42,6 +43,10 @@ class Ledger:
     def drop(self, example: Example, reason: str) -> None:
         """An example that a transform leaves out."""
         self._dropped.append((example.id, reason))
+
+    def make(self, example: Example) -> None:
+        """An example that a transform adds."""
+        self._made.append(example.id)
 
     def use(self, splits: Mapping[str, Sequence[Example]]) -> None:
         """The examples that go on, by split."""
@@ -76,12 +81,12 @@ class Ledger:
         twice = [id for id, times in ends.items() if times > 1]
         if twice:
             raise Failed("the ledger does not add up", why=f"{twice[0]} ends twice ({len(twice)} such rows)")
-        read, made = self._read.total(), self.quarantined + len(ends)
-        if read != made:
+        read, ended = self._read.total() + len(self._made), self.quarantined + len(ends)
+        if read != ended:
             raise Failed(
                 "the ledger does not add up",
-                why=f"{read} records were read, but {self.quarantined} are quarantined, {len(self._dropped)} dropped "
-                f"and {len(ends) - len(self._dropped)} used",
+                why=f"{self._read.total()} records were read and {len(self._made)} made, but {self.quarantined} are "
+                f"quarantined, {len(self._dropped)} dropped and {len(ends) - len(self._dropped)} used",
                 instead="a transform lost or invented rows without saying so: every row it leaves out goes to `drop`",
             )
 
@@ -90,6 +95,7 @@ class Ledger:
         return {
             "read": self._read.total(),
             "files": dict(self._read),
+            "made": len(self._made),
             "used": {split: len(ids) for split, ids in self._used.items()},
             "dropped": {"total": len(self._dropped), "reasons": dict(_counted(why for _, why in self._dropped))},
             "quarantined": {"total": self.quarantined, "reasons": dict(self.reasons())},

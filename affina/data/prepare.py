@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from affina.core.errors import Refused, nearest
 from affina.core.example import Example, Labelled, MultiLabelled, Tagged
-from affina.core.kinds import Record, Shape, Unusable, describe_columns
+from affina.core.kinds import Desk, Record, Shape, Unusable, describe_columns
 from affina.core.recipe import Data, Recipe
 from affina.data import encoding
 from affina.data.columns import MissingColumn
@@ -46,8 +46,9 @@ def prepare(recipe: Recipe, objection: Objection | None = None) -> Prepared:
     """
     files, records, ledger, notes, used = _read(recipe.data, recipe.folder)
     shape, examples = _shaped(recipe.data, records, ledger, notes, objection)
+    desk = Desk(ledger, recipe.train.seed, recipe.folder, notes=notes)
     for transform in recipe.data.transforms:
-        examples = transform.apply(examples, ledger, recipe.train.seed)
+        examples = list(transform.apply(examples, desk))
     examples, labels = _labelled(examples, notes)
     _refuse_one_class(examples, labels)
     splits = _divided(examples, used == {"text"})

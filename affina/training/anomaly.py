@@ -11,7 +11,7 @@ from affina.core import kinds
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled
-from affina.core.kinds import Arrays, Floats, Novelty
+from affina.core.kinds import Arrays, Desk, Floats, Novelty
 from affina.core.recipe import Gate, Recipe
 from affina.core.say import Say, Silent
 from affina.data.prepare import SPLITS, read_examples
@@ -129,8 +129,9 @@ def _splits(opened: Opened, recipe: Recipe, how: Watch, say: Say) -> dict[str, l
     for note in prepared.notes:
         say.line(note)
     examples = prepared.examples["all"]
+    desk = Desk(prepared.ledger, recipe.train.seed, recipe.folder)
     for transform in recipe.data.transforms:
-        examples = transform.apply(examples, prepared.ledger, recipe.train.seed)
+        examples = list(transform.apply(examples, desk))
     _named(examples, prepared.labels, how)
     splits = {split: [each for each in examples if each.split == split] for split in SPLITS}
     for split in SPLITS[:2]:

@@ -44,8 +44,8 @@ SOURCES = {
 """,
     "transforms": HEAD.format(kind="Transform")
     + """
-    def apply(self, examples, books, seed):
-        return examples[: int(self.strength)]
+    def apply(self, examples, desk):
+        return list(examples)[: int(self.strength)]
 """,
     "proofs": HEAD.format(kind="Proof")
     + """
@@ -86,6 +86,6 @@ def test_an_added_transform_and_metric_do_what_they_say(add_part: Any) -> None:
     for shelf in ("transforms", "metrics"):
         add_part(SHELVES[shelf], "novel", SOURCES[shelf])
     two = [Text(id=f"a.txt:{line}", text="word") for line in (1, 2)]
-    assert SHELVES["transforms"].build("novel").apply(two, None, 0) == two[:1]
+    assert SHELVES["transforms"].build("novel").apply(two, None) == two[:1]
     answers = Answers(ids=("1", "2"), nats_N=np.array([1.0, 4.0]), tokens_N=np.ones(2))
     assert SHELVES["metrics"].build("novel").value(answers) == 6.0  # 1.5 * 4

@@ -3,7 +3,7 @@
 import pytest
 
 from affina.core.example import Example, Labelled
-from affina.core.kinds import transforms
+from affina.core.kinds import Desk, transforms
 from affina.data.ledger import Ledger
 
 EXAMPLES: list[Example] = [
@@ -23,17 +23,18 @@ def test_a_transform_builds_from_defaults_round_trips_and_is_documented(name: st
 def test_every_example_comes_out_or_is_dropped(name: str) -> None:
     ledger = Ledger()
     ledger.read("rows.csv", len(EXAMPLES))
-    ledger.use({"all": transforms.build(name).apply(list(EXAMPLES), ledger, 0)})
+    ledger.use({"all": list(transforms.build(name).apply(EXAMPLES, Desk(ledger)))})
     ledger.reconcile()
 
 
 @pytest.mark.parametrize("name", transforms.names())
 def test_one_seed_gives_one_result_and_the_input_is_left_alone(name: str) -> None:
     given = list(EXAMPLES)
-    assert transforms.build(name).apply(given, Ledger(), 3) == transforms.build(name).apply(given, Ledger(), 3)
+    once, again = (list(transforms.build(name).apply(given, Desk(Ledger(), 3))) for _ in range(2))
+    assert once == again
     assert given == EXAMPLES
 
 
 @pytest.mark.parametrize("name", transforms.names())
 def test_nothing_comes_out_of_nothing(name: str) -> None:
-    assert transforms.build(name).apply([], Ledger(), 0) == []
+    assert list(transforms.build(name).apply([], Desk(Ledger()))) == []

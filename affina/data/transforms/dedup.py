@@ -1,29 +1,28 @@
 """Exact duplicates: of rows that show and teach the same, white space aside, the first is kept."""
 
 import json
+from collections.abc import Collection, Iterator
 from dataclasses import fields
 
 from affina.core.example import Chat, Example
-from affina.core.kinds import Books, Transform
+from affina.core.kinds import Desk, Transform
 
-ASIDE = ("id", "split", "labels")
+ASIDE = ("id", "split", "labels", "facts", "source", "made")
 """What says where an example came from, not what it teaches."""
 
 
 class Dedup(Transform):
     """Drops exact repetitions. The same text with another target is none: both stay, and preparation counts them."""
 
-    def apply(self, examples: list[Example], books: Books, seed: int) -> list[Example]:
+    def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The examples without repetitions, order kept; each dropped one names the row it repeats."""
         first: dict[str, Example] = {}
-        kept = []
         for example in examples:
             earlier = first.setdefault(_content(example), example)
             if earlier is example:
-                kept.append(example)
+                yield example
             else:
-                books.drop(example, f"exact duplicate of {earlier.id}")
-        return kept
+                desk.books.drop(example, f"exact duplicate of {earlier.id}")
 
 
 def _content(example: Example) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from statistics import mean
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from affina.core.example import Chat, Example, Labelled, MultiLabelled, Pair, Rated
-from affina.core.kinds import Books, Transform
+from affina.core.kinds import Desk, Transform
 from affina.data import stratify
 from affina.data.near import clusters
 
@@ -48,14 +48,15 @@ class Split(Transform):
             raise ValueError(f"test ({self.test}) and validation ({self.validation}) leave nothing to train on")
         return self
 
-    def apply(self, examples: list[Example], books: Books, seed: int) -> list[Example]:
+    def apply(self, given: Collection[Example], desk: Desk) -> list[Example]:
         """The same examples in the same order, each with its split."""
+        examples = list(given)
         groups: dict[int, list[int]] = {}
         for place, cluster in enumerate(clusters(list(map(_compared, examples)), self.near)):
             groups.setdefault(cluster, []).append(place)
         found = []
         for places in groups.values():
-            found.append(_Cluster(min(_order(examples[place], seed) for place in places), places))
+            found.append(_Cluster(min(_order(examples[place], desk.seed) for place in places), places))
         chosen = [""] * len(examples)
         for split, dealt in self._assigned(examples, found):
             for place in dealt.places:

@@ -1,11 +1,11 @@
 from affina.core.example import Chat, Example, Labelled, Message, MultiLabelled, Pair, Related, Tagged, Text
-from affina.core.kinds import transforms
+from affina.core.kinds import Desk, transforms
 from affina.data.ledger import Ledger
 
 
 def kept(examples: list[Example]) -> tuple[list[str], dict[str, int]]:
     ledger = Ledger()
-    left = transforms.build("dedup").apply(examples, ledger, 0)
+    left = list(transforms.build("dedup").apply(examples, Desk(ledger)))
     return [example.id for example in left], ledger.summary()["dropped"]["reasons"]
 
 

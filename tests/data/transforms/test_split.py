@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from shared_data import shared
 
 from affina.core.example import Chat, Example, Labelled, Message, MultiLabelled, Pair, Rated, Tagged, Text
-from affina.core.kinds import Transform, readers, transforms
+from affina.core.kinds import Desk, Transform, readers, transforms
 from affina.data.ledger import Ledger
 from affina.data.near import clusters
 
@@ -16,7 +16,7 @@ WORDS = [first + last for first in ("alfa", "bravo", "carta", "delta", "eco") fo
 
 def split(examples: list[Example], seed: int = 0, **fields: object) -> dict[str, str]:
     part: Transform = transforms.build({"name": "split", **fields})
-    return {example.id: example.split for example in part.apply(examples, Ledger(), seed)}
+    return {example.id: example.split for example in part.apply(examples, Desk(Ledger(), seed))}
 
 
 def made(labels: list[str], seed: int = 0) -> list[Example]:
