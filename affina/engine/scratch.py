@@ -12,11 +12,12 @@ from typing import Any
 from tokenizers import Tokenizer, processors
 
 from affina.core.atomic import write_json
+from affina.core.cache import Progress
 from affina.core.errors import Refused
 from affina.core.example import Chat, Example
 from affina.core.kinds import Architecture, Tokenization, architectures, tokenizers
 from affina.core.model_choice import ModelChoice
-from affina.engine.cache import Progress, Source, entry
+from affina.engine.cache import Source, entry
 from affina.engine.folder import digest_of, sample
 
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
