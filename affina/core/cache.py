@@ -1,5 +1,7 @@
 """The cache of this machine, `$AFFINA_CACHE` else `~/.cache/affina`: an entry is whole or absent, and made once."""
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import hashlib
@@ -8,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile, _TemporaryFileWrapper
 
 from affina.core.errors import Failed, Refused
 
@@ -53,3 +56,11 @@ def disk_errors(what: str = "the model") -> Iterator[None]:
 
 def short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def scratch_file(suffix: str) -> _TemporaryFileWrapper[bytes]:
+    """A file in the cache's own scratch folder, readable by its owner only, removed when it is closed."""
+    folder = cache_root() / "scratch"
+    with disk_errors("what does not fit in memory"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return NamedTemporaryFile(dir=folder, suffix=suffix)

@@ -326,7 +326,7 @@ class Engine(Model, Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-def _no_model(reference: str) -> Model:
+def no_model(reference: str) -> Model:
     raise Refused(f"the model '{reference}' cannot be opened here", why="this is done without any model")
 
 
@@ -383,7 +383,7 @@ class Books(Protocol):
         """The example does not go on."""
 
     def make(self, example: Example) -> None:
-        """The example was not read but made here: it has an id of its own, `source` and `made`."""
+        """The example was not read but made here: it has an id of its own, `origin` and `made`."""
 
 
 @dataclass(frozen=True)
@@ -394,7 +394,7 @@ class Desk:
     seed: int = 0
     folder: Path = Path()
     """What relative paths in a transform's settings are relative to: the recipe's own folder."""
-    open: Callable[[str], Model] = _no_model
+    open: Callable[[str], Model] = no_model
     """A model by its reference (a run, a folder, a base). Raises Refused for one that cannot be opened."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the person who reads the report: what was found, guessed or passed over."""

@@ -53,6 +53,8 @@ class Data(Section):
     """The file format; recognised from the ending and the bytes when left out."""
     shape: Annotated[Shape, shapes] | None = None
     """The dataset shape; recognised by looking at many records when left out."""
+    keep: list[str] = Field(default=[])
+    """Columns kept beside each example (a customer, a date, a region): what data is split, weighed and looked at by."""
     transforms: list[Annotated[Transform, kinds.transforms]] = Field(default=["dedup", "split"])  # type: ignore[list-item]
     """Applied in order. A `split` is needed somewhere."""
     template: Literal["own", "tools", "plain"] | None = None

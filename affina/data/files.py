@@ -1,6 +1,5 @@
 """What `data.read` means: files, folders and patterns to a list of files, each with a short name for its rows' ids."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from glob import glob, has_magic
@@ -43,12 +42,6 @@ def short_names(paths: Sequence[Path]) -> dict[Path, str]:
             if times[name] > 1:
                 names[path] = "/".join(path.parts[-depth:])
     return names
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _inside(folder: Path, reader: Reader | None) -> tuple[list[Path], list[str]]:

@@ -12,7 +12,7 @@ from affina.data import encoding
 from affina.data.dialect import sniff
 
 SAMPLE = 1000
-"""Records a shape is recognised on."""
+"""Records a shape is recognised on; at most twice as many."""
 UNUSED = 8
 """Columns without a part in the shape that are named; of more, the number is told."""
 
@@ -44,6 +44,10 @@ class Reading(NamedTuple):
     def records(self) -> Iterator[Record]:
         return self.reader.together(self.paths)
 
+    def recount(self) -> int | None:
+        """The records counted a second way; None where there is none."""
+        return self.reader.count(self.paths[0]) if len(self.paths) == 1 else None
+
 
 def readings(paths: Sequence[Path], given: Reader | None = None) -> list[Reading]:
     """Every file with its reader, in order. Raises Refused for an unreadable one, and where another is missing."""
@@ -65,7 +69,7 @@ def readings(paths: Sequence[Path], given: Reader | None = None) -> list[Reading
 def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
     """The shape that uses most columns of these records, and why. Raises Refused when none fits or two fit equally."""
     sound = [record for record in records if not record.problem]
-    sample = sound[:: max(1, len(sound) // SAMPLE)][:SAMPLE]
+    sample = sound[:: -(-len(sound) // (2 * SAMPLE))] if sound else []
     columns = describe_columns(sample)
     found = [match for name in shapes.names() if (match := shapes.build(name).recognise(sample)) is not None]
     if not found:

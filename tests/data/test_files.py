@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from affina.core.atomic import sha256
 from affina.core.errors import Refused
 from affina.core.kinds import readers
-from affina.data.files import listed, sha256, short_names
+from affina.data.files import listed, short_names
 
 
 def tree(folder: Path, *names: str) -> None:
