@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 VERBS = {
     "Recipe": "affina.core.recipe",
     "new": "affina.data.new",
-    "data_look": "affina.engine.data_look",
+    "data_look": "affina.evaluation.data_look",
     "check": "affina.training.check",
     "train": "affina.training.train",
     "evaluate": "affina.evaluation.evaluate",
