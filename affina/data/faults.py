@@ -20,7 +20,9 @@ WRONG = "[\x80-\xbf\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\
 WRONG += "\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178]"
 """What continues a UTF-8 sequence, as cp1252 shows it."""
 KINDS = {
-    "mojibake": re.compile(f"[\u00c2\u00c3]{WRONG}|\u00e2\u20ac{WRONG}?|\u00e2{WRONG}{WRONG}"),
+    "mojibake": re.compile(
+        f"[\u00c2-\u00c5]{WRONG}|(?:[\u00ce-\u00d1]{WRONG}){{2}}|\u00e2\u20ac{WRONG}?|\u00e2{WRONG}{WRONG}"
+    ),
     "lost letters": re.compile("\N{REPLACEMENT CHARACTER}"),
     "control characters": re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"),
     "half characters": re.compile("[\ud800-\udfff]"),

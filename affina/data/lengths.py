@@ -19,8 +19,8 @@ class Lengths:
     def summary(self) -> dict[str, float]:
         """Least, low (5 %), half, high (95 %), most, mean and total. Zeros where there are no texts."""
         total, texts = sum(length * times for length, times in self.counts.items()), self.counts.total()
-        found = {name: float(self.at(share)) for name, share in SHARES.items()}
-        return {**found, "mean": round(total / texts, 2) if texts else 0.0, "total": float(total)}
+        found = {name: self.at(share) for name, share in SHARES.items()}
+        return {**found, "mean": round(total / texts, 2) if texts else 0.0, "total": total}
 
     def at(self, share: float) -> int:
         """The least length that this share of the texts does not exceed (inverted distribution, no interpolation)."""
