@@ -18,10 +18,20 @@ def physical_lines(text: str) -> list[str]:
     return list(StringIO(text, newline=""))
 
 
-def chunks(stream: TextIO) -> Iterator[str]:
-    """The text piece by piece, none of which ends between a \\r and what may be its \\n; the last one may be empty."""
+def line_ends(text: str, start: int = 0, stop: int | None = None) -> int:
+    """How many lines end between two places of the text, neither of which is inside a \\r\\n."""
+    stop = len(text) if stop is None else stop
+    ends = text.count("\n", start, stop)
+    if returns := text.count("\r", start, stop):
+        ends += returns - text.count("\r\n", start, stop)
+    return ends
+
+
+def chunks(stream: TextIO, size: int = 0) -> Iterator[str]:
+    """The text in pieces of about `size` characters (0: CHUNK), none of which ends between a \\r and what may be its
+    \\n; the last one may be empty."""
     carry = ""
-    while text := stream.read(CHUNK):
+    while text := stream.read(size or CHUNK):
         text = carry + text
         carry = "\r" if text.endswith("\r") else ""
         yield text[: len(text) - len(carry)]
