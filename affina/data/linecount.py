@@ -11,20 +11,20 @@ PARAGRAPH = re.compile(r"\n\n[^\n]")
 
 def count_lines(chunks: Iterable[str], filled: re.Pattern[str] = FILLED) -> int:
     """Lines that hold more than white space; with FILLED_JSON, more than what is white space in JSON."""
-    return sum(len(filled.findall(f"\n{lines}")) for lines in _whole(chunks))
+    return sum(len(filled.findall(f"\n{lines}")) for lines in whole_lines(chunks))
 
 
 def count_paragraphs(chunks: Iterable[str]) -> int:
     """Runs of lines that are not blank."""
     found, before = 0, "\n"
-    for lines in _whole(chunks):
+    for lines in whole_lines(chunks):
         text = BLANK.sub("\n", f"{before}\n{lines}")
         found += len(PARAGRAPH.findall(text))
         before = "\n" if text.endswith("\n\n") else "x"
     return found
 
 
-def _whole(chunks: Iterable[str]) -> Iterator[str]:
+def whole_lines(chunks: Iterable[str]) -> Iterator[str]:
     """The text in pieces of whole lines, each ended by \\n. `chunks` never end between a \\r and its \\n."""
     held: list[str] = []
     for chunk in chunks:
