@@ -53,6 +53,7 @@ def test_records_come_in_order_with_file_and_line_and_twice_the_same(name: str, 
     assert records == list(readers.build(name).together(paths))
     assert records and not any(record.problem for record in records)
     assert {record.file for record in records} == {str(paths[0])}
+    assert settled.count(paths[0]) in (len(records), None)
     lines = [record.line for record in records]
     assert lines == sorted(lines) and lines[0] >= 1
 

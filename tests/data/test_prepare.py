@@ -265,9 +265,10 @@ def test_real_files_are_prepared_whole(parts: tuple[str, str], expected: tuple[s
     found = prepare(recipe(Path(), str(shared("data", *parts))))
     totals = found.ledger.summary()
     assert (found.shape.name, totals["read"]) == expected
-    assert totals["quarantined"]["total"] == 0
+    # of the second, 50 rows have cells under columns that have no name
+    assert totals["quarantined"]["total"] == (50 if parts[1] == "spam_kaggle_latin1.csv" else 0)
     used = sum(totals["used"].values())
-    assert used + totals["dropped"]["total"] == totals["read"]
+    assert used + totals["dropped"]["total"] + totals["quarantined"]["total"] == totals["read"]
     assert abs(totals["used"]["test"] / used - 0.2) < 0.01
     assert abs(totals["used"]["validation"] / used - 0.1) < 0.01
     if found.shape.makes is Chat:
