@@ -351,6 +351,14 @@ class Reader(Part):
         or by a second method of its own. None where there is no second way."""
         return None
 
+    def fetch(self, address: str, into: Path) -> None:
+        """Copies what a database holds into the file `into`, as `records` reads it.
+
+        Raises Refused where it cannot be had, and where this reader reads files alone.
+        """
+        what, why = f"the reader {self.name} cannot read {address}", "it reads files, and this is a database's address"
+        raise Refused(what, why, "write `reader: {name: sql, query: …}` under `data`")
+
     def together(self, paths: Sequence[Path]) -> Iterator[Record]:
         """Every record of so many files as `files` says."""
         (path,) = paths

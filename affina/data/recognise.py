@@ -2,18 +2,29 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, shapes
-from affina.data import encoding
+from affina.data import encoding, scratch
 from affina.data.dialect import sniff
 from affina.data.suggest import unrecognised
 
 SAMPLE = 1000
 """Records a shape is recognised on; at most twice as many."""
+MARKS = {
+    b"PAR1": "parquet",
+    b"PARE": "parquet",
+    b"ARROW1": "arrow",
+    b"FEA1": "arrow",
+    b"\xff\xff\xff\xff": "arrow",
+    b"SQLite format 3\0": "sql",
+    b'{"rows of": ': "sql",
+}
+"""How files begin that are one reader's whatever their ending; the last is a copy of what a database gave."""
 UNUSED = 8
 """Columns without a part in the shape that are named; of more, the number is told."""
 
@@ -30,9 +41,10 @@ def _claimed(names: tuple[str, ...]) -> dict[str, str]:
 
 def reader_for(path: Path, given: Reader | None = None) -> tuple[Reader, str]:
     """The reader of a file, what it found in it filled in, and the reason. Raises Refused for an unreadable file."""
-    reader, reason = (given, "") if given is not None else _named(path)
-    settled, found = reader.look(path)
-    return settled, "; ".join(part for part in (reason, found) if part)
+    with scratch.called_by_name():
+        reader, reason = (given, "") if given is not None else _named(path)
+        settled, found = reader.look(path)
+    return settled, scratch.told("; ".join(part for part in (reason, found) if part))
 
 
 class Reading(NamedTuple):
@@ -43,7 +55,11 @@ class Reading(NamedTuple):
     reason: str
 
     def records(self) -> Iterator[Record]:
-        return self.reader.together(self.paths)
+        """Every record, its file called what it is called before people."""
+        file = scratch.shown(self.paths[0])
+        with scratch.called_by_name():
+            for record in self.reader.together(self.paths):
+                yield record if record.file == file else replace(record, file=file)
 
     def recount(self) -> int | None:
         """The records counted a second way; None where there is none."""
@@ -101,6 +117,9 @@ def _line(shape: Shape) -> str:
 
 def _named(path: Path) -> tuple[Reader, str]:
     claimed = suffixes().get(path.suffix.lower())
+    if (certain := _by_mark(path)) and certain != claimed:
+        whatever = f", whatever its ending {path.suffix}" if claimed else ""
+        return readers.build(certain), f"{certain} by its first bytes{whatever}"
     if claimed not in (None, "json", "jsonl"):
         return readers.build(claimed), f"{claimed} by its ending {path.suffix}"
     seen = _by_bytes(path, claimed or "json")
@@ -109,6 +128,16 @@ def _named(path: Path) -> tuple[Reader, str]:
     if seen in ("json", "jsonl") and seen != claimed:
         return readers.build(seen), f"{seen} by its first bytes, whatever its ending {path.suffix}"
     return readers.build(claimed), f"{claimed} by its ending {path.suffix}"
+
+
+def _by_mark(path: Path) -> str | None:
+    """The reader of files that all begin with the same bytes."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(32)
+    except OSError:
+        return None  # the reader that the ending names says what is wrong
+    return next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
 
 
 def _by_bytes(path: Path, either: str) -> str:
