@@ -7,7 +7,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from affina.core.errors import Refused, nearest
-from affina.core.kinds import Reader
+from affina.core.kinds import Reader, readers
 from affina.data.recognise import suffixes
 
 
@@ -62,11 +62,12 @@ def _inside(folder: Path, reader: Reader | None) -> tuple[list[Path], list[str]]
             f"{folder} holds no file that can be read",
             why=f"it has {len(everything)} files, and none ends in {', '.join(sorted(wanted))}",
         )
-    kinds = Counter("text" if claimed.get(path.suffix.lower()) == "text" else "rows" for path in files)
-    if len(kinds) > 1 and reader is None:
+    chosen = [readers.find(claimed[path.suffix.lower()]) for path in files] if reader is None else []
+    kinds = Counter("texts" if kind.texts else "rows" for kind in chosen)
+    if len(kinds) > 1:
         endings = sorted({path.suffix for path in files})
         raise Refused(
-            f"{folder} holds both texts ({kinds['text']}) and files of rows ({kinds['rows']})",
+            f"{folder} holds both texts ({kinds['texts']}) and files of rows ({kinds['rows']})",
             why="they cannot be one dataset",
             instead=f"write a pattern such as `{folder.name}/**/*{endings[0]}` (endings here: {', '.join(endings)})",
         )

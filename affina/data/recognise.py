@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, shapes
-from affina.data import encoding
+from affina.data import encoding, magic
 from affina.data.dialect import sniff
 
 SAMPLE = 1000
@@ -101,6 +101,12 @@ def _line(shape: Shape) -> str:
 
 def _named(path: Path) -> tuple[Reader, str]:
     claimed = suffixes().get(path.suffix.lower())
+    if (known := magic.found(path)) is not None and known != claimed:
+        return readers.build(
+            known
+        ), f"{known} by its first bytes{f', whatever its ending {path.suffix}' if claimed else ''}"
+    if claimed == "excel" and known is None and magic.textual(path):
+        claimed = None  # a web page or a table of tabs, which spreadsheet programs open under that ending too
     if claimed not in (None, "json", "jsonl"):
         return readers.build(claimed), f"{claimed} by its ending {path.suffix}"
     seen = _by_bytes(path, claimed or "json")
@@ -112,10 +118,13 @@ def _named(path: Path) -> tuple[Reader, str]:
 
 
 def _by_bytes(path: Path, either: str) -> str:
-    """json, jsonl, csv or text, from the beginning of the file; `either` for a single object, which is both."""
+    """html, xml, json, jsonl, conll, csv or text, from the beginning of the file; `either` for a single object, which
+    is both."""
     with encoding.open_text(path) as stream:
         head = stream.read(1 << 16)
         whole = not stream.read(1)
+    if (marked := magic.markup(head)) is not None:
+        return marked
     lines = [line.strip() for line in head.splitlines() if line.strip()]
     if lines and lines[0][0] in "[{":
         if not _is_json(lines[0]):

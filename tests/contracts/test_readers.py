@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import made_files
 import pytest
 
 from affina.core.errors import Refused
@@ -14,6 +15,14 @@ SOUND = {
     ".txt": "first words\n\nother words\n",
     ".conll": "first\tO\nwords\tO\n\nother\tO\nwords\tO\n",
     ".en": "first words\nother words\n",
+    ".md": "# A title\n\nfirst words\n",
+    ".rst": "A title\n=======\n\nfirst words\n",
+    ".html": "<!doctype html><title>t</title><h1>A title</h1><p>first words</p>",
+    ".xml": '<rows><row a="1">first</row>\n<row a="2">other</row></rows>',
+    ".pdf": made_files.pdf(["first words", "other words"]),
+    ".docx": made_files.docx(("Heading 1", "A title"), ("Normal", "first words")),
+    ".epub": made_files.epub({"one.xhtml": made_files.xhtml("<p>first words</p>")}),
+    ".xlsx": made_files.xlsx([["text", "label"], ["first words", "a"], ["other words", "b"]]),
 }
 
 
@@ -47,12 +56,15 @@ def test_a_reader_claims_endings_that_no_other_claims(name: str) -> None:
 @pytest.mark.parametrize("name", readers.names())
 def test_records_come_in_order_with_file_and_line_and_twice_the_same(name: str, tmp_path: Path) -> None:
     suffix = next(suffix for suffix in readers.find(name).suffixes if suffix in SOUND)
-    paths = written(name, SOUND[suffix].encode(), suffix, tmp_path)
+    content = SOUND[suffix]
+    paths = written(name, content if isinstance(content, bytes) else content.encode(), suffix, tmp_path)
     settled, _ = readers.build(name).look(paths[0])
     records = list(settled.together(paths))
     assert records == list(readers.build(name).together(paths))
     assert records and not any(record.problem for record in records)
     assert {record.file for record in records} == {str(paths[0])}
+    if (counted := settled.count(paths[0])) is not None and settled.files == 1:
+        assert counted == len(records)
     lines = [record.line for record in records]
     assert lines == sorted(lines) and lines[0] >= 1
 
