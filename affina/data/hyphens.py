@@ -2,14 +2,14 @@
 
 import re
 
-DIVIDED = re.compile(r"([^\W\d_]+)-\n[ \t]*([^\W\d_]+)")
+DIVIDED = re.compile(r"([^\W\d_]+)-\n{1,2}[ \t]*([^\W\d_]+)")
 SOFT = re.compile("\u00ad\n?[ \t]*")
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 
 def joined(text: str) -> str:
-    """The text with every divided word whole: without its hyphen, unless the text has the word with one elsewhere and
-    not without. A part after the hyphen that begins with a capital is no rest of a word: the hyphen stays."""
+    """The text with every divided word whole, over the blank line between pages too: without its hyphen, unless the
+    text has the word with one elsewhere and not without. A capital begins no rest of a word: its hyphen stays."""
     text = SOFT.sub("", text)
     if not DIVIDED.search(text):
         return text

@@ -57,6 +57,8 @@ class _Page:
     """Links that are open here."""
     kept: int = 0
     """Elements open here that keep white space as it stands."""
+    mark: str = ""
+    """What stands before the next block: that of an item."""
     rows: int = 0
     """Table rows open here: what would be a block in one is not."""
 
@@ -69,9 +71,10 @@ class _Page:
         joined = "".join(self.pieces)
         lines = joined.split("\n")
         text = joined.strip("\n") if self.kept else "\n".join(SPACE.sub(" ", line).strip(" ") for line in lines).strip()
-        if text.strip(" -|"):
+        if text.strip(" |"):
             share = self.linked / max(1, len("".join(text.split())))
-            self.blocks.append((Block(len(self.blocks) + 1, text, level), share))
+            self.blocks.append((Block(len(self.blocks) + 1, self.mark + text, level), share))
+            self.mark = ""
         self.pieces, self.linked = [], 0
 
 
@@ -103,7 +106,7 @@ def tables(text: str) -> list[tuple[list[list[str]], bool]]:
     found = []
     for table in body.css("table") if body is not None else []:
         rows = table.css("tr")
-        if rows and not table.css("td table, th table"):
+        if rows and all(inner.mem_id == table.mem_id for inner in table.css("table")):
             first = [cell.tag for cell in rows[0].iter() if cell.tag in CELLS]
             marked = "th" in first and ("td" not in first or len(first) == 1)
             found.append((_grid(rows), marked or bool(table.css("thead tr") and set(first) != {"td"})))
@@ -128,7 +131,7 @@ def _gathered(root: "LexborNode", whole: bool) -> list[tuple[Block, float]]:
     for node, opens in _walk(root, around, whole):
         tag = node.tag or ""
         if tag == "-text":
-            page.add(node.text_content or "")
+            page.add((node.text_content or "") if opens else "")
         elif tag == "br":
             page.pieces.append("\n" if opens and not page.rows else " ")
         elif tag == "a":
@@ -153,8 +156,8 @@ def _edge(page: _Page, node: "LexborNode", tag: str, opens: bool) -> None:
     page.close(int(tag[1]) if re.fullmatch("h[1-6]", tag) and not opens else 0)
     if tag == "pre":
         page.kept += 1 if opens else -1
-    elif tag == "li" and opens:
-        page.pieces.append(_mark(node))
+    elif tag == "li":
+        page.mark = _mark(node) if opens else ""
 
 
 def _mark(item: "LexborNode") -> str:

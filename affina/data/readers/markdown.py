@@ -73,7 +73,8 @@ class Markdown(Reader):
     def _ranges(self, lines: list[str]) -> Iterator[tuple[int, int]]:
         """Lines [begin, end) of each record."""
         if self.by == "document":
-            yield 0, len(lines)
+            filled = [at for at, line in enumerate(lines) if line.strip()]
+            yield filled[0], filled[-1] + 1
             return
         held = [*groups(_blocks(lines, sparing=self.by == "paragraph"), self.by)]
         begins = [group[0].line for group in held]

@@ -56,7 +56,7 @@ class Pdf(Reader):
             for number in range(1, len(document.pages) + 1):
                 text, problem = _page(document, number - 1)
                 if self.by == "page":
-                    yield Record(text, file, number, problem or ("" if text else "the page is blank"))
+                    yield Record(joined(text), file, number, problem or ("" if text else "the page is blank"))
                 elif problem:
                     bad.append(Record("", file, number, problem))
                 elif text:
@@ -117,7 +117,7 @@ def _page(document: PdfReader, place: int) -> tuple[str, str]:
         with _quiet():
             page = document.pages[place]
             text = page.extract_text().translate(WRITTEN_OUT).strip()
-            return joined(text), "" if text or not _drawn(page) else _PICTURE
+            return text, "" if text or not _drawn(page) else _PICTURE
     except (PyPdfError, *DAMAGED) as error:
         return "", f"the page cannot be read: {error or type(error).__name__}"
 
