@@ -1,27 +1,13 @@
 """What a file's bytes say of documents that are no plain text: which reader takes them, whatever the file is called."""
 
-import mmap
 import re
 from pathlib import Path
 from zipfile import ZipFile
 
 from affina.core.errors import Refused
-from affina.data import encoding
+from affina.data import compound, encoding
 from affina.data.zipped import BROKEN, protected
 
-COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""How an OLE compound file begins: old office documents, and new ones under a password ([MS-CFB], 2.2)."""
-ENTRY = 128
-"""Bytes of an entry of its directory, which lies on a multiple of them; the name is UTF-16 ([MS-CFB], 2.6.1)."""
-STREAMS = {
-    "EncryptedPackage": "protected",
-    "Workbook": "excel",
-    "Book": "excel",
-    "WordDocument": "an old Word document",
-    "PowerPoint Document": "an old PowerPoint presentation",
-    "__properties_version1.0": "an Outlook message",
-}
-"""What a compound file holds, by the name of a stream in it; the first that is there tells."""
 INSIDE = (("word/", "docx"), ("xl/", "excel"), ("META-INF/container.xml", "epub"), ("ppt/", "a presentation"))
 MIMETYPES = {
     b"application/epub+zip": "epub",
@@ -46,21 +32,12 @@ def found(path: Path) -> str | None:
         return None  # whoever reads it says so
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-"):
         return "pdf"
-    what = compound(path) if head.startswith(COMPOUND) else _zipped(path) if head.startswith(b"PK\x03\x04") else None
+    what = _zipped(path) if head.startswith(b"PK\x03\x04") else compound.holds(path)
     if what == "protected":
         raise protected(path)
     if what and " " in what:
         raise Refused(f"{path} is {what}", why="no reader takes that format", instead="save it as .docx or PDF first")
     return what
-
-
-def compound(path: Path) -> str | None:
-    """Of a compound file, what STREAMS says; None for any other file, and one without such a stream."""
-    with path.open("rb") as file:
-        if file.read(len(COMPOUND)) != COMPOUND:
-            return None
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return next((what for name, what in STREAMS.items() if _has_stream(content, name)), None)
 
 
 def textual(path: Path) -> bool:
@@ -76,18 +53,6 @@ def markup(head: str) -> str | None:
     """html or xml, where a text begins like one."""
     head = head.removeprefix("\ufeff")
     return "html" if HTML.match(head) else "xml" if XML.match(head) else None
-
-
-def _has_stream(content: mmap.mmap, name: str) -> bool:
-    """Whether a directory entry has this name: at a multiple of its size, its length in bytes after 64, a NUL last."""
-    wanted = (name + "\0").encode("utf-16-le")
-    place = content.find(wanted)
-    while place >= 0:
-        length = int.from_bytes(content[place + 64 : place + 66], "little")
-        if place % ENTRY == 0 and length == len(wanted):
-            return True
-        place = content.find(wanted, place + 1)
-    return False
 
 
 def _zipped(path: Path) -> str | None:

@@ -105,7 +105,7 @@ def tables(text: str) -> list[tuple[list[list[str]], bool]]:
     body = parsed(text).body
     found = []
     for table in body.css("table") if body is not None else []:
-        rows = table.css("tr")
+        rows = [row for row in table.css("tr") if any(cell.tag in CELLS for cell in row.iter())]
         if rows and all(inner.mem_id == table.mem_id for inner in table.css("table")):
             first = [cell.tag for cell in rows[0].iter() if cell.tag in CELLS]
             marked = "th" in first and ("td" not in first or len(first) == 1)
@@ -242,7 +242,8 @@ def _grid(rows: list["LexborNode"]) -> list[list[str]]:
                 cells.append(text)
         while len(cells) in started:
             cells.append(started[len(cells)][1])
-        grid.append(cells)
+        if cells:
+            grid.append(cells)
     return grid
 
 

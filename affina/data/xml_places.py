@@ -89,6 +89,8 @@ class Survey:
 
 def own(attributes: dict[str, str]) -> dict[str, str]:
     """Attributes that are data: not what declares namespaces."""
+    if not any(name.startswith("xmlns") for name in attributes):
+        return attributes
     return {name: value for name, value in attributes.items() if name != "xmlns" and not name.startswith("xmlns:")}
 
 

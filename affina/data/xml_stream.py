@@ -37,7 +37,14 @@ def codec(path: Path, given: str | None) -> str | None:
         return found.name
     with path.open("rb") as file:
         head = file.read(declared.HEAD)
-    return None if found.name == "utf-16" else declared.codec(head)
+    name = None if found.name == "utf-16" else declared.codec(head)
+    if name is None and (said := declared.XML.search(head)):
+        raise Refused(
+            f"{path} declares the encoding '{said[1].decode()}'",
+            why="nobody knows it",
+            instead="name its real encoding under `data.reader`",
+        )
+    return name
 
 
 def parse(path: Path, name: str | None, listener: Listener) -> Iterator[None]:

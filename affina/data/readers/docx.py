@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
+from affina.data import compound
 from affina.data.blocks import Block, By, parts
 from affina.data.library import needing
-from affina.data.magic import compound
 from affina.data.zipped import opened, protected
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -21,6 +21,8 @@ WORDS = frozenset({f"{W}t", "{http://schemas.openxmlformats.org/officeDocument/2
 TWICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 """A copy of what stands beside it, for old programs."""
 BREAKS = {f"{W}tab": "\t", f"{W}br": "\n", f"{W}cr": "\n", f"{W}noBreakHyphen": "-"}
+DAMAGED = (AssertionError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""What python-docx raises on damaged files beside its own errors."""
 HEADING = re.compile(r"(?:heading|titolo|überschrift|titre|título)\s*(\d)", re.I)
 
 
@@ -44,7 +46,7 @@ class Docx(Reader):
     def records(self, path: Path) -> Iterator[Record]:
         """The records in order; a document without text is one with a problem."""
         empty = True
-        for line, text in parts(_blocks(_body(path)), self.by):
+        for line, text in parts(_read(path), self.by):
             empty = False
             yield Record(text, str(path), line)
         if empty:
@@ -58,7 +60,7 @@ class Docx(Reader):
 def _refuse_other(path: Path) -> None:
     """Raises Refused for an old or encrypted document, and a container that is no Word document."""
     try:
-        kind = compound(path)
+        kind = compound.holds(path)
     except (OSError, ValueError):
         kind = None  # opening it says what is wrong
     if kind == "protected":
@@ -70,16 +72,16 @@ def _refuse_other(path: Path) -> None:
             raise Refused(f"{path} is no Word document", why="it holds no folder `word`, as such documents do")
 
 
-def _body(path: Path) -> Any:
-    """The document, opened."""
+def _read(path: Path) -> list[Block]:
+    """The document's blocks."""
     _refuse_other(path)
     with needing("reading Word documents", "python-docx"):
         from docx import Document
         from docx.opc.exceptions import OpcError
         from lxml.etree import LxmlError
     try:
-        return Document(str(path))
-    except (OpcError, LxmlError, KeyError, ValueError, AttributeError, IndexError, OSError) as error:
+        return list(_blocks(Document(str(path))))
+    except (OpcError, LxmlError, *DAMAGED) as error:
         raise Refused(
             f"{path} cannot be read as a Word document",
             why=" ".join(str(error).split()) or type(error).__name__,

@@ -17,9 +17,9 @@ from pydantic import Field
 
 from affina.core.errors import Refused, nearest
 from affina.core.kinds import Reader, Record
+from affina.data import compound
 from affina.data.dialect import column_names, header
 from affina.data.library import needing
-from affina.data.magic import COMPOUND, compound
 from affina.data.sheet_figures import Figures, figures, tables
 from affina.data.zipped import opened, protected
 
@@ -248,12 +248,14 @@ def _is_compound(path: Path) -> bool:
     """Whether it is an old workbook. Raises Refused for a file that cannot be read, and for one under a password."""
     try:
         with path.open("rb") as file:
-            if file.read(len(COMPOUND)) != COMPOUND:
+            if file.read(len(compound.MARK)) != compound.MARK:
                 return False
     except OSError as error:
         raise Refused(f"{path} cannot be read", why=error.strerror or str(error)) from error
-    if compound(path) == "protected":
+    if compound.holds(path) == "protected":
         raise protected(path)
+    if not compound.is_whole(path):
+        raise _damaged(path, "it is cut off")
     return True
 
 

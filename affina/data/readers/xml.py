@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +83,7 @@ class Xml(Reader):
         return start_tags(path, codec(path, self.encoding), settled.record)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Element:
     name: str
     attributes: dict[str, str]
@@ -105,6 +105,10 @@ class _Element:
         return any(isinstance(each, str) and each.strip() for each in self.inside)
 
 
+class _Unlisted(Exception):
+    """An element that stands several times where no list is said to be."""
+
+
 class _Builder:
     """Hears a file and keeps the elements of the record that is open; finished records wait in `done`."""
 
@@ -123,7 +127,7 @@ class _Builder:
             if self.open:
                 self.open[-1].inside.append(element)
             self.open.append(element)
-            self._grow(len(name) + sum(len(each) + len(value) for each, value in attributes.items()))
+            self._grow(len(name) + sum(map(len, attributes.values())))
 
     def text(self, text: str) -> None:
         if self.open:
@@ -138,8 +142,12 @@ class _Builder:
         if not self.open:
             self.characters = 0
             values: dict[str, Any] = {}
-            _fill(values, element, "", self.lists)
-            self.done.append(Record(values, self.file, element.line))
+            problem = ""
+            try:
+                _fill(values, element, "", self.lists)
+            except _Unlisted as error:
+                problem = f"the element {error} stands in it several times: name it in `lists`"
+            self.done.append(Record(values, self.file, element.line, problem))
 
     def _is_record(self) -> bool:
         key = tuple(self.path)
@@ -160,16 +168,22 @@ class _Builder:
 
 def _fill(values: dict[str, Any], element: _Element, place: str, lists: frozenset[str]) -> None:
     """Puts an element's columns into the record; `place` is its dotted name there, empty for the record itself."""
+    if not element.attributes and all(isinstance(each, str) for each in element.inside):
+        values[place or "text"] = element.words.strip()
+        return
     dot = f"{place}." if place else ""
     children = [] if element.speaks else element.children
     text = element.words.strip() if not children else ""
-    taken = {child.name for child in children} | ({"text"} if text and not place else set())
+    times = Counter(child.name for child in children)
+    taken = {*times, *(["text"] if text and not place else [])}
     for name, value in element.attributes.items():
         values[f"{dot}@{name}" if name in taken else f"{dot}{name}"] = value
     if not children and (text or not element.attributes):
         values[place or "text"] = text
     for child in children:
         name = f"{dot}{child.name}"
+        if name not in lists and times[child.name] > 1:
+            raise _Unlisted(name)
         if name in lists:
             values.setdefault(name, []).append(_item(child, name, lists))
         else:

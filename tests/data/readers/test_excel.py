@@ -215,3 +215,13 @@ def test_a_damaged_entry_and_a_sheet_too_wide_to_hold_are_refused(tmp_path: Path
     rows = f'<table:table-row table:number-rows-repeated="1048576">{cell}</table:table-cell></table:table-row>'
     with pytest.raises(Refused, match="17,179,869,184 cells"):
         values(written(tmp_path, ods(rows), "far.ods"))
+
+
+def test_an_old_sheet_that_is_cut_off_is_refused_and_nothing_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = shared("data", "csvkit_examples_a", "test.xls").read_bytes()
+    for left in (8, 100, 511, 600, len(whole) // 2, len(whole) - 700):
+        with pytest.raises(Refused, match="no sound spreadsheet"):
+            values(written(tmp_path, whole[:left], "old.xls"))
+    assert capfd.readouterr() == ("", "")

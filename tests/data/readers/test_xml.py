@@ -43,6 +43,13 @@ def test_an_attribute_beside_an_element_of_its_name_and_lists_of_elements_with_c
     ]
 
 
+def test_what_repeats_and_is_not_said_to_be_a_list_is_a_problem(tmp_path: Path) -> None:
+    path = written(tmp_path, "<r><x><a>1</a><a>2</a></x><x><a>3</a></x></r>")
+    first, second = Xml(record="x", lists=()).records(path)
+    assert first.problem == "the element a stands in it several times: name it in `lists`"
+    assert second.values == {"a": "3"} and values(path, lists=("a",)) == [{"a": ["1", "2"]}, {"a": ["3"]}]
+
+
 def test_records_are_the_most_repeated_elements_with_columns_unless_a_path_names_others(tmp_path: Path) -> None:
     path = shared("data", "ilisten_it_dialogues", "training.xml")
     found, reason = Xml().look(path)
@@ -79,6 +86,7 @@ def test_a_step_without_a_prefix_is_any_prefix_and_names_are_as_written(tmp_path
         ("<a>\n<b>1</b>\n<b>", r"rows.xml:3:4: not well-formed XML: the file ends before every element is closed"),
         ("<a>\n<b>1</c>\n</a>", r"rows.xml:2:7: not well-formed XML: mismatched tag"),
         ("<a><b>&nbsp;</b></a>", "undefined entity"),
+        ('<?xml version="1.0" encoding="utf-g"?><a/>', "declares the encoding 'utf-g': nobody knows it"),
         ("", "is empty"),
         ("only words", "not well-formed"),
         ("<a>" * 600 + "</a>" * 600, "nested over 500 deep"),
