@@ -337,6 +337,8 @@ class Reader(Part):
     suffixes: ClassVar[tuple[str, ...]]
     files: ClassVar[int] = 1
     """How many files, one after the other in `data.read`, are read as one."""
+    texts: ClassVar[bool] = False
+    """Whether its records are texts, as of documents, and not rows: texts of several formats are one dataset."""
 
     def look(self, path: Path) -> tuple[Reader, str]:
         """This reader with what the file itself tells (dialect, header, encoding) filled in, and how it was found."""

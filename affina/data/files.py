@@ -167,13 +167,14 @@ def _inside(folder: Path, reader: Reader | None, notes: list[str]) -> list[Path]
 def _refuse_mixed(shown: str, files: Sequence[Path], reader: Reader | None) -> None:
     """Raises Refused where files that lie together are texts and rows, and nobody said which to read."""
     claimed = suffixes()
-    kinds = Counter("text" if claimed.get(path.suffix.lower()) == "text" else "rows" for path in files)
-    if len(kinds) < 2 or reader is not None:
+    chosen = [readers.find(claimed[path.suffix.lower()]) for path in files] if reader is None else []
+    kinds = Counter("texts" if kind.texts else "rows" for kind in chosen)
+    if len(kinds) < 2:
         return
     endings = sorted({path.suffix for path in files})
     pattern = f"{Path(shown).name}{'/' if Path(shown).is_dir() else INSIDE}**/*{endings[0]}"
     raise Refused(
-        f"{shown} holds both texts ({kinds['text']}) and files of rows ({kinds['rows']})",
+        f"{shown} holds both texts ({kinds['texts']}) and files of rows ({kinds['rows']})",
         why="they cannot be one dataset",
         instead=f"write a pattern such as `{pattern}` (endings here: {', '.join(endings)})",
     )

@@ -9,22 +9,12 @@ from typing import NamedTuple
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, shapes
-from affina.data import encoding, scratch
+from affina.data import encoding, magic, scratch
 from affina.data.dialect import sniff
 from affina.data.suggest import unrecognised
 
 SAMPLE = 1000
 """Records a shape is recognised on; at most twice as many."""
-MARKS = {
-    b"PAR1": "parquet",
-    b"PARE": "parquet",
-    b"ARROW1": "arrow",
-    b"FEA1": "arrow",
-    b"\xff\xff\xff\xff": "arrow",
-    b"SQLite format 3\0": "sql",
-    b'{"rows of": ': "sql",
-}
-"""How files begin that are one reader's whatever their ending; the last is a copy of what a database gave."""
 UNUSED = 8
 """Columns without a part in the shape that are named; of more, the number is told."""
 
@@ -117,9 +107,11 @@ def _line(shape: Shape) -> str:
 
 def _named(path: Path) -> tuple[Reader, str]:
     claimed = suffixes().get(path.suffix.lower())
-    if (certain := _by_mark(path)) and certain != claimed:
+    if (known := magic.found(path)) is not None and known != claimed:
         whatever = f", whatever its ending {path.suffix}" if claimed else ""
-        return readers.build(certain), f"{certain} by its first bytes{whatever}"
+        return readers.build(known), f"{known} by its first bytes{whatever}"
+    if claimed == "excel" and known is None and magic.textual(path):
+        claimed = None  # a web page or a table of tabs, which spreadsheet programs open under that ending too
     if claimed not in (None, "json", "jsonl"):
         return readers.build(claimed), f"{claimed} by its ending {path.suffix}"
     seen = _by_bytes(path, claimed or "json")
@@ -130,21 +122,14 @@ def _named(path: Path) -> tuple[Reader, str]:
     return readers.build(claimed), f"{claimed} by its ending {path.suffix}"
 
 
-def _by_mark(path: Path) -> str | None:
-    """The reader of files that all begin with the same bytes."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(32)
-    except OSError:
-        return None  # the reader that the ending names says what is wrong
-    return next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
-
-
 def _by_bytes(path: Path, either: str) -> str:
-    """json, jsonl, csv or text, from the beginning of the file; `either` for a single object, which is both."""
+    """html, xml, json, jsonl, conll, csv or text, from the beginning of the file; `either` for a single object, which
+    is both."""
     with encoding.open_text(path) as stream:
         head = stream.read(1 << 16)
         whole = not stream.read(1)
+    if (marked := magic.markup(head)) is not None:
+        return marked
     lines = [line.strip() for line in head.splitlines() if line.strip()]
     if lines and lines[0][0] in "[{":
         if not _is_json(lines[0]):

@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import made_files
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -45,6 +46,14 @@ SOUND: dict[str, Any] = {
     ".parquet": parquet,
     ".arrow": arrow,
     ".sqlite": sqlite,
+    ".md": "# A title\n\nfirst words\n",
+    ".rst": "A title\n=======\n\nfirst words\n",
+    ".html": "<!doctype html><title>t</title><h1>A title</h1><p>first words</p>",
+    ".xml": '<rows><row a="1">first</row>\n<row a="2">other</row></rows>',
+    ".pdf": made_files.pdf(["first words", "other words"]),
+    ".docx": made_files.docx(("Heading 1", "A title"), ("Normal", "first words")),
+    ".epub": made_files.epub({"one.xhtml": made_files.xhtml("<p>first words</p>")}),
+    ".xlsx": made_files.xlsx([["text", "label"], ["first words", "a"], ["other words", "b"]]),
 }
 
 
@@ -79,7 +88,7 @@ def test_a_reader_claims_endings_that_no_other_claims(name: str) -> None:
 def test_records_come_in_order_with_file_and_line_and_twice_the_same(name: str, tmp_path: Path) -> None:
     suffix = next(suffix for suffix in readers.find(name).suffixes if suffix in SOUND)
     sound = SOUND[suffix]
-    paths = written(name, sound.encode() if isinstance(sound, str) else sound(), suffix, tmp_path)
+    paths = written(name, sound.encode() if isinstance(sound, str) else sound if isinstance(sound, bytes) else sound(), suffix, tmp_path)
     settled, _ = readers.build(name).look(paths[0])
     records = list(settled.together(paths))
     assert records == list(readers.build(name).together(paths))
