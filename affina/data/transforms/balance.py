@@ -23,7 +23,7 @@ class Balance(Transform):
     """
 
     how: Literal["over", "under", "same"] = "over"
-    """`over`: repeat rows of small classes; `under`: leave out rows of large ones; `same`: both, the total as it was."""
+    """`over`: repeat rows of small classes; `under`: leave out rows of large ones; `same`: both, total unchanged."""
     temperature: float | None = Field(None, ge=1)
     """A class of c rows gets a share in proportion to c^(1/temperature): 1 changes nothing. None: all classes alike."""
     by: str | None = None
