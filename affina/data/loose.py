@@ -1,6 +1,7 @@
 """Every text in files of any format, whatever their shape: what rows are held against, not learnt from."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ def loose(files: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
             if not record.problem:
                 name = f"{Path(record.file).name}:{record.line}"
                 yield from ((name, text) for text in strings(record.values))
+
+
+def longest(files: Sequence[str], folder: Path) -> Iterator[str]:
+    """Of each record the longest text."""
+    named = loose(files, folder)
+    for _, held in groupby(named, key=lambda each: each[0]):
+        yield max((text for _, text in held), key=len)
 
 
 def strings(value: Any) -> Iterator[str]:

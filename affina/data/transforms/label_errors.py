@@ -93,9 +93,9 @@ class LabelErrors(Transform):
         probabilities_NL[use] = held_out(vectors_ND[use], labels_N[use], parts, len(names))
         if len(ask):
             probabilities_NL[ask] = predicted(vectors_ND[use], labels_N[use], vectors_ND[ask], len(names))
-        judged = np.concatenate([use, ask])
+        judged = np.concatenate([use, ask]).astype(np.int64)
         found, share = suspects(labels_N[judged], probabilities_NL[judged])
-        return [_told(each, rows[judged[each.place]], names) for each in found], share, len(judged)
+        return [_told(each, rows[int(judged[each.place])], names) for each in found], share, len(judged)
 
 
 def _told(suspect: Suspect, row: _Row, names: Sequence[str]) -> tuple[dict[str, Any], bool]:
