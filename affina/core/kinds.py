@@ -422,6 +422,9 @@ class Transform(Part):
     know of each (a hash, a number), not the example.
     """
 
+    orders: ClassVar[bool] = False
+    """Training rows are to be learnt in the order it gives them: no regime that shuffles goes with it."""
+
     @abstractmethod
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterable[Example]: ...
 
@@ -552,6 +555,9 @@ class Averaging(Part):
 
 class Regime(Part):
     """Where batches come from."""
+
+    shuffles: ClassVar[bool] = True
+    """Rows come in another order than they stand in."""
 
     @abstractmethod
     def batches(self, rows: Sequence[Row], model: Model, train: Train, start: int) -> Iterator[Batch]:

@@ -220,6 +220,16 @@ class Recipe(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _kept_in_order(self) -> Self:
+        ordering = next((transform.name for transform in self.data.transforms if transform.orders), "")
+        if ordering and self.regime.shuffles:
+            raise ValueError(
+                f"{ordering} puts the training rows in order, and the regime {self.regime.name} would shuffle them. "
+                "Set regime: ordered"
+            )
+        return self
+
     @classmethod
     def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
         """The recipe in a YAML file, dotted `changes` applied. Raises Refused with file, line and nearest match."""
