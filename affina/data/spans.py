@@ -49,6 +49,8 @@ RULES: tuple[tuple[str, str], ...] = (
     ("term", r"(?<=[“«])[^”»“«]{2,60}(?=[”»])"),
     ("term", r"(?<=\")[^\"\n]{2,60}(?=\")"),
     ("name", rf"\b{CAPITAL}(?: (?:{JOINED} )?{CAPITAL})+(?: of \d{{4}})?"),
+    ("party", r"(?<=\b[Tt]he\s)[A-Z][a-z]+(?= (?:shall|will|may|must|agrees|acknowledges) )"),
+    ("party", r"\b(?:[A-Z]{2,}|[A-Z][a-z]+[A-Z]\w*)(?= \w+(?:a|e|ò|ono|ano) (?:il|lo|la|i|gli|le|un|una|l['’]))"),
     ("name", r"\b(?:[A-Z]{2,}|[A-Z][a-z]+[A-Z]\w*)\b"),
     ("year", r"(?<![\w/.-])(?:19|20)\d{2}(?![\w/-])"),
 )
@@ -73,7 +75,8 @@ class Span(NamedTuple):
 
 
 def spans(text: str) -> list[Span]:
-    """Everything that a rule finds and that says something nowhere else in the text: in order, none within another."""
+    """Everything that a rule finds: in order, none within another. What stands in several places of the text is left
+    out, but for a party that does something: its verb tells its places apart."""
     found = [Span(*match.span(), "") for match in _ADDRESS.finditer(text)]  # nothing inside an address is an answer
     for kind, rule in _RULES:
         for match in rule.finditer(text):

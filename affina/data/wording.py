@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from affina.data.overlap import longest_run, words
+from affina.data.overlap import longest_common, longest_run, words
 
 FUNCTION: dict[str, frozenset[str]] = {
     "en": frozenset(
@@ -45,6 +45,7 @@ FITTING: dict[str, tuple[str, ...]] = {
     "law": ("where", *WHAT),
     "term": ("how is", "how are", "come", *WHO, *WHAT),
     "name": ("where", "dove", *WHO, *WHAT),
+    "party": WHO,
 }
 """How each kind of answer can be asked for."""
 OPENINGS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -52,13 +53,13 @@ OPENINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "amount": ("How much", "What amount"), "percent": ("What percentage", "How much"),
         "date": ("When", "On what date"), "year": ("In what year", "When"),
         "duration": ("How long", "Within how many"), "law": ("Which", "Under which"),
-        "term": ("What is", "Which"), "name": ("Who", "Which", "What"),
+        "term": ("What is", "Which"), "name": ("Who", "Which", "What"), "party": ("Who",),
     },
     "it": {
         "amount": ("Quanto", "Quale importo"), "percent": ("Quale percentuale", "Quanto"),
         "date": ("Quando", "Entro quando"), "year": ("In quale anno", "Quando"),
         "duration": ("Per quanto tempo", "Entro quanto tempo"), "law": ("Quale", "In base a quale"),
-        "term": ("Come", "Quale"), "name": ("Chi", "Quale", "Che cosa"),
+        "term": ("Come", "Quale"), "name": ("Chi", "Quale", "Che cosa"), "party": ("Chi",),
     },
 }  # fmt: skip
 """How a question for each kind of answer may begin: small models ask for the right kind when they are begun for."""
@@ -68,10 +69,11 @@ _SPOKEN_OF = re.compile(
 )
 FEWEST, FEWEST_TELLING = 5, 2
 """Words and telling words of a question, at least."""
-COPIED = 0.8
-"""Share of a question's words that may stand in the passage as one run."""
-FOREIGN = 0.5
-"""Share of a question's telling words that the passage must have."""
+COPIED = 0.95
+"""Share of a question's words that may stand in the sentence as one run: more is the sentence with a question mark."""
+OWN = 0.65
+"""Share of a question's words that must stand in the answer's sentence, in their order: what else there is, a model
+made up."""
 STEM = 5
 """Letters by which two words count as the same."""
 
@@ -89,8 +91,8 @@ def telling(text: str) -> list[str]:
     return [word[:STEM] for word in words(text) if not any(word in known for known in FUNCTION.values())]
 
 
-def flaw(question: str, answer: str, kind: str, context: str, tongue: str) -> str:
-    """What is wrong with a question whose answer is a stretch of the context, of a kind that `spans` names ("" for one
+def flaw(question: str, answer: str, kind: str, sentence: str, tongue: str) -> str:
+    """What is wrong with a question whose answer is a stretch of the sentence, of a kind that `spans` names ("" for one
     that a model chose); empty where nothing is."""
     said = words(question)
     if not question.endswith("?") or question.count("?") > 1:
@@ -104,15 +106,15 @@ def flaw(question: str, answer: str, kind: str, context: str, tongue: str) -> st
         return "it does not ask for a passage: no asking word"
     if kind and not _fits(said[asking[0] :], kind):
         return "it asks for another kind of answer"
-    if _SPOKEN_OF.search(question) and not _SPOKEN_OF.search(context):
+    if _SPOKEN_OF.search(question) and not _SPOKEN_OF.search(sentence):
         return "it speaks of the passage, not of what the passage says"
     if _tells(said, words(answer)):
         return "it gives the answer away"
-    if longest_run(said, words(context)) >= COPIED * len(said):
+    if longest_run(said, words(sentence)) >= COPIED * len(said):
         return "it is copied from the passage"
-    about, known = telling(question), set(telling(context))
-    if sum(word in known for word in about) < FOREIGN * len(about):
-        return "it is about something that the passage does not name"
+    asked, told = ([word[:STEM] for word in words(each)] for each in (" ".join(said[asking[0] + 1 :]), sentence))
+    if not set(telling(question)) <= set(told) or longest_common(asked, told) < OWN * len(asked):
+        return "it says more than the sentence of its answer"
     return ""
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
 from itertools import islice
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,68 +15,38 @@ from affina.data import wording
 from affina.data.asked import Put, said
 from affina.data.chunks import chunks
 from affina.data.documents import Document, documents
+from affina.data.frames import Place, framed
+from affina.data.ideas import Idea, Passage, best_first, drawn, sentence_of, spaced
 from affina.data.overlap import likest, words
 from affina.data.prompt import prompt
 from affina.data.spans import Span, located, spans
-from affina.data.trip import RIVALS, Asked, Trip, trips
+from affina.data.trip import Trip, trips
 
 TOGETHER = 8
 """Passages in a round."""
 ASKED_TOKENS, ANSWERED_TOKENS = 40, 24
 """What a question and an answer may take."""
-FEWEST = 20
-"""Words that a passage has, at least."""
-PROSE = 0.75
-"""Share of letters and spaces in a passage: below it is a table, a list of addresses, markup."""
-FILTERS = ("passage", "span", "wording", "no repetition")
-
-
-class Passage(NamedTuple):
-    """A stretch of a document."""
-
-    document: Document
-    start: int
-    stop: int
-
-    @property
-    def text(self) -> str:
-        return self.document.text[self.start : self.stop]
-
-    @property
-    def spaced(self) -> str:
-        """As a model reads it: on one line."""
-        return " ".join(self.text.split())
-
-
-class Idea(NamedTuple):
-    """A question for a stretch of a passage, on its way through the filters."""
-
-    passage: Passage
-    tongue: str
-    span: Span
-    question: str
-    prompt: str
-
-    @property
-    def answer(self) -> str:
-        return self.passage.text[self.span.start : self.span.stop]
+REPEATS = "it repeats a question that is kept"
+Read = Sequence[tuple[Passage, str]]
+"""Passages that are asked about, each with its language."""
 
 
 class Questions(Maker):
-    """Passages of whole sentences; of each, stretches that a rule takes for answers (or that the model answers with);
-    for each stretch the best of several questions that pass every filter. Rows are SQuAD's."""
+    """Passages of whole sentences; of each, stretches that a rule takes for answers; for each stretch questions by the
+    model and by rules of grammar, of which the best that passes every filter is kept. Rows are SQuAD's."""
 
     makes: ClassVar[str] = "squad"
 
     tokens: int = Field(160, ge=32)
     """The longest passage, in tokens of the model."""
-    ask: Literal["span", "free"] = "span"
-    """Choose the answer by rule and ask for its question; or let the model ask and answer freely, which needs an abler
-    model: an answer that does not stand in the passage, just once, is rejected."""
+    ask: Literal["both", "model", "rules", "free"] = "both"
+    """Who asks for an answer: the model, rules, or both; the model judges all the same. `free`: the model asks and
+    answers as it likes, which needs an abler one: an answer that does not stand in the passage, just once, is rejected.
+    """
     answers: int = Field(3, ge=1)
     """Stretches of a passage that are tried as answers; questions that are tried where `ask` is free."""
     tries: int = Field(4, ge=1)
-    """Questions sampled for each answer."""
+    """Questions that the model is asked for, for each answer."""
     temperature: float = Field(0.7, ge=0)
     """Of sampling questions."""
     alike: float = Field(0.7, gt=0, le=1)
@@ -106,11 +74,11 @@ class Questions(Maker):
         for passage in about:
             tongue, problem = self._judged(passage, workshop)
             if problem:
-                yield Made({"context": passage.text}, _origin(passage), rejected=problem)
+                yield Made({"context": passage.text}, passage.origin, rejected=problem)
             else:
                 read.append((passage, tongue))
         ideas: list[Idea] = []
-        for made in (self._for_spans if self.ask == "span" else self._free)(read, workshop):
+        for made in (self._free if self.ask == "free" else self._for_spans)(read, workshop):
             if isinstance(made, Made):
                 yield made
             else:
@@ -135,13 +103,13 @@ class Questions(Maker):
         def size(text: str) -> int:
             return len(renderer.continued(text))
 
-        order = sorted(material, key=lambda each: _drawn(workshop.seed, each.id))
+        order = sorted(material, key=lambda each: drawn(workshop.seed, each.id))
         left: dict[str, list[Passage]] = {}
         while order:
             for document in order:
                 if document.id not in left:
                     found = [Passage(document, *each) for each in chunks(document.text, self.tokens, size)]
-                    found.sort(key=lambda each: _drawn(workshop.seed, document.id, each.start))
+                    found.sort(key=lambda each: drawn(workshop.seed, document.id, each.start))
                     left[document.id] = found
                 if left[document.id]:
                     yield left[document.id].pop(0)
@@ -149,60 +117,66 @@ class Questions(Maker):
 
     def _judged(self, passage: Passage, workshop: Workshop) -> tuple[str, str]:
         """The passage's language, and why nothing is asked about it."""
-        text = passage.text
-        tongue = wording.language(text)
-        if len(words(text)) < FEWEST:
-            return tongue, "the passage is too short"
-        if sum(sign.isalpha() or sign.isspace() for sign in text) < PROSE * len(text) or re.search(r"[=_*-]{5}", text):
-            return tongue, "the passage is no prose"
+        tongue = wording.language(passage.text)
+        if passage.flaw:
+            return tongue, passage.flaw
         if not tongue or (self.language != "auto" and tongue != self.language):
             return tongue, "the passage is in another language"
-        return tongue, workshop.objection(Text(id=passage.document.id, text=text))
+        return tongue, workshop.objection(Text(id=passage.document.id, text=passage.text))
 
     # ── the answer first ──
-    def _for_spans(self, read: Sequence[tuple[Passage, str]], workshop: Workshop) -> Iterator[Idea | Made]:
-        asked: list[tuple[Put, Passage, str, Span]] = []
+    def _for_spans(self, read: Read, workshop: Workshop) -> Iterator[Idea | Made]:
+        asked: list[tuple[Put, Idea]] = []
         for passage, tongue in read:
-            found = self._chosen(passage, workshop.seed)
-            if not found:
-                yield Made(
-                    {"context": passage.text}, _origin(passage), rejected="the passage has no answer by the rules"
-                )
-            for span in found:
-                openings = wording.OPENINGS[tongue][span.kind]
-                for turn in range(self.tries):
-                    answer = " ".join(passage.text[span.start : span.stop].split())
-                    given = {"passage": passage.spaced, "answer": answer, "opening": openings[turn % len(openings)]}
-                    asked.append((Put(prompt(f"question_for_span_{tongue}"), given), passage, tongue, span))
-        how = self._sampling(workshop, read)
-        answers = said(workshop.model, [put for put, *_ in asked], how)
-        for (put, passage, tongue, span), sampled in zip(asked, answers, strict=True):
+            chosen = self._chosen(passage, tongue, workshop.seed)
+            if not chosen:
+                yield Made({"context": passage.text}, passage.origin, rejected="the passage has no answer by the rules")
+            for span, questions in chosen:
+                idea = Idea(passage, tongue, span, "", "rule")
+                if self.ask != "model":
+                    yield from (idea._replace(question=question) for question in questions)
+                if self.ask != "rules":
+                    asked += [(put, idea) for put in self._puts(idea)]
+        answers = said(workshop.model, [put for put, _ in asked], self._sampling(workshop, read))
+        for (put, idea), sampled in zip(asked, answers, strict=True):
             question = _question(f"{put.given['opening']} {sampled.text.lstrip()}")
-            yield Idea(passage, tongue, span, question, put.prompt.reference)
+            yield idea._replace(question=question, by=put.prompt.reference)
 
-    def _chosen(self, passage: Passage, seed: int) -> list[Span]:
-        """Stretches in an order of the seed, one of each kind before a second of any."""
-        found = sorted(
-            spans(passage.text), key=lambda each: _drawn(seed, passage.document.id, passage.start + each.start)
-        )
-        turns: dict[str, int] = {}
+    def _chosen(self, passage: Passage, tongue: str, seed: int) -> list[tuple[Span, list[str]]]:
+        """Stretches with the questions that rules find for them: in an order of the seed, those with questions first
+        and one of each kind before a second of any."""
+        text, turns = passage.text, dict[str, int]()
+        found = sorted(spans(text), key=lambda each: drawn(seed, passage.document.id, passage.start + each.start))
         ranked = []
         for span in found:
+            start, stop = sentence_of(text, span)
+            place = Place.of(text[start:stop], span.start - start, span.stop - start, span.kind)
+            questions = framed(place, tongue)
             turns[span.kind] = turns.get(span.kind, 0) + 1
-            ranked.append((turns[span.kind], span))
-        return [span for _, span in sorted(ranked, key=lambda pair: pair[0])][: self.answers]
+            ranked.append((self.ask != "model" and not questions, turns[span.kind], span, questions))
+        ranked.sort(key=lambda each: each[:2])
+        return [(span, questions) for _, _, span, questions in ranked][: self.answers]
+
+    def _puts(self, idea: Idea) -> Iterator[Put]:
+        """The prompts that ask the model for the question of an answer, begun as a question of its kind begins."""
+        text, openings = idea.passage.text, wording.OPENINGS[idea.tongue][idea.span.kind]
+        start, stop = sentence_of(text, idea.span)
+        for turn in range(self.tries):
+            opening = openings[turn % len(openings)]
+            given = {"sentence": spaced(text[start:stop]), "answer": spaced(idea.answer), "opening": opening}
+            yield Put(prompt(f"question_for_span_{idea.tongue}"), given)
 
     # ── the question first ──
-    def _free(self, read: Sequence[tuple[Passage, str]], workshop: Workshop) -> Iterator[Idea | Made]:
+    def _free(self, read: Read, workshop: Workshop) -> Iterator[Idea | Made]:
         asked = [
-            (Put(prompt(f"question_{tongue}"), {"passage": passage.spaced}), passage, tongue)
+            (Put(prompt(f"question_{tongue}"), {"passage": spaced(passage.text)}), passage, tongue)
             for passage, tongue in read
             for _ in range(self.answers * self.tries)
         ]
-        how = self._sampling(workshop, read)
-        questions = [_question(each.text) for each in said(workshop.model, [put for put, *_ in asked], how)]
+        sampled = said(workshop.model, [put for put, *_ in asked], self._sampling(workshop, read))
+        questions = [_question(each.text) for each in sampled]
         puts = [
-            Put(prompt(f"answer_{tongue}"), {"passage": passage.spaced, "question": question})
+            Put(prompt(f"answer_{tongue}"), {"passage": spaced(passage.text), "question": question})
             for (_, passage, tongue), question in zip(asked, questions, strict=True)
         ]
         answers = said(workshop.model, puts, Sampling(ANSWERED_TOKENS, seed=workshop.seed))
@@ -211,39 +185,37 @@ class Questions(Maker):
             found = located(given, passage.text)
             if found is None:
                 row = {"question": question, "context": passage.text, "answer": given}
-                yield Made(row, _origin(passage), rejected="the answer does not stand in the passage, once")
+                yield Made(row, passage.origin, rejected="the answer does not stand in the passage, once")
             else:
                 yield Idea(passage, tongue, Span(*found, ""), question, put.prompt.reference)
 
-    def _sampling(self, workshop: Workshop, read: Sequence[tuple[Passage, str]]) -> Sampling:
+    def _sampling(self, workshop: Workshop, read: Read) -> Sampling:
         """Draws of this round's own: they follow from the seed and the first passage."""
         first = f"{read[0][0].document.id}:{read[0][0].start}" if read else ""
-        return Sampling(ASKED_TOKENS, self.temperature, 0.95, _drawn(workshop.seed, first) % 2**31)
+        return Sampling(ASKED_TOKENS, self.temperature, 0.95, drawn(workshop.seed, first) % 2**31)
 
     # ── filters ──
     def _filtered(self, ideas: Sequence[Idea], kept: Sequence[Mapping[str, Any]], workshop: Workshop) -> Iterator[Made]:
         pool = [words(row["question"]) for row in kept] + _examples()
         sound: list[Idea] = []
-        for idea in dict.fromkeys(ideas):
-            context = idea.passage.text
-            problem = wording.flaw(idea.question, idea.answer, idea.span.kind, context, idea.tongue)
+        for idea in {(each.passage, each.span, each.question): each for each in reversed(ideas)}.values():
+            problem = _flaw(idea)
             if not problem and likest(words(idea.question), pool, self.alike):
-                problem = "it repeats a question that is kept"
+                problem = REPEATS
             if problem:
-                yield _made(idea, None, problem)
+                yield idea.made(None, problem)
             else:
                 sound.append(idea)
-        tried = trips(workshop.critic, [_put(each) for each in sound])
-        for best, others in _best_first(list(zip(sound, tried, strict=True))):
-            idea, trip = best
+        tried = trips(workshop.critic, [each.put() for each in sound])
+        for (idea, trip), *others in best_first(zip(sound, tried, strict=True)):
             problem = self._untrue(trip)
             if not problem and likest(words(idea.question), pool, self.alike):
-                problem = "it repeats a question that is kept"
+                problem = REPEATS
             if not problem:
                 pool.append(words(idea.question))
-            yield _made(idea, trip, problem)
+            yield idea.made(trip, problem)
             for idea, trip in others:
-                yield _made(idea, trip, self._untrue(trip) or "another question for the same answer is better")
+                yield idea.made(trip, self._untrue(trip) or "another question for the same answer is better")
 
     def _untrue(self, trip: Trip) -> str:
         if trip.lead is not None and trip.lead < self.lead:
@@ -251,50 +223,19 @@ class Questions(Maker):
         return "it is answered without the passage" if trip.needed < self.needed else ""
 
 
+def _flaw(idea: Idea) -> str:
+    text = idea.passage.text
+    start, stop = sentence_of(text, idea.span)
+    return wording.flaw(idea.question, idea.answer, idea.span.kind, text[start:stop], idea.tongue)
+
+
 def _question(text: str) -> str:
     """The first line up to its question mark, on one line."""
     line = text.strip().split("\n")[0]
-    return " ".join(line[: line.find("?") + 1 or None].split())
+    return spaced(line[: line.find("?") + 1 or None])
 
 
 def _examples() -> list[list[str]]:
     """The questions that the prompts themselves show."""
     shown = [prompt(f"question_for_span_{tongue}").turns[0].content for tongue in ("en", "it")]
     return [words(line.partition(":")[2]) for text in shown for line in text.split("\n") if line.endswith("?")]
-
-
-def _put(idea: Idea) -> Asked:
-    text = idea.passage.text
-    others = [each for each in spans(text) if each.stop <= idea.span.start or idea.span.stop <= each.start]
-    others.sort(key=lambda each: (each.kind != idea.span.kind, each.start))
-    rivals = [" ".join(text[each.start : each.stop].split()) for each in others[:RIVALS]]
-    answer = " ".join(idea.answer.split())
-    return Asked(idea.tongue, idea.passage.spaced, idea.question, answer, tuple(rivals))
-
-
-def _best_first(tried: Sequence[tuple[Idea, Trip]]) -> Iterator[tuple[tuple[Idea, Trip], list[tuple[Idea, Trip]]]]:
-    """For each answer its question of the largest lead, and the others."""
-    groups: dict[tuple[str, int, Span], list[tuple[Idea, Trip]]] = {}
-    for idea, trip in tried:
-        groups.setdefault((idea.passage.document.id, idea.passage.start, idea.span), []).append((idea, trip))
-    for held in groups.values():
-        held.sort(key=lambda pair: -(pair[1].needed if pair[1].lead is None else pair[1].lead))
-        yield held[0], held[1:]
-
-
-def _made(idea: Idea, trip: Trip | None, problem: str) -> Made:
-    answers = {"text": [idea.answer], "answer_start": [idea.span.start]}
-    row = {"question": idea.question, "context": idea.passage.text, "answers": answers}
-    measured = {} if trip is None else trip.plain()
-    tried = [name for name, nats in (("leads back", trip and trip.lead), ("passage needed", trip)) if nats is not None]
-    origin = {**_origin(idea.passage), "kind": idea.span.kind, "prompt": idea.prompt, "nats": measured}
-    return Made(row, origin, () if problem else (*FILTERS, *tried), problem)
-
-
-def _origin(passage: Passage) -> dict[str, Any]:
-    return {"document": passage.document.id, "start": passage.start, "stop": passage.stop}
-
-
-def _drawn(*of: object) -> int:
-    """A number that is a function of these alone."""
-    return int.from_bytes(blake2b("\0".join(map(str, of)).encode("utf-8", "surrogatepass"), digest_size=8).digest())
