@@ -111,10 +111,11 @@ class MultiLabelled(Example):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rated(Example):
-    """A text and a number."""
+    """A text and a number. Where the text is a conversation whose last answer is rated, `messages` are its turns."""
 
     text: str
     value: float
+    messages: tuple[Message, ...] = ()
 
     @property
     def given(self) -> str:

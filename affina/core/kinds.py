@@ -370,6 +370,10 @@ class Shape(Part):
     def example(self, record: Record) -> Example:
         """Raises Unusable with the reason."""
 
+    def examples(self, record: Record) -> Iterator[Example]:
+        """Every example of one record, `example` first: mostly that one alone. Raises Unusable with the reason."""
+        yield self.example(record)
+
     def uses(self, columns: Collection[str]) -> set[str]:
         """Those of the columns that it reads: the ones its settings name."""
         settings = [value for value in self.model_dump().values() if isinstance(value, (str, tuple))]

@@ -10,6 +10,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, shapes
 from affina.data import encoding
 from affina.data.dialect import sniff
+from affina.data.suggest import unrecognised
 
 SAMPLE = 1000
 """Records a shape is recognised on."""
@@ -69,12 +70,7 @@ def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
     columns = describe_columns(sample)
     found = [match for name in shapes.names() if (match := shapes.build(name).recognise(sample)) is not None]
     if not found:
-        raise Refused(
-            "the dataset's shape is not recognised",
-            why=f"its columns are {', '.join(columns) or 'none'}, and no known shape has such columns",
-            instead="name them under `data`: `shape: {name: labelled, text: COLUMN, label: COLUMN}` for classes, "
-            "`shape: {name: prompt_completion, prompt: COLUMN, completion: COLUMN}` for answers",
-        )
+        raise unrecognised(sample)
     used = {shape.name: len(shape.uses(columns)) for shape, _ in found}
     best = [match for match in found if used[match[0].name] == max(used.values())]
     if len(best) > 1:

@@ -15,7 +15,7 @@ from affina.data import encoding
 from affina.data.nested import walked
 from affina.data.strict_json import Decoded, Decoder, past_space
 
-NESTED = ("data[].paragraphs[].qas[]", "[].paragraphs[].qas[]", "instances[].questions[]")
+NESTED = ("data[].paragraphs[].qas[]", "[].paragraphs[].qas[]", "instances[].questions[]", "[].questions[]")
 """Lists in lists that are known: SQuAD's, and those of its variants."""
 
 
