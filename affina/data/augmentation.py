@@ -13,7 +13,7 @@ from typing import Protocol
 from pydantic import Field
 
 from affina.core.errors import Refused
-from affina.core.example import Example, Parallel
+from affina.core.example import Example
 from affina.core.kinds import Desk, Transform
 from affina.data.lexicon.words import Choice, Edit, Slot, overlap
 from affina.data.variants import Edits, Piece, changed, pieces

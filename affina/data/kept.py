@@ -33,8 +33,10 @@ def place(recipe: Recipe, files: Mapping[str, str], objection: str) -> Path:
     return cache_root() / "data" / key[:32]
 
 
-def made_once(folder: Path, make: Callable[[Path], None]) -> None:
-    """Makes the folder unless it is there, and marks it as used. Raises Failed when the disk is full."""
+def made_once(folder: Path, make: Callable[[Path], None]) -> bool:
+    """Makes the folder unless it is there, and marks it as used; whether it was made. Raises Failed when the disk is
+    full."""
+    made = False
     with disk_errors("prepared data"):
         if not whole(folder):
             with only_one(folder, _silent):
@@ -43,7 +45,9 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> None:
                     with sealed(folder) as aside:
                         aside.chmod(0o700)
                         make(aside)
+                    made = True
         (folder / MANIFEST).touch()
+    return made
 
 
 def whole(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ FEW = 20
 """Texts below which nothing counts as common."""
 WINDOW = 32
 """Neighbours in a bucket that each text is compared with."""
+BLOCK = 1 << 16
+"""Hashes that the functions are computed for at a time, as many as stay in a core's cache."""
 MISSED = 0.001
 """The probability that a pair at the threshold is in no common bucket, at most."""
 
@@ -55,12 +58,12 @@ def _mixed(points: Hashes) -> Hashes:
 
 def distinct(hashes: Hashes, starts: Indices) -> tuple[Hashes, Indices]:
     """Each text's hashes sorted and without repetition."""
-    owners = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    order = np.lexsort((hashes, owners))
-    hashes, owners = hashes[order], owners[order]
-    first = np.ones(len(hashes), bool)
-    first[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-    return _kept(hashes, owners, first, len(starts) - 1)
+    ordered, first = hashes.copy(), np.ones(len(hashes), bool)
+    for start, stop in pairwise(starts.tolist()):
+        ordered[start:stop].sort()
+    first[1:] = ordered[1:] != ordered[:-1]
+    first[starts[:-1][starts[:-1] < len(first)]] = True
+    return ordered[first], np.concatenate([np.zeros(1, np.int64), np.cumsum(first)])[starts]
 
 
 def prompt(hashes: Hashes, starts: Indices) -> Hashes:
@@ -88,20 +91,29 @@ def _kept(hashes: Hashes, owners: Indices, keep: npt.NDArray[np.bool_], count: i
 
 
 def signatures(hashes: Hashes, starts: Indices) -> Signatures:
-    """[N, HASHES]: the minimum of each of HASHES multiply-shift hash functions over a text's hashes; 0 without any."""
+    """[N, HASHES]: the minimum of each of HASHES functions a·x + b (mod 2^32) over a text's hashes; 0 without any."""
     dice = np.random.default_rng(0)  # the functions are part of the method: never the run's seed
-    factors = dice.integers(0, 2**63, HASHES, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    addends = dice.integers(0, 2**63, HASHES, dtype=np.uint64)
-    filled = np.flatnonzero(np.diff(starts))
+    factors = dice.integers(0, 2**31, HASHES, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    addends = dice.integers(0, 2**32, HASHES, dtype=np.uint32)
     found = np.zeros((len(starts) - 1, HASHES), np.uint32)
+    filled = np.flatnonzero(np.diff(starts))
 
-    def fill(number: int) -> None:
-        hashed = ((hashes * factors[number] + addends[number]) >> np.uint64(32)).astype(np.uint32)
-        found[filled, number] = np.minimum.reduceat(hashed, starts[filled])
+    def fill(block: Indices) -> None:
+        first, last = starts[block[0]], starts[block[-1] + 1]
+        high, begins = (hashes[first:last] >> np.uint64(32)).astype(np.uint32), starts[block] - first
+        hashed, least = np.empty_like(high), np.empty((HASHES, len(block)), np.uint32)
+        for number, (factor, addend) in enumerate(zip(factors, addends, strict=True)):
+            np.multiply(high, factor, out=hashed)
+            np.add(hashed, addend, out=hashed)
+            np.minimum.reduceat(hashed, begins, out=least[number])
+        found[block] = least.T
 
-    if len(filled):
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(fill, range(HASHES)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(
+            pool.map(
+                fill, np.split(filled, np.flatnonzero(np.diff(starts[filled] // BLOCK)) + 1) if len(filled) else []
+            )
+        )
     return found
 
 

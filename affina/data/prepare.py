@@ -66,6 +66,8 @@ class Built:
     files, and `prepared.json`."""
 
     folder: Path
+    made: bool = False
+    """Whether it was made now, not found."""
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -73,12 +75,17 @@ class Built:
         found: dict[str, Any] = json.loads((self.folder / ABOUT).read_text(encoding="utf-8"))
         return found
 
+    @property
+    def ledger(self) -> Ledger:
+        """The books, to be gone on with."""
+        return Ledger.opened(self.folder, self.about["marks"])
+
     def loaded(self) -> Prepared:
         """All of it in memory."""
         about, labels = self.about, tuple(self.about["labels"])
         examples = {split: list(stored.read_parquet(self.folder / f"{split}.parquet", labels)) for split in SPLITS}
-        ledger, shape = Ledger.opened(self.folder, about["marks"]), shapes.build(about["shape"])
-        return Prepared(examples, ledger, shape, about["files"], labels, tuple(about["notes"]))
+        shape = shapes.build(about["shape"])
+        return Prepared(examples, self.ledger, shape, about["files"], labels, tuple(about["notes"]))
 
 
 def prepare(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALONE) -> Prepared:
@@ -94,8 +101,8 @@ def build(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALO
     """
     found = _Files(recipe.data, recipe.folder)
     folder = kept.place(recipe, found.hashes, objection.by if objection else "")
-    kept.made_once(folder, lambda aside: _make(recipe, found, objection, reach, aside))
-    return Built(folder)
+    made = kept.made_once(folder, lambda aside: _make(recipe, found, objection, reach, aside))
+    return Built(folder, made)
 
 
 def read_examples(data: Data, folder: Path, objection: Objection | None = None) -> Prepared:
@@ -107,6 +114,12 @@ def read_examples(data: Data, folder: Path, objection: Objection | None = None) 
     ledger.use("all", examples)
     ledger.reconcile()
     return Prepared({"all": _with_labels(examples, labels)}, ledger, shape, found.hashes, labels, tuple(notes))
+
+
+def read_held(data: Data, folder: Path) -> Collection[Example]:
+    """Every usable row of `data.read`, no transform applied, in memory or on disk."""
+    ledger = Ledger(data.on_bad)
+    return _shaped(data, _Files(data, folder), ledger, [], None)[1]
 
 
 class _Files:

@@ -155,6 +155,14 @@ def _from_scratch(recipe: Recipe, offline: bool, say: Say, near: Reach) -> Found
     return source, _renderer(recipe, source), prepared
 
 
+def objection(recipe: Recipe, offline: bool, say: Say) -> Objection:
+    """What the recipe's model has against an example."""
+    if recipe.model.scratch is not None:
+        return scratch.objection(recipe.model)
+    renderer = _renderer(recipe, find(_base(recipe), offline, say.progress))
+    return Objection(renderer.vocabulary.digest, renderer.objection)
+
+
 def _renderer(recipe: Recipe, source: Source) -> Renderer:
     _reads(recipe, source)
     return Renderer.open(source.folder, recipe.data.template, recipe.data.max_tokens)
