@@ -1,4 +1,4 @@
-"""What a file's bytes say of documents that are no plain text: which reader takes them, whatever the file is called."""
+"""What a file's bytes say where it is no plain text: which reader takes it, whatever the file is called."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,16 @@ from affina.data import compound, encoding
 from affina.data.zipped import BROKEN, protected
 
 INSIDE = (("word/", "docx"), ("xl/", "excel"), ("META-INF/container.xml", "epub"), ("ppt/", "a presentation"))
+MARKS = {
+    b"PAR1": "parquet",
+    b"PARE": "parquet",
+    b"ARROW1": "arrow",
+    b"FEA1": "arrow",
+    b"\xff\xff\xff\xff": "arrow",
+    b"SQLite format 3\0": "sql",
+    b'{"rows of": ': "sql",
+}
+"""How files begin that are one reader's whatever their ending; the last is a copy of what a database gave."""
 MIMETYPES = {
     b"application/epub+zip": "epub",
     b"application/vnd.oasis.opendocument.spreadsheet": "excel",
@@ -21,7 +31,7 @@ XML = re.compile(r"\s*(?:<\?xml\s|(?:<!--.*?-->\s*)*(?:<!DOCTYPE\s+[\w:.-]+|<[A-
 
 
 def found(path: Path) -> str | None:
-    """The reader whose documents begin so, or None where the bytes are not those of a document.
+    """The reader whose files begin so, or None where none of them do.
 
     Raises Refused for office documents that no reader takes, and for those under a password.
     """
@@ -32,6 +42,8 @@ def found(path: Path) -> str | None:
         return None  # whoever reads it says so
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"%PDF-"):
         return "pdf"
+    if marked := next((name for mark, name in MARKS.items() if head.startswith(mark)), None):
+        return marked
     what = _zipped(path) if head.startswith(b"PK\x03\x04") else compound.holds(path)
     if what == "protected":
         raise protected(path)

@@ -94,3 +94,14 @@ def test_damaged_records_do_not_count() -> None:
     sound = records(question=["a", "b"], answer=["c", "d"])
     damaged = [Record("torn", "rows.jsonl", 9, "not JSON")] * 5
     assert shape_for([*damaged, *sound])[0].name == "prompt_completion"
+
+
+def test_what_is_not_recognised_gets_lines_with_its_own_columns() -> None:
+    two: list[object] = [f"some words {n}" for n in range(8)]
+    rows = records(alfa=two, **{"b c": ["x", "y"] * 4, "d: e": ["p", "q"] * 4})
+    with pytest.raises(Refused) as error:
+        shape_for(rows)
+    assert "`shape: {name: labelled, text: alfa, label: b c}`, or `shape: {name: raw, text: alfa}`" in str(error.value)
+    many = records(**{f"column{n}": [n, n + 1] for n in range(30)})
+    with pytest.raises(Refused, match="column11 and 18 more"):
+        shape_for(many)

@@ -19,7 +19,7 @@ from pydantic import Field
 from affina.core.errors import Refused, nearest
 from affina.core.kinds import Reader, Record
 from affina.data import compound
-from affina.data.dialect import column_names, header
+from affina.data.heading import header, unique
 from affina.data.library import needing
 from affina.data.sheet_figures import Figures, figures, tables
 from affina.data.zipped import opened, protected
@@ -73,9 +73,9 @@ class Excel(Reader):
             empty = True
             for number, cells in _rows(sheet, self.merged):
                 if number == at:
-                    names = column_names([_shown(cell) for cell in cells])
+                    names = unique([_shown(cell) for cell in cells])
                 elif number > at and any(_shown(cell).strip() for cell in cells):
-                    names = names or column_names([""] * len(cells))
+                    names = names or unique([""] * len(cells))
                     empty = False
                     values = {name: _plain(cell) for name, cell in zip(names, cells, strict=True)}
                     yield Record(values, str(path), number)
