@@ -44,9 +44,10 @@ class Xml(Reader):
 
     def look(self, path: Path) -> tuple[Xml, str]:
         """This reader with the path and the lists filled in, from the whole file."""
+        name = codec(path, self.encoding)
         if self.record is not None and self.lists is not None:
-            return self, f"XML, a record per {self.record}"
-        root = survey(path, codec(path, self.encoding), self.record)
+            return self.model_copy(update={"encoding": name}), f"XML, a record per {self.record}"
+        root = survey(path, name, self.record)
         if self.record is None:
             place = records_place(root)
             found, times = place.path, place.count
@@ -63,7 +64,8 @@ class Xml(Reader):
                 )  # fmt: skip
         others = [place for place in root.below() if place.repeats and place.columned and place.path != found]
         told = ", ".join(f"{place.path} ({place.count})" for place in sorted(others, key=lambda each: -each.count)[:3])
-        settled = self.model_copy(update={"record": found, "lists": self.lists if self.lists is not None else lists})
+        lists = self.lists if self.lists is not None else lists
+        settled = self.model_copy(update={"record": found, "lists": lists, "encoding": name})
         hint = f"; other elements that repeat: {told} (`record:` chooses)" if told and self.record is None else ""
         return settled, f"XML, {times} records at {found}{hint}"
 
@@ -72,7 +74,7 @@ class Xml(Reader):
         settled, _ = self.look(path)
         assert settled.record is not None and settled.lists is not None
         builder = _Builder(str(path), settled.record.strip("/").split("/"), frozenset(settled.lists))
-        for _ in parse(path, codec(path, self.encoding), builder):
+        for _ in parse(path, settled.encoding, builder):
             while builder.done:
                 yield builder.done.popleft()
 
@@ -80,7 +82,7 @@ class Xml(Reader):
         """How many start tags stand at the records' path, found in the characters of the file without an XML parser."""
         settled, _ = self.look(path)
         assert settled.record is not None
-        return start_tags(path, codec(path, self.encoding), settled.record)
+        return start_tags(path, settled.encoding, settled.record)
 
 
 @dataclass(slots=True)
