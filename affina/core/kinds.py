@@ -345,7 +345,7 @@ def no_model(reference: str) -> Model:
     raise Refused(f"the model '{reference}' cannot be opened here", why="this is done without any model")
 
 
-def _no_package(package: Package) -> Path:
+def no_package(package: Package) -> Path:
     raise Refused(f"the package {package.name} cannot be fetched here", instead="give a file of your own in its place")
 
 
@@ -429,7 +429,7 @@ class Desk:
     """What relative paths in a transform's settings are relative to: the recipe's own folder."""
     open: Callable[[str], Model] = no_model
     """A model by its reference (a run, a folder, a base). Raises Refused for one that cannot be opened."""
-    fetch: Callable[[Package], Path] = _no_package
+    fetch: Callable[[Package], Path] = no_package
     """A local folder that holds a package's files under their own names. Raises Refused or Failed where it cannot."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the person who reads the report: what was found, guessed or passed over."""
@@ -452,6 +452,58 @@ class Transform(Part):
     def reads(self) -> tuple[str, ...]:
         """The columns it needs among an example's `facts`."""
         return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A row that a model made; `rejected` says in a phrase why it is none, empty where it is kept."""
+
+    row: Mapping[str, Any]
+    """Its columns, as the file holds them; of a rejected one whatever there was."""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """What it was made from and by: document and offsets, prompts with their versions, what was measured."""
+    passed: tuple[str, ...] = ()
+    """The filters that let it through, in order."""
+    rejected: str = ""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a maker works with."""
+
+    model: Model
+    critic: Model
+    """Who judges; the model itself where no other is given."""
+    seed: int = 0
+    objection: Callable[[Example], str] = lambda example: ""
+    """Why a text cannot be put to the model, in a sentence; empty where it can."""
+
+
+class Maker(Part):
+    """A way to make rows by asking a model, round by round.
+
+    A round is a pure function of the material, its number, the seed and the rows kept before it, so that work that was
+    interrupted goes on as if it had not been.
+    """
+
+    makes: ClassVar[str]
+    """The shape that the rows have."""
+
+    @abstractmethod
+    def material(self, records: Iterable[Record]) -> Sequence[Any]:
+        """What rows are made from. Raises Refused where the records are nothing of the kind."""
+
+    @abstractmethod
+    def rounds(self, material: Sequence[Any], workshop: Workshop) -> Iterator[Any]:
+        """What each round is about, in order, the model not asked; it ends where the material does."""
+
+    @abstractmethod
+    def round(self, about: Any, kept: Sequence[Mapping[str, Any]], workshop: Workshop) -> Iterable[Made]:
+        """The rows of one round, each kept or rejected; `kept` are all those of the rounds before it."""
+
+    def known(self) -> Mapping[str, str]:
+        """What decides, beside its settings, what is made: the prompts with their versions."""
+        return {}
 
 
 class Tuning(Part):
@@ -807,6 +859,7 @@ shapes = Shelf(Shape, "affina.data.shapes")
 architectures = Shelf(Architecture, "affina.engine.architectures")
 tokenizers = Shelf(Tokenization, "affina.engine.tokenizers")
 transforms = Shelf(Transform, "affina.data.transforms")
+makers = Shelf(Maker, "affina.data.makers")
 metrics = Shelf(Metric, "affina.evaluation.metrics")
 askers = Shelf(Asker, "affina.evaluation.askers")
 proofs = Shelf(Proof, "affina.evaluation.proofs")
@@ -823,8 +876,8 @@ optimizers = Shelf(Optimizer, "affina.training.optimizers")
 SHELVES: dict[str, Shelf[Any]] = {
     shelf.title: shelf
     for shelf in (
-        readers, shapes, architectures, tokenizers, transforms, metrics, askers, proofs, tunings, objectives, regimes,
-        schedules, optimizers, penalties, noises, averagings, heads, novelties,
+        readers, shapes, architectures, tokenizers, transforms, makers, metrics, askers, proofs, tunings, objectives,
+        regimes, schedules, optimizers, penalties, noises, averagings, heads, novelties,
     )
 }  # fmt: skip
 
