@@ -63,7 +63,11 @@ def detect(path: Path, given: str | None = None) -> Encoding:
         return _certain(path, given or marked or "", "as the reader was told" if given else "by its first bytes")
     for magic, what in MAGIC:
         if head.startswith(magic):
-            raise Refused(f"{path} is {what}", why="not text", instead="convert it to CSV, JSON, JSONL or text first")
+            raise Refused(
+                f"{path} is {what}",
+                why="not text",
+                instead="leave out `data.reader` where it has a reader of its own, or convert it to CSV, JSON or text",
+            )
     if (wide := _wide(head)) and _undecodable(path, wide) is None:
         return Encoding(wide)
     return _unmarked(path, head)

@@ -167,8 +167,8 @@ def _inside(folder: Path, reader: Reader | None, notes: list[str]) -> list[Path]
 def _refuse_mixed(shown: str, files: Sequence[Path], reader: Reader | None) -> None:
     """Raises Refused where files that lie together are texts and rows, and nobody said which to read."""
     claimed = suffixes()
-    chosen = [readers.find(claimed[path.suffix.lower()]) for path in files] if reader is None else []
-    kinds = Counter("texts" if kind.texts else "rows" for kind in chosen)
+    named = [name for path in files if reader is None and (name := claimed.get(path.suffix.lower()))]
+    kinds = Counter("texts" if readers.find(name).texts else "rows" for name in named)
     if len(kinds) < 2:
         return
     endings = sorted({path.suffix for path in files})

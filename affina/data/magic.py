@@ -19,6 +19,13 @@ MARKS = {
     b'{"rows of": ': "sql",
 }
 """How files begin that are one reader's whatever their ending; the last is a copy of what a database gave."""
+WRITTEN = {
+    b"{\\rtf": "a rich text (RTF) document",
+    b'progid="Excel.Sheet"': "an XML spreadsheet of Excel 2003",
+    b"urn:schemas-microsoft-com:office:spreadsheet": "an XML spreadsheet of Excel 2003",
+    b'progid="Word.Document"': "an XML document of Word 2003",
+}
+"""What stands near the beginning of documents that are text, but of marks; no reader takes them."""
 MIMETYPES = {
     b"application/epub+zip": "epub",
     b"application/vnd.oasis.opendocument.spreadsheet": "excel",
@@ -26,8 +33,9 @@ MIMETYPES = {
     b"application/vnd.oasis.opendocument.presentation": "a presentation",
 }
 """What the entry `mimetype` of a zip file begins with; EPUB and OpenDocument put it first."""
-HTML = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
-XML = re.compile(r"\s*(?:<\?xml\s|(?:<!--.*?-->\s*)*(?:<!DOCTYPE\s+[\w:.-]+|<[A-Za-z_][\w:.-]*(?:\s[^<>]*)?/?>))", re.S)
+COMMENTS = r"(?:<!--(?:(?!-->).)*-->\s*)*"
+HTML = re.compile(rf"\s*(?:<\?xml[^>]*\?>\s*)?{COMMENTS}<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+XML = re.compile(rf"\s*(?:<\?xml\s|{COMMENTS}(?:<!DOCTYPE\s+[\w:.-]+|<[A-Za-z_][\w:.-]*(?:\s[^<>]*)?/?>))", re.S)
 
 
 def found(path: Path) -> str | None:
@@ -44,11 +52,13 @@ def found(path: Path) -> str | None:
         return "pdf"
     if marked := next((name for mark, name in MARKS.items() if head.startswith(mark)), None):
         return marked
-    what = _zipped(path) if head.startswith(b"PK\x03\x04") else compound.holds(path)
+    what = _zipped(path) if head.startswith(b"PK\x03\x04") else compound.holds(path) or _written(head)
     if what == "protected":
         raise protected(path)
     if what and " " in what:
-        raise Refused(f"{path} is {what}", why="no reader takes that format", instead="save it as .docx or PDF first")
+        raise Refused(
+            f"{path} is {what}", why="no reader takes that format", instead="save it as .xlsx, .docx or PDF first"
+        )
     return what
 
 
@@ -65,6 +75,13 @@ def markup(head: str) -> str | None:
     """html or xml, where a text begins like one."""
     head = head.removeprefix("\ufeff")
     return "html" if HTML.match(head) else "xml" if XML.match(head) else None
+
+
+def _written(head: bytes) -> str | None:
+    """An old office format in the first bytes of a text that begins like one."""
+    if not head.lstrip().startswith((b"{\\rtf", b"<?xml", b"\xef\xbb\xbf<?xml")):
+        return None
+    return next((what for mark, what in WRITTEN.items() if mark in head), None)
 
 
 def _zipped(path: Path) -> str | None:

@@ -32,8 +32,10 @@ class Listener(Protocol):
 def codec(path: Path, given: str | None) -> str | None:
     """The codec of the file, None for UTF-8, and UTF-16 with a mark, that nothing declares: expat decodes
     them itself. Raises Refused for a missing, empty or binary file."""
-    found = encoding.detect(path, given)
-    if given or found.name in ("utf-8-sig", "utf-16-le", "utf-16-be", "utf-32"):
+    found = encoding.detect(path)
+    if given:
+        return given
+    if found.name in ("utf-8-sig", "utf-16-le", "utf-16-be", "utf-32"):
         return found.name
     with path.open("rb") as file:
         head = file.read(declared.HEAD)

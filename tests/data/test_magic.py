@@ -4,7 +4,7 @@ import made_files
 import pytest
 
 from affina.core.errors import Refused
-from affina.data.magic import found
+from affina.data.magic import found, markup
 from affina.data.recognise import reader_for
 
 
@@ -46,7 +46,12 @@ def test_the_ending_does_not_hide_a_document(tmp_path: Path) -> None:
     ("content", "why"),
     [
         (made_files.compound("EncryptedPackage"), "protected by a password"),
-        (made_files.compound("WordDocument"), r"an old Word document: no reader takes that format\. save it as \.docx"),
+        (
+            made_files.compound("WordDocument"),
+            r"an old Word document: no reader takes that format\. save it as \.xlsx, \.docx or",
+        ),
+        (rb"{\rtf1\ansi words}", r"rich text \(RTF\)"),
+        (b'<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n<Workbook/>', "spreadsheet of Excel 2003"),
         (made_files.compound("__properties_version1.0"), "an Outlook message"),
         (made_files.zipped({"mimetype": "application/vnd.oasis.opendocument.text"}), "an OpenDocument text"),
         (made_files.zipped({"[Content_Types].xml": "", "ppt/presentation.xml": ""}), "a presentation"),
@@ -61,3 +66,8 @@ def test_a_name_in_the_text_of_a_compound_file_is_no_stream(tmp_path: Path) -> N
     spoken = "EncryptedPackage\0".encode("utf-16-le")
     content = made_files.compound("Workbook") + bytes(512 - 3) + spoken + bytes(512)
     assert found(written(tmp_path, "a.xls", content + bytes(128) + spoken.ljust(128, b"\1"))) == "excel"
+
+
+def test_many_comments_before_no_page_are_looked_through_at_once() -> None:
+    assert markup("<!-- a --> " * 5000 + "words") is None
+    assert markup("<!-- a --> " * 5000 + "<html>") == "html"

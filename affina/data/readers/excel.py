@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -79,9 +80,10 @@ class Excel(Reader):
                     values = {name: _plain(cell) for name, cell in zip(names, cells, strict=True)}
                     yield Record(values, str(path), number)
             if empty:
+                nothing = f"nothing below the header, row {at}" if at else "nothing but blank cells"
                 raise Refused(
                     f"{path} holds no rows",
-                    why=f"there is nothing below the header, row {at} of sheet '{sheet.name}'",
+                    why=f"sheet '{sheet.name}' has {nothing}",
                     instead="name another `sheet`, or `header: 0` where no row names the columns",
                 )
 
@@ -117,7 +119,9 @@ class Excel(Reader):
             return self.header, f"header in row {self.header}" if self.header else "no header"
         rows = [(number, [_shown(cell) for cell in cells]) for number, cells in islice(_rows(sheet, "first"), SAMPLE)]
         filled = [sum(bool(cell.strip()) for cell in cells) for _, cells in rows]
-        place = next(at for at, many in enumerate(filled) if many >= FILLED * max(filled) and many)
+        place = next((at for at, many in enumerate(filled) if many >= FILLED * max(filled) and many), None)
+        if place is None:
+            return 0, "no header because its first rows are blank"
         named, reason = header([cells for _, cells in rows[place:]])
         number, first = rows[place][0], next(number for (number, _), many in zip(rows, filled, strict=True) if many)
         above = f", rows {first} to {number - 1} above it not read" if named and number > first else ""
@@ -177,19 +181,19 @@ def _remarks(known: Figures | None, sheet: CalamineSheet, merged: str) -> list[s
 
 @dataclass
 class _Book:
-    """A workbook that is open, and its container where it is a zip file."""
+    """A workbook that is open, and whether its file is a zip of XML."""
 
     path: Path
     workbook: CalamineWorkbook
-    container: ZipFile | None = None
-    known: dict[str, Figures | None] = field(default_factory=dict)
+    is_zip: bool
 
     def figures(self, sheet: str) -> Figures | None:
         """What the file's XML says of a sheet. Raises Refused for XML that is damaged."""
-        if self.container is not None and sheet not in self.known:
-            with _sound_xml(self.path):
-                self.known[sheet] = figures(self.container, sheet)
-        return self.known.get(sheet)
+        if not self.is_zip:
+            return None
+        now = self.path.stat()
+        with _sound_xml(self.path):
+            return _known(self.path, now.st_mtime_ns, now.st_size, sheet)
 
     def sheet(self, name: str) -> CalamineSheet:
         """Raises Refused for a sheet that cannot be held: calamine would end the process."""
@@ -197,6 +201,13 @@ class _Book:
         if known is not None:
             _refuse_vast(known, name, self.path)
         return self.workbook.get_sheet_by_name(name)
+
+
+@lru_cache(maxsize=64)
+def _known(path: Path, changed_ns: int, size_bytes: int, sheet: str) -> Figures | None:
+    """Kept, for a sheet is looked at, read and counted."""
+    with ZipFile(path) as container:
+        return figures(container, sheet)
 
 
 def _refuse_vast(known: Figures, sheet: str, path: Path) -> None:
@@ -223,7 +234,7 @@ def _opened(path: Path) -> Iterator[_Book]:
     try:
         if _is_compound(path):
             with CalamineWorkbook.from_path(path) as workbook:
-                yield _Book(path, workbook)
+                yield _Book(path, workbook, is_zip=False)
             return
         with opened(path, "spreadsheet") as container:
             if SECRETS in container.namelist() and b"encryption-data" in container.read(SECRETS):
@@ -233,7 +244,7 @@ def _opened(path: Path) -> Iterator[_Book]:
             for name, known in sheets.items():  # all of them are read when such a file is opened
                 _refuse_vast(known, name, path)
             with CalamineWorkbook.from_path(path) as workbook:
-                yield _Book(path, workbook, container, {**sheets})
+                yield _Book(path, workbook, is_zip=True)
     except PasswordError as error:
         raise protected(path) from error
     except CalamineError as error:

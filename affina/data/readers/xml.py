@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,9 +44,10 @@ class Xml(Reader):
 
     def look(self, path: Path) -> tuple[Xml, str]:
         """This reader with the path and the lists filled in, from the whole file."""
+        name = codec(path, self.encoding)
         if self.record is not None and self.lists is not None:
-            return self, f"XML, a record per {self.record}"
-        root = survey(path, codec(path, self.encoding), self.record)
+            return self.model_copy(update={"encoding": name}), f"XML, a record per {self.record}"
+        root = survey(path, name, self.record)
         if self.record is None:
             place = records_place(root)
             found, times = place.path, place.count
@@ -63,7 +64,8 @@ class Xml(Reader):
                 )  # fmt: skip
         others = [place for place in root.below() if place.repeats and place.columned and place.path != found]
         told = ", ".join(f"{place.path} ({place.count})" for place in sorted(others, key=lambda each: -each.count)[:3])
-        settled = self.model_copy(update={"record": found, "lists": self.lists if self.lists is not None else lists})
+        lists = self.lists if self.lists is not None else lists
+        settled = self.model_copy(update={"record": found, "lists": lists, "encoding": name})
         hint = f"; other elements that repeat: {told} (`record:` chooses)" if told and self.record is None else ""
         return settled, f"XML, {times} records at {found}{hint}"
 
@@ -72,7 +74,7 @@ class Xml(Reader):
         settled, _ = self.look(path)
         assert settled.record is not None and settled.lists is not None
         builder = _Builder(str(path), settled.record.strip("/").split("/"), frozenset(settled.lists))
-        for _ in parse(path, codec(path, self.encoding), builder):
+        for _ in parse(path, settled.encoding, builder):
             while builder.done:
                 yield builder.done.popleft()
 
@@ -80,7 +82,7 @@ class Xml(Reader):
         """How many start tags stand at the records' path, found in the characters of the file without an XML parser."""
         settled, _ = self.look(path)
         assert settled.record is not None
-        return start_tags(path, codec(path, self.encoding), settled.record)
+        return start_tags(path, settled.encoding, settled.record)
 
 
 @dataclass(slots=True)
@@ -106,7 +108,7 @@ class _Element:
 
 
 class _Unlisted(Exception):
-    """An element that stands several times where no list is said to be."""
+    """A column that is there already, and is not said to be a list."""
 
 
 class _Builder:
@@ -146,7 +148,7 @@ class _Builder:
             try:
                 _fill(values, element, "", self.lists)
             except _Unlisted as error:
-                problem = f"the element {error} stands in it several times: name it in `lists`"
+                problem = f"its column {error} stands in it several times: name it in `lists`"
             self.done.append(Record(values, self.file, element.line, problem))
 
     def _is_record(self) -> bool:
@@ -169,25 +171,32 @@ class _Builder:
 def _fill(values: dict[str, Any], element: _Element, place: str, lists: frozenset[str]) -> None:
     """Puts an element's columns into the record; `place` is its dotted name there, empty for the record itself."""
     if not element.attributes and all(isinstance(each, str) for each in element.inside):
-        values[place or "text"] = element.words.strip()
+        _put(values, place or "text", element.words.strip())
         return
     dot = f"{place}." if place else ""
     children = [] if element.speaks else element.children
     text = element.words.strip() if not children else ""
-    times = Counter(child.name for child in children)
-    taken = {*times, *(["text"] if text and not place else [])}
+    taken = {*(child.name for child in children), *(["text"] if text and not place else [])}
     for name, value in element.attributes.items():
-        values[f"{dot}@{name}" if name in taken else f"{dot}{name}"] = value
+        _put(values, f"{dot}@{name}" if name in taken else f"{dot}{name}", value)
     if not children and (text or not element.attributes):
-        values[place or "text"] = text
+        _put(values, place or "text", text)
+    seen: set[str] = set()
     for child in children:
         name = f"{dot}{child.name}"
-        if name not in lists and times[child.name] > 1:
-            raise _Unlisted(name)
         if name in lists:
             values.setdefault(name, []).append(_item(child, name, lists))
+        elif name in seen:
+            raise _Unlisted(name)
         else:
             _fill(values, child, name, lists)
+        seen.add(name)
+
+
+def _put(values: dict[str, Any], name: str, value: str) -> None:
+    if name in values:
+        raise _Unlisted(name)
+    values[name] = value
 
 
 def _item(element: _Element, place: str, lists: frozenset[str]) -> Any:

@@ -131,6 +131,10 @@ def test_the_first_sheet_with_something_in_it_is_read_unless_one_is_named(tmp_pa
     assert values(path, sheet="Hidden") == [{"h": 1}]
     with pytest.raises(Refused, match=r"no sheet 'Dat'\. did you mean 'Data'"):
         values(path, sheet="Dat")
+    with pytest.raises(Refused, match="holds no rows: sheet 'Sheet' has nothing but blank cells"):
+        values(written(tmp_path, xlsx([[" "], ["", " "]])))
+    with pytest.raises(Refused, match="holds no rows: sheet 'Sheet' has nothing below the header, row 1"):
+        values(written(tmp_path, xlsx([["text", "label"]])))
     with pytest.raises(Refused, match="no sheet of it holds anything"):
         values(written(tmp_path, xlsx([])))
 

@@ -1,7 +1,10 @@
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from shared_data import shared
 
 from affina.core.errors import Refused
@@ -46,7 +49,10 @@ def test_an_attribute_beside_an_element_of_its_name_and_lists_of_elements_with_c
 def test_what_repeats_and_is_not_said_to_be_a_list_is_a_problem(tmp_path: Path) -> None:
     path = written(tmp_path, "<r><x><a>1</a><a>2</a></x><x><a>3</a></x></r>")
     first, second = Xml(record="x", lists=()).records(path)
-    assert first.problem == "the element a stands in it several times: name it in `lists`"
+    assert first.problem == "its column a stands in it several times: name it in `lists`"
+    (twice,) = Xml().records(written(tmp_path, "<r><x><a.b>1</a.b><a><b>2</b></a></x></r>"))
+    assert twice.problem.startswith("its column x.a.b stands in it several times")
+    path = written(tmp_path, "<r><x><a>1</a><a>2</a></x><x><a>3</a></x></r>")
     assert second.values == {"a": "3"} and values(path, lists=("a",)) == [{"a": ["1", "2"]}, {"a": ["3"]}]
 
 
@@ -147,3 +153,45 @@ def test_every_feed_of_a_real_collection_is_read_or_refused_in_a_sentence() -> N
         assert Xml().count(path) == len(found)
         read += 1
     assert read > 90
+
+
+NAMES = st.sampled_from(["a", "b", "c:d", "e.f", "è"])
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn")), max_size=6)
+ATTRIBUTES = st.dictionaries(NAMES, WORDS, max_size=2)
+Tree = tuple[str, dict[str, str], object]
+TREES: st.SearchStrategy[Tree] = st.recursive(
+    st.tuples(NAMES, ATTRIBUTES, WORDS),
+    lambda inside: st.tuples(NAMES, ATTRIBUTES, st.lists(inside, max_size=4)),
+    max_leaves=12,
+)
+
+
+def element(tree: Tree) -> ElementTree.Element:
+    name, attributes, inside = tree
+    made = ElementTree.Element(name, attributes)
+    if isinstance(inside, str):
+        made.text = inside
+    else:
+        made.extend(map(element, inside))  # type: ignore[call-overload]
+    return made
+
+
+def strings(value: object) -> list[str]:
+    """Every string in lists and mappings that holds more than white space."""
+    if isinstance(value, str):
+        return [value.strip()] if value.strip() else []
+    held = value.values() if isinstance(value, dict) else value
+    return [each for inner in held for each in strings(inner)]  # type: ignore[attr-defined]
+
+
+@given(st.lists(TREES, min_size=1, max_size=6))
+def test_no_word_of_any_tree_is_lost_and_both_counts_agree(trees: list[Tree]) -> None:
+    root = ElementTree.Element("root")
+    for tree in trees:
+        ElementTree.SubElement(root, "record").append(element(tree))
+    with TemporaryDirectory() as folder:
+        path = written(Path(folder), ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+        found = values(path, record="root/record")
+        assert Xml(record="root/record").count(path) == len(found) == len(trees)
+    expected = [text for each in root.iter() for text in [*each.attrib.values(), each.text or ""]]
+    assert sorted(strings(found)) == sorted(strings(expected))
