@@ -28,6 +28,8 @@ VERBS = {
     "Watch": "affina.training.anomaly",
     "Where": "affina.training.embedded",
     "matrix": "affina.training.matrix",
+    "make": "affina.evaluation.make",
+    "Making": "affina.evaluation.make",
     "runs": "affina.core.inspect",
     "show": "affina.core.inspect",
     "list": "affina.core.inspect",
