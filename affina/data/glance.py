@@ -18,27 +18,28 @@ class Glance:
     """Add every cell of one column."""
 
     def __init__(self) -> None:
-        self.rows = 0
-        self._kinds: Counter[str] = Counter()
-        self._sample: Reservoir[str] = Reservoir(SAMPLED)
+        self.rows = self.filled = 0
+        self._sample: Reservoir[tuple[str, str]] = Reservoir(SAMPLED)
 
     def add(self, cell: Any) -> None:
         """One more cell; an empty one, or nothing but white space, is not filled."""
         self.rows += 1
-        if cell in (None, "", [], {}) or (isinstance(cell, str) and not cell.strip()):
+        if cell is None or cell == "" or cell == [] or cell == {} or (isinstance(cell, str) and cell.isspace()):
             return
-        self._kinds[_kind(cell)] += 1
-        self._sample.offer(_short(cell))
+        self.filled += 1
+        if self._sample.wanted():
+            self._sample.hold((_kind(cell), _short(cell)))
 
     def summary(self) -> dict[str, Any]:
         """What it holds, rows that have it, cells that are filled, how many differ in the sample, some of them."""
-        different = list(dict.fromkeys(self._sample.kept))
+        kept = self._sample.kept
+        different = list(dict.fromkeys(cell for _, cell in kept))
         return {
-            "holds": " or ".join(kind for kind, _ in self._kinds.most_common(2)) or "nothing",
+            "holds": " or ".join(kind for kind, _ in Counter(kind for kind, _ in kept).most_common(2)) or "nothing",
             "rows": self.rows,
-            "filled": self._kinds.total(),
+            "filled": self.filled,
             "different": len(different),
-            "of": len(self._sample.kept),
+            "of": len(kept),
             "cells": different[:CELLS],
         }
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -17,7 +18,7 @@ NO_WORDS = re.compile(r"https?://\S+|www\.\S+|[\w.+-]+@[\w-]+\.[\w.]+|@\w+|[{}\[
 
 def languages(texts: Iterable[str]) -> dict[str, int]:
     """Language (ISO 639-1) → texts, the commonest first; under an empty name those that are not certain."""
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = _identifier()
     met: Counter[str] = Counter()
     for text in texts:
         plain = NO_WORDS.sub(" ", text[:READ])
@@ -27,3 +28,9 @@ def languages(texts: Iterable[str]) -> dict[str, int]:
         found, probability = identifier.classify(plain)
         met[str(found) if probability >= SURE else ""] += 1
     return dict(met.most_common())
+
+
+@cache
+def _identifier() -> LanguageIdentifier:
+    """The model: reading it takes longer than a thousand texts."""
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

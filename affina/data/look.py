@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from affina.core.errors import Refused
 from affina.core.kinds import Record, Unusable
@@ -75,8 +76,7 @@ class Looking:
             name = self.names[reading.paths[0]]
             self.rows[name] += 1
             if isinstance(record.values, Mapping) and not record.problem:
-                for column, cell in record.values.items():
-                    self.columns.setdefault(str(column), Glance()).add(cell)
+                self._glance(record.values)
             try:
                 if record.problem or self.shape is None:
                     raise Unusable(record.problem or "the dataset's shape is not recognised")
@@ -87,6 +87,13 @@ class Looking:
             self.used += 1
             for example in examples:
                 self.sight.add(example, name, record.line)
+
+    def _glance(self, values: Mapping[str, Any]) -> None:
+        for name, cell in values.items():
+            column = self.columns.get(name)
+            if column is None:
+                column = self.columns[name] = Glance()
+            column.add(cell)
 
     def _set_aside(self, file: str, line: int, reason: str) -> None:
         alike = re.sub(r"'[^']*'|\b\d+\b", "#", reason)

@@ -14,7 +14,7 @@ from affina.data import columns, several
 LABELS = tuple(
     re.findall(
         r"\w+",
-        "label intent category class sentiment target topic etichetta intento categoria classe sentimento argomento",
+        "label intent category class sentiment target topic act etichetta intento categoria classe sentimento argomento",
     )
 )
 RATINGS = tuple(
