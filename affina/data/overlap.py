@@ -1,73 +1,69 @@
-"""Runs of words that texts share: every run of n words as a 64-bit hash; case and punctuation do not count."""
+"""How much two texts say the same, word by word: ROUGE-L and what it is made of."""
 
 import re
-import zlib
+from collections.abc import Iterable, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
-Hashes = npt.NDArray[np.uint64]
-WORD = re.compile(r"\w+")
-STEP = np.uint64(0x9E3779B97F4A7C15)
+_WORD = re.compile(r"[^\W_]+")
 
 
-def words(text: str) -> Hashes:
-    """A hash of each word, in order."""
-    plain = text.casefold().encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    return np.array([zlib.crc32(each.encode()) for each in WORD.findall(plain)], dtype=np.uint64)
+def words(text: str) -> list[str]:
+    """Runs of letters and digits of any script, in lower case."""
+    return _WORD.findall(text.lower())
 
 
-def runs(hashed: Hashes, n: int) -> Hashes:
-    """The distinct runs of n words, sorted; none where there are fewer words."""
-    size = len(hashed) - n + 1
-    if size < 1:
-        return np.zeros(0, np.uint64)
-    with np.errstate(over="ignore"):
-        held = np.full(size, n, np.uint64)
-        for offset in range(n):
-            held = (held + hashed[offset : offset + size]) * STEP
-            held ^= held >> np.uint64(29)
-    return np.unique(held)
+def dice(shared: int, one: int, two: int) -> float:
+    """F1 of `shared` parts among `one` and `two`: 2·shared / (one + two), 0 where there are none."""
+    return 2 * shared / (one + two) if one + two else 0.0
 
 
-class Reference:
-    """The runs of the texts that nothing else may share; each text is known by its number."""
-
-    def __init__(self, n: int, short: int) -> None:
-        """`n` words, or `short` in texts of fewer; a text of fewer than `short` is one run, shared by its equals."""
-        self.n, self.short = n, short
-        self._held: list[Hashes] = []
-        self.runs = np.zeros(0, np.uint64)
-        self.owners = np.zeros(0, np.int64)
-        """Of each run the first text that has it."""
-
-    def add(self, hashed: Hashes) -> None:
-        """The next text's words."""
-        sizes = (self.n, self.short, 0)
-        size = next(size for size in sizes if len(hashed) >= size)
-        self._held.append(runs(hashed, size) if size else _whole(hashed))
-
-    def close(self) -> None:
-        """No text comes any more."""
-        held = np.concatenate([np.zeros(0, np.uint64), *self._held])
-        owners = np.repeat(np.arange(len(self._held)), [len(each) for each in self._held])
-        self.runs, first = np.unique(held, return_index=True)
-        self.owners = owners[first]
-        self._held = []
-
-    def shared(self, hashed: Hashes) -> npt.NDArray[np.int64]:
-        """The places in `runs` of those that a text has too."""
-        whole = _whole(hashed) if len(hashed) < self.short else np.zeros(0, np.uint64)
-        mine = np.concatenate([runs(hashed, self.n), runs(hashed, self.short), whole])
-        places = np.searchsorted(self.runs, mine)
-        inside = places < len(self.runs)
-        inside[inside] = self.runs[places[inside]] == mine[inside]
-        return places[inside]
+def longest_common(one: Sequence[str], two: Sequence[str]) -> int:
+    """Length of the longest common subsequence, 64 and more places at a time (Hyyrö, 2004: bit-vector LCS)."""
+    places: dict[str, int] = {}
+    for at, part in enumerate(one):
+        places[part] = places.get(part, 0) | 1 << at
+    whole = (1 << len(one)) - 1
+    missing = whole
+    for part in two:
+        met = missing & places.get(part, 0)
+        missing = ((missing + met) | (missing - met)) & whole
+    return len(one) - missing.bit_count()
 
 
-def _whole(hashed: Hashes) -> Hashes:
-    """A text as one run, told apart from runs inside longer ones; none where it has no word."""
-    if not len(hashed):
-        return np.zeros(0, np.uint64)
-    with np.errstate(over="ignore"):
-        return runs(np.concatenate([hashed, np.array([len(hashed)], np.uint64) * STEP]), len(hashed) + 1)
+def rouge_l(one: Sequence[str], two: Sequence[str]) -> float:
+    """F1 of the longest common subsequence of two texts given as words (Lin, 2004; a text is one sentence)."""
+    return dice(longest_common(one, two), len(one), len(two))
+
+
+def likest(text: Sequence[str], pool: Iterable[Sequence[str]], above: float) -> tuple[float, int] | None:
+    """The highest ROUGE-L of a text with any of a pool, and which; None where none reaches `above`.
+
+    Texts whose lengths alone keep them below `above` are not compared.
+    """
+    best: tuple[float, int] | None = None
+    for place, other in enumerate(pool):
+        least = best[0] if best else above
+        if dice(min(len(text), len(other)), len(text), len(other)) < least:
+            continue
+        found = rouge_l(text, other)
+        if found >= above and (best is None or found > best[0]):
+            best = found, place
+    return best
+
+
+def longest_run(one: Sequence[str], two: Sequence[str]) -> int:
+    """Length of the longest run of words that stands in both texts without a gap."""
+    longest, ending = 0, [0] * (len(two) + 1)
+    for part in one:
+        before, ending = ending, [0] * (len(two) + 1)
+        for at, other in enumerate(two):
+            if part == other:
+                ending[at + 1] = before[at] + 1
+                longest = max(longest, ending[at + 1])
+    return longest
+
+
+def repeats_itself(text: str) -> bool:
+    """Whether a text of some length goes round in circles: fewer than a third of its runs of three words differ."""
+    said = words(text)
+    runs = [tuple(said[start : start + 3]) for start in range(len(said) - 2)]
+    return len(runs) > 20 and len(set(runs)) * 3 < len(runs)
