@@ -19,6 +19,24 @@ TEXTS = tuple(
 """What columns of text are called, likeliest first."""
 
 
+TWO_TEXTS = (
+    ("premise", "hypothesis"),
+    ("premessa", "ipotesi"),
+    ("sentence1", "sentence2"),
+    ("sentence_1", "sentence_2"),
+    ("sentence_a", "sentence_b"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("question1", "question2"),
+    ("question", "sentence"),
+    ("question", "passage"),
+    ("query", "passage"),
+    ("frase1", "frase2"),
+    ("testo1", "testo2"),
+)
+"""What two columns are called of which a class or a number tells how they stand to each other."""
+
+
 class MissingColumn(Unusable):
     """The record has no such column; when no record has it, the whole request is refused."""
 
@@ -48,6 +66,13 @@ def text(record: Record, column: str, what: str) -> str:
     if not found.strip():
         raise Unusable(f"the {what} is empty (column '{column}')")
     return found
+
+
+def lines(record: Record, names: str | tuple[str, ...], what: str) -> str:
+    """A column's text; of several columns a line each, `column: text`. Raises Unusable when one is empty."""
+    if isinstance(names, str):
+        return text(record, names, what)
+    return "\n".join(f"{name}: {text(record, name, what)}" for name in names)
 
 
 def optional(record: Record, column: str) -> str:
@@ -107,8 +132,29 @@ def prose(values: Sequence[str]) -> bool:
     return bool(filled) and distinct and sum(" " in each for each in filled) >= len(filled) / 2
 
 
+def two_texts(found: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Two columns of texts that are told apart by nothing but their usual pair of names; none where there are none."""
+    for pair in TWO_TEXTS:
+        two = tuple(name for each in pair for name in named(found, (each,)))
+        if len(two) == 2 and all(sum(" " in cell for cell in found[name]) >= len(found[name]) / 2 for name in two):
+            return two
+    return ()
+
+
+def last_word(columns: Collection[str], names: Sequence[str]) -> list[str]:
+    """The columns whose last word is one of these names: `Best Answer`, `target_text` is none of `target`."""
+    parts = {column: re.findall(r"[A-Z]?[a-z]+|[A-Z]+", column) for column in columns}
+    return [column for column, found in parts.items() if len(found) > 1 and found[-1].lower() in names]
+
+
+def bracketed(values: Sequence[str]) -> bool:
+    """Whether these are sentences as trees in brackets, which say again what a text says."""
+    filled = [each for each in values if each]
+    return all(each[0] == "(" and each.endswith(")") and each.count("(") > 2 for each in filled)
+
+
 def text_column(found: Mapping[str, Sequence[str]]) -> str:
     """The column that reads most like the text: by its name, else the longest; empty where none reads like text."""
-    others = {name: values for name, values in found.items() if prose(values)}
+    others = {name: values for name, values in found.items() if prose(values) and not bracketed(values)}
     longest = max(others, key=lambda name: sum(map(len, others[name])), default="")
     return next(iter(named(others, TEXTS)), longest)

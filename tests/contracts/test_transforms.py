@@ -53,8 +53,9 @@ def test_a_transform_builds_from_defaults_round_trips_and_is_documented(name: st
 def test_every_example_comes_out_or_is_dropped(name: str, desk: Callable[[], Desk]) -> None:
     given = desk()
     assert isinstance(given.books, Ledger)
-    given.books.read("rows.csv", len(EXAMPLES))
-    given.books.use({"all": list(ready(name).apply(EXAMPLES, given))})
+    for each in EXAMPLES:
+        given.books.read("rows.csv", each.id)
+    given.books.use("all", ready(name).apply(EXAMPLES, given))
     given.books.reconcile()
 
 

@@ -46,7 +46,7 @@ def test_the_rows_stay_in_order_and_only_training_rows_have_variants_after_them(
     assert [each for each in out if not each.made] == ROWS
     place = {each.id: at for at, each in enumerate(out)}
     made = [each for each in out if each.made]
-    assert made and all(each.split == "train" and place[each.source] + 1 == place[each.id] for each in made)
+    assert made and all(each.split == "train" and place[each.origin] + 1 == place[each.id] for each in made)
     # of the 67 rows 0, 3, 6 … 199 → 198, those without a 7
     assert len(made) == sum("7" not in str(n) for n in range(0, 200, 3))
 
@@ -54,8 +54,9 @@ def test_the_rows_stay_in_order_and_only_training_rows_have_variants_after_them(
 def test_the_ledger_adds_up_and_a_note_tells_what_was_made() -> None:
     out, desk = added(ROWS, count=2)
     assert isinstance(desk.books, Ledger)
-    desk.books.read("a.csv", len(ROWS))
-    desk.books.use({"train": out})
+    for each in ROWS:
+        desk.books.read("a.csv", each.id)
+    desk.books.use("train", out)
     desk.books.reconcile()
     made = sum(bool(each.made) for each in out)
     without = sum("7" in str(n) for n in range(0, 200, 3))
@@ -82,7 +83,7 @@ def test_variants_are_made_of_what_was_read_and_have_ids_of_their_own() -> None:
     once, _ = added(ROWS)
     twice, _ = added(once, seed=1)
     assert len({each.id for each in twice}) == len(twice)
-    assert all("+" not in each.source for each in twice)
+    assert all("+" not in each.origin for each in twice)
 
 
 def test_rows_that_are_not_split_are_refused() -> None:
@@ -104,7 +105,7 @@ def test_a_text_that_becomes_another_keeps_its_source() -> None:
     out, _ = added([row])
     variant = out[1]
     assert isinstance(variant, Parallel) and variant.source.endswith(" one") and variant.result == "uno"
-    assert variant.made == "test_augmentation, of a:1"
+    assert (variant.origin, variant.made) == ("a:1", "test_augmentation")
 
 
 def test_a_share_of_the_places_changes_and_what_must_stay_does_not() -> None:

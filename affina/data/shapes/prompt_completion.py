@@ -38,9 +38,13 @@ class PromptCompletion(Shape):
     """The column of the right answer."""
 
     def recognise(self, records: Sequence[Record]) -> tuple[Shape, str] | None:
-        """Exactly one column with a name for questions and one with a name for answers, in English or Italian."""
+        """Exactly one column with a name for questions and one with a name for answers, in English or Italian; or with
+        such a last word in its name."""
         found = [name for name, values in columns.usual(records).items() if columns.texts(values)]
-        asked, answered = columns.named(found, ASKED), columns.named(found, ANSWERED)
+        asked = columns.named(found, ASKED) or columns.last_word(found, ASKED)
+        if len(asked) > 1:  # where a question came from, or who asked it
+            asked = [name for name in asked if name.lower() not in ("source", "user")]
+        answered = columns.named(found, ANSWERED) or columns.last_word(found, ANSWERED)
         if (
             len(asked) != 1
             or len(answered) != 1

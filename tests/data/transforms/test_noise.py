@@ -79,7 +79,7 @@ def test_entities_and_answers_of_real_rows_stay() -> None:
     made = [each for each in part.apply(rows, Desk(Ledger())) if isinstance(each, Tagged) and each.made]
     assert len(made) > 90
     for each in made:
-        own = by_id[each.source]
+        own = by_id[each.origin]
         assert isinstance(own, Tagged) and each.tags == own.tags
         assert all(a == b for a, b, tag in zip(each.words, own.words, own.tags, strict=True) if tag != "O")
 
