@@ -37,7 +37,8 @@ SENSES = {
 }  # fmt: skip
 ENGLISH_SENSES = {"girl": "n#1", "book": "n#2", "omasum": "n#3", "student": "n#4", "area": "n#5", "door": "n#6"}
 WORDNET = {
-    "noun": "house n 2 0 2 1 01 02\nhome n 1 0 1 1 01\nedifice n 1 0 1 1 02\nadvice n 1 0 1 1 03\ncounsel n 1 0 1 1 03\n"
+    "noun": "house n 4 0 4 1 01 05 06 02\nhome n 1 0 1 1 01\n"
+    "edifice n 1 0 1 1 02\nadvice n 1 0 1 1 03\ncounsel n 1 0 1 1 03\n"
     "hour n 1 0 1 1 04\ntime_unit n 1 0 1 1 04\nspan n 1 0 1 1 04\n",
     "verb": "buy v 1 0 1 1 01\npurchase v 1 0 1 1 01\n",
     "adj": "old a 1 0 1 1 01\nancient a 1 0 1 1 01\n",

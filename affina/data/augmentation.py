@@ -15,7 +15,7 @@ from pydantic import Field
 from affina.core.errors import Refused
 from affina.core.example import Example
 from affina.core.kinds import Desk, Transform
-from affina.data.lexicon.words import Choice, Edit, Slot, overlap
+from affina.data.lexicon.words import Choice, Edit, Slot
 from affina.data.variants import Edits, Piece, changed, pieces
 
 TOGETHER = 64
@@ -138,12 +138,20 @@ def taken_at(piece: Piece, slots: Sequence[Slot], rate: float, draws: Random) ->
             open_slots.append(allowed)
     wanted = max(1, round(rate * len(open_slots)))
     edits: list[Edit] = []
+    touched: set[int] = set()
     for allowed in draws.sample(open_slots, len(open_slots)):
         chosen = _one(allowed, draws)
-        if wanted and not overlap(chosen.edits, [(edit.start, max(edit.stop, edit.start + 1)) for edit in edits]):
+        if wanted and touched.isdisjoint(places(chosen.edits)):
             edits += chosen.edits
+            touched.update(places(chosen.edits))
             wanted -= 1
     return tuple(sorted(edits))
+
+
+def places(edits: Edits) -> Iterator[int]:
+    """The places of a text that edits touch; an insertion touches the character after it."""
+    for edit in edits:
+        yield from range(edit.start, max(edit.stop, edit.start + 1))
 
 
 def _one(choices: Sequence[Choice], draws: Random) -> Choice:

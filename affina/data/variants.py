@@ -24,7 +24,9 @@ from affina.data.lexicon.words import Edit, edited, overlap
 
 Span = tuple[int, int]
 Edits = tuple[Edit, ...]
-_KEPT = re.compile(r"https?://\S+|www\.\S+|\S+@\w[\w.-]*\.\w+|[@#]\w+|\{[^{}\n]*\}|<[^<>\n]{1,80}>|&\w+;")
+_KEPT = re.compile(
+    r"https?://\S+|www\.\S+|[\w.+%-]{1,64}@\w[\w.-]{0,250}\.\w+|[@#]\w+|\{[^{}\n]{0,80}\}|<[^<>\n]{1,80}>|&\w+;"
+)
 """Addresses, names with @ or #, places for values, markup."""
 _ENTITY = re.compile(r"[BIESLUM]-")
 _WITH_TEXT = (Text, Labelled, MultiLabelled, Rated)

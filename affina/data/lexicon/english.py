@@ -147,9 +147,10 @@ class English:
         return held[at + 1].lower not in FUNCTION_WORDS
 
     def _only(self, form: str, kind: str) -> Reading | None:
-        """The one reading of this kind; None where there are several, or none."""
-        found = [each for each in self.forms.readings(form) if each.kind == kind]
-        return found[0] if len(found) == 1 else None
+        """The one reading of this kind, None where there is none or several; what is its own plural is singular."""
+        found = sorted(each for each in self.forms.readings(form) if each.kind == kind)
+        singular = len({each.lemma for each in found}) == 1 and found[0].slot == "base"
+        return found[0] if singular or len(found) == 1 else None
 
 
 def _hyphenated(text: str, word: Word) -> bool:

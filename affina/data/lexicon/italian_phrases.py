@@ -12,6 +12,8 @@ from affina.data.lexicon.words import Edit, Word, beside, cased, listed
 _INSIDE = 2
 """Words between an article and its noun, at most."""
 _JOINED = ("del", "al", "dal", "nel", "sul")
+_LONGEST = 200
+"""Words of a sentence that are looked through; in a longer one nothing changes its gender."""
 _ENDS = frozenset(".!?;:")
 _FREE_PRONOUNS = listed(
     """
@@ -106,7 +108,10 @@ def _following(text: str, held: Sequence[Word], at: int, agreeing: tuple[Agreeme
 
 def alone(held: Sequence[Word], phrase: Phrase, forms: Forms) -> bool:
     """Whether nothing else in the sentence could agree with the noun, so that another gender may take its place."""
-    for place in _sentence(held, phrase.noun):
+    sentence = _sentence(held, phrase.noun)
+    if len(sentence) >= _LONGEST:
+        return False
+    for place in sentence:
         if place in phrase.places or not held[place].is_word:
             continue
         word = held[place].lower
@@ -125,9 +130,10 @@ def _article(held: Sequence[Word], place: int, forms: Forms) -> bool:
 
 
 def _sentence(held: Sequence[Word], at: int) -> range:
-    first = next((place + 1 for place in range(at, -1, -1) if held[place].text in _ENDS), 0)
-    last = next((place for place in range(at, len(held)) if held[place].text in _ENDS), len(held))
-    return range(first, last)
+    """The places of the sentence around a place; at least `_LONGEST` of them where it goes on."""
+    start, stop = max(0, at - _LONGEST), min(len(held), at + _LONGEST)
+    first = next((place + 1 for place in range(at, start - 1, -1) if held[place].text in _ENDS), start)
+    return range(first, next((place for place in range(at, stop) if held[place].text in _ENDS), stop))
 
 
 def rewritten(
@@ -153,7 +159,7 @@ def rewritten(
         if changed is None:
             return None
         edits.append(Edit(held[phrase.after].start, held[phrase.after].stop, changed))
-    return _merged(edits) if _may_follow(held, phrase, edits) else None
+    return tuple(sorted(edits)) if _may_follow(held, phrase, edits) else None
 
 
 def _said(word: str, agreement: Agreement, following: str, known: tuple[Agreement, Forms]) -> str | None:
@@ -177,10 +183,6 @@ def _joined_edits(text: str, word: Word, following: Word, new: str) -> list[Edit
     if new.endswith("'") and gap:
         return [Edit(word.start, following.start, new)]
     return [Edit(word.start, word.stop, new if gap or new.endswith("'") else f"{new} ")]
-
-
-def _merged(edits: list[Edit]) -> tuple[Edit, ...]:
-    return tuple(sorted(edits))
 
 
 def _may_follow(held: Sequence[Word], phrase: Phrase, edits: Sequence[Edit]) -> bool:

@@ -10,7 +10,7 @@ _ROWS: Mapping[Layout, Sequence[tuple[float, str]]] = {
     "en": ((0.0, "1234567890-="), (0.5, "qwertyuiop[]"), (0.75, "asdfghjkl;'"), (1.25, "zxcvbnm,./")),
 }
 """Each row and how far it is shifted to the right, in keys (ISO/IEC 9995; CEI and US layouts)."""
-_NEAR = 1.2
+_NEAR = 1.26
 """Two keys are neighbours up to this distance between their middles, in keys."""
 CONFUSIONS: Mapping[str, tuple[str, ...]] = {
     "rn": ("m",), "m": ("rn",), "cl": ("d",), "d": ("cl",), "vv": ("w",), "w": ("vv",), "li": ("h",), "nn": ("rm",),

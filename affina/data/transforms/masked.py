@@ -82,11 +82,10 @@ class _Filling:
     def _said(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens the model says at the gaps of each text."""
         examples = [Gapped(id=f"hidden:{place}", text=text, share=0.0) for place, text in enumerate(texts)]
-        found: list[list[int]] = []
-        for example in examples:
-            rows = [row for row in self._model.renderer.rows([example]) if row.targets]
-            found.append([int(token) for each in (self._model.fill(rows) if rows else []) for token in each])
-        return found
+        rows = [[row for row in self._model.renderer.rows([example]) if row.targets] for example in examples]
+        flat = [row for held in rows for row in held]
+        said = iter(self._model.fill(flat) if flat else [])
+        return [[int(token) for _ in held for token in next(said)] for held in rows]
 
     def _edits(self, piece: Piece, held: Sequence[Word], tokens: Sequence[int]) -> Edits:
         made = []

@@ -9,9 +9,9 @@ from typing import Literal
 from pydantic import Field
 
 from affina.core.kinds import Desk
-from affina.data.augmentation import Augmentation, Variation
+from affina.data.augmentation import Augmentation, Variation, places
 from affina.data.lexicon.slips import CONFUSIONS, neighbours
-from affina.data.lexicon.words import Edit, overlap
+from affina.data.lexicon.words import Edit
 from affina.data.variants import Edits, Piece
 
 Slip = Literal["keyboard", "ocr", "drop", "swap", "insert", "duplicate"]
@@ -51,16 +51,17 @@ class _Slipping:
         return ""
 
     def _one(self, piece: Piece, dice: Random) -> Edits:
-        places = [at for at, character in enumerate(piece.text) if self._may(character)]
-        wanted = max(1, sum(dice.random() < self._part.rate for _ in places))
+        free = [at for at, character in enumerate(piece.text) if self._may(character)]
+        wanted = max(1, sum(dice.random() < self._part.rate for _ in free))
         edits: list[Edit] = []
-        for at in dice.sample(places, len(places)):
+        touched: set[int] = set()
+        for at in dice.sample(free, len(free)):
             if wanted == 0:
                 break
             for edit in self._slips(piece.text, at, dice):
-                spans = [(other.start, max(other.stop, other.start + 1)) for other in edits]
-                if piece.allows((edit,)) and not overlap((edit,), spans):
+                if piece.allows((edit,)) and touched.isdisjoint(places((edit,))):
                     edits.append(edit)
+                    touched.update(places((edit,)))
                     wanted -= 1
                     break
         return tuple(sorted(edits))
