@@ -6,6 +6,7 @@ A verb of two words, `data look`, is the function `data_look` of the package; it
 VERBS = {
     "new": ("look at files of examples and write a recipe for them", "affina.cli.new"),
     "data look": ("look at files: format, shape, lengths, classes, problems, samples", "affina.cli.data_look"),
+    "data make": ("make rows from documents, seed tasks or requests by a model", "affina.cli.data_make"),
     "check": ("read a recipe and its data, and show what training would see", "affina.cli.check"),
     "train": ("train a recipe, or resume it, and prove whether the result is better", "affina.cli.train"),
     "evaluate": ("measure a model, with intervals", "affina.cli.evaluate"),

@@ -10,7 +10,7 @@ from affina.engine.toy import Toy
 
 
 class Scribe(Toy):
-    """Asks about the words before an answer in its passage; finds an answer likely behind the words it stands by."""
+    """Asks by the words before an answer in its sentence; finds an answer likely behind the words it stands by."""
 
     def __init__(self, max_tokens: int = 8192) -> None:
         super().__init__(max_tokens)
@@ -29,10 +29,16 @@ class Scribe(Toy):
         return found
 
     def answer(self, text: str) -> str:
-        """To a prompt that gives an answer and the beginning of its question: the rest of it."""
-        passage, answer = _last(text, "Passage"), _last(text, "Answer")
-        before = passage.partition(answer)[0].split()[-6:]
-        return f" comes after the words {' '.join(before)}?\nPassage: and so on"
+        """To a prompt that gives an answer and the beginning of its question: the rest of it; to a question: what
+        stands behind its words in the passage."""
+        last = text.split("\n\n")[-1]
+        if last.endswith("Answer:"):
+            words = " ".join(_last(last, "Question").rstrip("?").split()[-3:])
+            behind = _last(last, "Passage").partition(words)[2]
+            found = re.match(r"\s*(\d+ March \d{4}|[\d,]+ euro)", behind)
+            return f" {found[1]}\nPassage: and so on" if found else " nobody knows"
+        before = _last(last, "Sentence").partition(_last(last, "Answer"))[0].split()[-8:]
+        return f" {' '.join(before)}?\nSentence: and so on"
 
     def likelihood(self, before: str, answer: str) -> float:
         """-1 where the question holds words that stand before the answer in the passage; -5 in a passage; else -9."""
