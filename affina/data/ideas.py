@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from affina.core.kinds import Made
 from affina.data.chunks import sentences
 from affina.data.documents import Document
-from affina.data.overlap import words
+from affina.data.likeness import words
 from affina.data.spans import Span, spans
 from affina.data.trip import RIVALS, Asked, Trip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from affina.data.overlap import longest_common, longest_run, words
+from affina.data.likeness import longest_common, longest_run, words
 
 STEM = 4
 """Letters by which two words count as the same."""

@@ -17,7 +17,7 @@ from affina.data.chunks import chunks, sentences
 from affina.data.documents import Document, documents
 from affina.data.frames import Place, framed
 from affina.data.ideas import RULE, Idea, Passage, best_first, drawn, sentence_of, spaced
-from affina.data.overlap import likest, words
+from affina.data.likeness import likest, words
 from affina.data.prompt import prompt
 from affina.data.spans import Span, flattened, located, spans
 from affina.data.trip import Trip, trips
