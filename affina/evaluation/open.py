@@ -17,6 +17,7 @@ from affina.core.say import Say
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare, read_examples
 from affina.data.rows import Renderer
+from affina.data.shaped import Objection
 from affina.engine import scratch
 from affina.engine.folder import reads
 from affina.engine.source import ALIASES, Source, find
@@ -195,10 +196,13 @@ def chosen_metrics(opened: Opened, examples: list[Example]) -> list[Metric]:
     return list(named.values())
 
 
-def objection(opened: Opened) -> Any:
-    """What its renderer has against an example: see `Renderer.objection`."""
+def objection(opened: Opened) -> Objection:
+    """What its renderer has against an example (see `Renderer.objection`), or what the one it was made with had."""
+    recipe = opened.recipe
     renderer: Any = opened.model.renderer
-    return renderer.objection
+    if recipe is not None and recipe.model.scratch is not None:
+        return scratch.objection(recipe.model)
+    return Objection(renderer.vocabulary.digest, renderer.objection)
 
 
 def is_run(reference: str, root: Path) -> bool:

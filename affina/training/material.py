@@ -18,6 +18,7 @@ from affina.data.compose import units
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare
 from affina.data.rows import Renderer
+from affina.data.shaped import Objection
 from affina.engine import scratch
 from affina.engine.folder import has_words, reads
 from affina.engine.source import ALIASES, Source, find
@@ -138,7 +139,7 @@ def _from_base(recipe: Recipe, offline: bool, say: Say) -> Found:
     """The data as the base reads them."""
     source = find(_base(recipe), offline, say.progress)
     renderer = _renderer(recipe, source)
-    return source, renderer, prepare(recipe, renderer.objection)
+    return source, renderer, prepare(recipe, Objection(renderer.vocabulary.digest, renderer.objection))
 
 
 def _from_scratch(recipe: Recipe, offline: bool, say: Say) -> Found:

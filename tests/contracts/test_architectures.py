@@ -112,7 +112,7 @@ def test_drawing_weights_leaves_the_callers_draws_alone() -> None:
 
 
 def test_a_text_that_spells_out_a_special_token_is_objected_to() -> None:
-    object_to = scratch.objection(choice("bert"))
+    object_to = scratch.objection(choice("bert")).to
     assert "[MASK]" in object_to(Text(id="1", text="a [MASK] here")) and not object_to(Text(id="2", text="<s>"))
 
 

@@ -12,7 +12,7 @@ from affina.data.recognise import reader_for, shape_for
     [
         ("a.csv", "text,label\nx,y\n", "csv"),
         ("a.TSV", "text\tlabel\nx\ty\n", "csv"),
-        ("a.md", "text,label\nx,y\n", "text"),
+        ("a.md", "text,label\nx,y\n", "markdown"),
         ("a.json", '[{"a": 1}]', "json"),
         ("a.json", '{"a": 1}\n{"a": 2}\n', "jsonl"),
         ("a.jsonl", '[\n{"a": 1}\n]', "json"),
@@ -20,6 +20,14 @@ from affina.data.recognise import reader_for, shape_for
         ("a.ndjson", '{"a": 1}\n', "jsonl"),
         ("a", "ham\thello\nspam\twin\nham\tbye\n", "csv"),
         ("a.data", '{"a": 1}\n{"a": 2}\n', "jsonl"),
+        ("a.xls", "<html><table><tr><td>a</td></tr></table></html>", "html"),
+        ("a.xls", "name\tn\na\t1\nb\t2\n", "csv"),
+        ("a", "\n<!-- made -->\n<!DOCTYPE HTML PUBLIC '-//W3C//DTD HTML 4.01//EN'><p>words", "html"),
+        ("a", '<?xml version="1.0"?><!DOCTYPE html><html><p>words</p></html>', "html"),
+        ("a", '<?xml version="1.0"?><rows><row>a</row></rows>', "xml"),
+        ("a.dat", "<rows>\n<row>a</row></rows>", "xml"),
+        ("a.txt", "<html><p>the page's source</p></html>", "text"),
+        ("a", "<3 is a heart, and so on.\nThen others\n", "text"),
         ("a.log", "Some words of prose, and more.\nThen others\n", "text"),
     ],
 )

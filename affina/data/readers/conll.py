@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,26 +14,35 @@ from pydantic import field_validator
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
 from affina.data import encoding
+from affina.data.lines import batches, chunks
+from affina.data.sentence_count import DOCUMENT, count_sentences
 
 SAMPLE = 2000
 """Lines on which separator and columns are found."""
+LONGEST = 100_000
+"""Words that a sentence may have before the file counts as not divided into sentences."""
 UNIVERSAL = ("words", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+PLUS = {"id": "", "form": "words"}
+"""What the columns that a CoNLL-U Plus file names itself are called here, where that is not the name in lower case."""
 NUMBER = re.compile(r"\d+(?:[-.]\d+)?")
-DOCUMENT = "-DOCSTART-"
+ENTITY = re.compile(r"(?:^|\|)(NER?|Entity|NamedEntity)=(?:O|[BIESLU]-[^|]+)(?:\||$)", re.IGNORECASE)
 Line = tuple[int, str]
 
 
 class Conll(Reader):
     """A sentence is a record of lists, one item a word. Comments, numbers of words and CoNLL-U's multiword tokens and
-    empty nodes are passed over."""
+    empty nodes are passed over. Which column is learnt is said to the shape: `shape: {name: tagged, tags: upos}`."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".conllu", ".iob", ".iob2", ".bio")
+    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".conllu", ".conllup", ".iob", ".iob2", ".bio")
 
     separator: Literal["tab", "space"] | None = None
     """What stands between columns: a tab, or any white space; found on the first lines when left out."""
     columns: tuple[str, ...] = ()
     """The names of the columns; when left out, those of CoNLL-U, or `words` first, `tags` last, and between them by
     their place."""
+    entity: str | None = None
+    """The key in the column `misc` whose value is a word's tag, as in `NER=B-PER`; it becomes the column `ner`, which
+    is O where it is missing. Found on the first lines when left out."""
     encoding: str | None = None
     """The file's encoding; detected when left out."""
 
@@ -45,25 +54,36 @@ class Conll(Reader):
     def look(self, path: Path) -> tuple[Conll, str]:
         """This reader with separator, columns and encoding filled in."""
         found = encoding.detect(path, self.encoding)
-        with encoding.open_text(path, found.name, newline=None) as stream:
-            lines = [line for _, line in islice(_filled(stream), SAMPLE)]
+        with encoding.open_text(path, found.name) as stream:
+            numbered = enumerate(chain.from_iterable(batches(stream, str(path))), 1)
+            sample = [line for _, line in islice(numbered, SAMPLE)]
+        lines = [line.rstrip("\r\n") for line in sample if _is_words(line)]
         if not lines:
             raise Refused(f"{path} holds no sentences", why="there is nothing in it but white space and comments")
         tabs = 2 * sum("\t" in line for line in lines) > len(lines)
         separator: Literal["tab", "space"] = self.separator or ("tab" if tabs else "space")
-        names = self.columns or _names([_cells(line, separator) for line in lines])
+        names = self.columns or _declared(sample) or _names([_cells(line, separator) for line in lines])
         if len(names) < 2:
             raise Refused(f"{path} holds single words", why="a word and its tag are expected on each line")
-        settled = Conll(separator=separator, columns=names, encoding=found.name)
-        return settled, f"words with {', '.join(name for name in names if name)}, {separator}-separated, {found.name}"
+        entity = self.entity or _entity(names, [_cells(line, separator) for line in lines])
+        settled = Conll(separator=separator, columns=names, entity=entity, encoding=found.name)
+        told = [*filter(None, names), *(["ner"] if entity else [])]
+        return settled, f"words with {', '.join(told)}, {separator}-separated, {found.name}"
 
     def records(self, path: Path) -> Iterator[Record]:
-        """Every sentence, with the line it starts on; one with a line of too few or too many cells has a problem."""
+        """Every sentence, with the line it starts on; one with a line of too few or too many cells has a problem.
+        Raises Refused where no blank line divides the words."""
         settled, _ = self.look(path)
-        with encoding.open_text(path, settled.encoding, newline=None) as stream:
-            for sentence in _sentences(stream):
+        with encoding.open_text(path, settled.encoding) as stream:
+            for sentence in _sentences(chain.from_iterable(batches(stream, str(path))), path):
                 if record := settled._record(sentence, str(path)):
                     yield record
+
+    def count(self, path: Path) -> int:
+        """The sentences, by a regular expression over blocks of lines."""
+        settled, _ = self.look(path)
+        with encoding.open_text(path, settled.encoding) as stream:
+            return count_sentences(chunks(stream), settled.separator or "space", len(settled.columns))
 
     def _record(self, sentence: Sequence[Line], file: str) -> Record | None:
         assert self.separator is not None
@@ -71,7 +91,9 @@ class Conll(Reader):
         width = len(self.columns)
         opening = next((at for at, (_, row) in enumerate(rows) if not _is_comment(row, width)), len(rows))
         rows = rows[opening:]
-        if not rows or rows[0][1][0] == DOCUMENT:
+        if rows and rows[0][1][0] == DOCUMENT:
+            rows = rows[1:]
+        if not rows:
             return None
         for number, row in rows:
             if len(row) != width:
@@ -79,7 +101,10 @@ class Conll(Reader):
                 return Record([line for _, line in sentence], file, rows[0][0], why)
         words = [row for _, row in rows if self.columns[0] or row[0].isdecimal()]
         held = {name: [row[at] for row in words] for at, name in enumerate(self.columns) if name}
-        return Record(held, file, rows[0][0])
+        if self.entity:
+            held["ner"] = [_valued(cell, self.entity) for cell in held.get("misc", [])]
+        problem = "the sentence holds a NUL character" if any("\0" in line for _, line in sentence) else ""
+        return Record(held, file, rows[0][0], problem)
 
 
 def _is_comment(row: Sequence[str], width: int) -> bool:
@@ -103,18 +128,45 @@ def _names(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return ("",) * first + ("words", *between, "tags")[: width - first]
 
 
-def _filled(lines: Iterator[str]) -> Iterator[Line]:
-    """Lines of words, numbered; blank ones and what can only be a comment are not."""
-    for number, line in enumerate(lines, 1):
-        if line.strip() and not line.startswith("# ") and not line.startswith(DOCUMENT):
-            yield number, line.rstrip("\n")
+def _declared(lines: Sequence[str]) -> tuple[str, ...]:
+    """The columns that a CoNLL-U Plus file names in a comment."""
+    told = next((line for line in lines if line.startswith("# global.columns")), "")
+    names = [name.lower() for name in told.partition("=")[2].split()]
+    return tuple(PLUS.get(name, name.rpartition(":")[2] or name) for name in names)
 
 
-def _sentences(lines: Iterator[str]) -> Iterator[list[Line]]:
+def _entity(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str | None:
+    """The key of a tag among the features of the words."""
+    if "misc" not in names:
+        return None
+    at = names.index("misc")
+    keys = Counter(found[1] for row in rows if len(row) == len(names) and (found := ENTITY.search(row[at])))
+    return keys.most_common(1)[0][0] if keys else None
+
+
+def _valued(features: str, key: str) -> str:
+    """The feature of that key, as in `SpaceAfter=No|NER=B-PER`; O where it is missing."""
+    found = dict(feature.partition("=")[::2] for feature in features.split("|"))
+    return found.get(key) or "O"
+
+
+def _is_words(line: str) -> bool:
+    """Neither blank nor what can only be a comment."""
+    return bool(line.strip()) and not line.startswith("# ") and not line.startswith(DOCUMENT)
+
+
+def _sentences(lines: Iterator[str], path: Path) -> Iterator[list[Line]]:
     held: list[Line] = []
     for number, line in enumerate(lines, 1):
         if line.strip():
-            held.append((number, line.rstrip("\n")))
+            held.append((number, line.rstrip("\r\n")))
+            if len(held) > LONGEST:
+                raise Refused(
+                    f"{path} has a sentence of more than {LONGEST} words",
+                    why="no blank line ends it",
+                    instead="put a blank line after each sentence",
+                    where=f"{path}:{held[0][0]}",
+                )
         elif held:
             yield held
             held = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,16 +13,23 @@ from pydantic import Field, field_validator
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
 from affina.data import encoding
+from affina.data.json_count import count_objects, count_values
+from affina.data.json_layout import Layout, layout_of
+from affina.data.json_stream import JsonStream
+from affina.data.lines import CHUNK, chunks, line_ends
 from affina.data.nested import walked
-from affina.data.strict_json import Decoded, Decoder, past_space
+from affina.data.nested_count import count_nested
+from affina.data.strict_json import Decoded
 
-NESTED = ("data[].paragraphs[].qas[]", "[].paragraphs[].qas[]", "instances[].questions[]", "[].questions[]")
-"""Lists in lists that are known: SQuAD's, and those of its variants."""
+WIDEST = 500
+"""Columns that are read side by side, each through an opening of its own."""
+SMALLEST = 1 << 14
+"""Characters that are read at once of each of very many columns."""
 
 
 class Json(Reader):
     """A whole file of JSON: `[{…}, …]`, `{"data": [{…}, …]}`, `{"column": […], …}`, `{"key": {…}, …}`, lists in lists,
-    or one object."""
+    one object, or objects one after another. One record is in memory at a time."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
 
@@ -42,73 +50,139 @@ class Json(Reader):
         return Json(each=self.each, encoding=found.name), f"one JSON document, {found.name}"
 
     def records(self, path: Path) -> Iterator[Record]:
-        """Every record with the line it starts on. Raises Refused, located, for what is not JSON."""
-        with encoding.open_text(path, self.encoding) as stream:
-            text = stream.read()
-        if not text.strip():
-            raise Refused(f"{path} is empty", why="there is nothing in it but white space")
-        decoder = Decoder()
-        try:
-            document = decoder.whole(text)
-        except json.JSONDecodeError as error:
-            raise Refused("not JSON", why=error.msg, where=f"{path}:{error.lineno}:{error.colno}") from error
-        except ValueError as error:
-            raise Refused(f"{path} is not JSON", why=str(error)) from error
-        line, seen, empty = 1, 0, True
-        each = self.each or next((path for path in NESTED if _leads(document.value, _steps(path))), None)
-        inside = walked(decoder, text, _steps(each)) if each else _located(decoder, document.value, text)
-        for place, found in inside:
-            line, seen, empty = line + _line_ends(text, seen, place), place, False
-            yield _record(found, str(path), line)
+        """Every record with the line it starts on. Raises Refused, located, for what is not JSON, where it is met."""
+        found = self._layout(path)
+        empty = True
+        for line, decoded in self._found(path, found):
+            empty = False
+            yield _record(decoded, str(path), line)
         if empty:
             raise Refused(
                 f"{path} holds no records",
-                why=f"it is JSON, but {_kind(document.value)}",
+                why=f"it is JSON, but {found.what or 'its lists are empty'}",
                 instead="give an array of objects, or an object of columns",
             )
 
+    def count(self, path: Path) -> int:
+        """The records, by the brackets of the text alone."""
+        layout = self._layout(path)
+        if layout.kind in ("document", "none"):
+            return int(layout.kind == "document")
+        with encoding.open_text(path, self.encoding) as stream:
+            if layout.steps or (layout.kind == "member" and layout.before is None):
+                return count_nested(chunks(stream), layout.key if layout.kind == "member" else None, layout.steps)
+            if layout.kind == "sequence":
+                return count_objects(chunks(stream))
+            within = 0 if layout.kind == "columns" else layout.before
+            return count_values(chunks(stream), 1 if within is None else 2, within)
 
-def _steps(path: str) -> list[str]:
-    """The keys of the lists on the way; an empty one for a file that is a list."""
-    return [step.removesuffix("[]") for step in path.split(".")]
+    def _layout(self, path: Path) -> Layout:
+        with encoding.open_text(path, self.encoding) as stream:
+            document = JsonStream(stream, str(path))
+            if not document.mark():
+                raise Refused(f"{path} is empty", why="there is nothing in it but white space")
+            return layout_of(document, self.each)
+
+    def _found(self, path: Path, layout: Layout) -> Iterator[tuple[int, Decoded]]:
+        """Line and value of each record."""
+        if layout.kind == "columns":
+            yield from self._columns(path, layout)
+        elif layout.kind != "none":
+            with encoding.open_text(path, self.encoding) as stream:
+                document = JsonStream(stream, str(path))
+                document.mark()
+                yield from _HELD[layout.kind](document, layout)
+                document.end()
+
+    def _columns(self, path: Path, layout: Layout) -> Iterator[tuple[int, Decoded]]:
+        """Rows of columns that are read side by side, each through an opening of its own."""
+        names = [name for name, _, _ in layout.columns]
+        if len(names) > WIDEST:
+            raise Refused(
+                f"{path} is an object of {len(names)} columns",
+                why=f"columns are read side by side, and {WIDEST} is the most",
+                instead="write it as an array of objects, or one object a line",
+            )
+        with ExitStack() as opened:
+            streams = []
+            for _, offset, line in layout.columns:
+                stream = opened.enter_context(encoding.open_text(path, self.encoding))
+                streams.append(JsonStream(stream, str(path), offset, line, max(SMALLEST, CHUNK // len(names))))
+            for cells in zip(*map(_cells, streams), strict=True):
+                values = {name: cell.value for name, cell in zip(names, cells, strict=True)}
+                yield streams[0].line, Decoded(values, 0, next((cell.problem for cell in cells if cell.problem), ""))
 
 
-def _leads(value: Any, steps: list[str]) -> bool:
-    """Whether some object of the document has this list, and in it another, to the end."""
-    held = value.get(steps[0]) if isinstance(value, dict) else value if not steps[0] else None
-    if not isinstance(held, list):
-        return False
-    return len(steps) == 1 or any(_leads(each, steps[1:]) for each in held)
+def _elements(document: JsonStream, layout: Layout) -> Iterator[tuple[int, Decoded]]:
+    for found in document.elements():
+        if not layout.steps:
+            yield document.line, found
+            continue
+        source, line, seen = document.source, document.line, 0
+        for place, inner in walked(document.decoder, source, layout.steps):
+            line, seen = line + line_ends(source, seen, place), place
+            yield line, inner
 
 
-def _located(decoder: Decoder, value: Any, text: str) -> Iterator[tuple[int, Decoded]]:
-    """Each record and where it starts, whichever way the document holds them."""
-    start = past_space(text, 0)
-    if isinstance(value, list):
-        yield from decoder.elements(text, start)
-    elif isinstance(value, dict) and value:
-        lists = [key for key, held in value.items() if isinstance(held, list)]
-        objects = [key for key in lists if value[key] and isinstance(value[key][0], dict)]
-        if len(lists) == len(value) and not objects and len({len(held) for held in value.values()}) == 1:
-            for cells in zip(*value.values(), strict=True):
-                yield start, Decoded(dict(zip(value, cells, strict=True)), start)
-        elif len(objects) == 1 and not _is_conversation(value, objects[0]):
-            inside = next(place for key, place, _ in decoder.members(text, start) if key == objects[0])
-            yield from decoder.elements(text, inside)
-        elif len(value) > 1 and all(isinstance(held, dict) for held in value.values()):
-            yield from ((place, found) for _, place, found in decoder.members(text, start))
+def _member(document: JsonStream, layout: Layout) -> Iterator[tuple[int, Decoded]]:
+    """The elements of one list of the outermost object; or that object where it has no such list."""
+    others: dict[str, Any] = {}
+    missing = True
+    for key in document.members():
+        listed = document.mark() == "["
+        if listed and key == layout.key:
+            if not missing:
+                raise document.refused(f"the key '{key}' stands twice in one object", document.place)
+            missing = False
+            yield from _elements(document, layout)
+        elif listed:
+            deque(document.elements(), 0)
         else:
-            yield start, decoder.at(text, start)
+            others[key] = document.value().value
+    if missing:
+        yield 1, Decoded(others, 0, f"it has no list '{layout.key}'")
 
 
-def _is_conversation(value: dict[str, Any], key: str) -> bool:
-    """A single object whose list is the turns of one conversation is itself the record."""
-    return {"role", "from"} & set(value[key][0]) != set()
+def _members(document: JsonStream, layout: Layout) -> Iterator[tuple[int, Decoded]]:
+    for _ in document.members():
+        found = document.value()
+        yield document.line, found
 
 
-def _line_ends(text: str, start: int, stop: int) -> int:
-    ends = text.count("\n", start, stop)
-    return ends or text.count("\r", start, stop)
+def _document(document: JsonStream, layout: Layout) -> Iterator[tuple[int, Decoded]]:
+    found = document.value()
+    wrong = (
+        ""
+        if not layout.steps
+        else "a list is expected"
+        if not layout.steps[0]
+        else f"it has no list '{layout.steps[0]}'"
+    )
+    yield document.line, found._replace(problem=wrong or found.problem)
+
+
+def _sequence(document: JsonStream, layout: Layout) -> Iterator[tuple[int, Decoded]]:
+    while document.mark() == "{":
+        found = document.value()
+        yield document.line, found
+
+
+_HELD = {
+    "elements": _elements,
+    "member": _member,
+    "members": _members,
+    "document": _document,
+    "sequence": _sequence,
+}
+
+
+def _cells(document: JsonStream) -> Iterator[Decoded]:
+    """What stands in a column: a list, or an object whose keys number the rows."""
+    if document.mark() == "[":
+        yield from document.elements()
+    else:
+        for _ in document.members():
+            yield document.value()
 
 
 def _record(found: Decoded, file: str, line: int) -> Record:
@@ -118,5 +192,5 @@ def _record(found: Decoded, file: str, line: int) -> Record:
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an empty object", list: "an array", str: "one string", bool: "true or false", type(None): "null"}
+    names = {list: "an array", bool: "true or false", type(None): "null"}
     return names.get(type(value), "one number")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +13,11 @@ from pydantic import field_validator
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
 from affina.data import encoding
+from affina.data.linecount import FILLED_JSON, count_lines
+from affina.data.lines import batches, chunks
 from affina.data.strict_json import Decoder
+
+SPACE = " \t\r\n"
 
 
 class Jsonl(Reader):
@@ -37,12 +42,17 @@ class Jsonl(Reader):
         """Every line that is not blank. Raises Refused for a file of blank lines only."""
         decoder, file, empty = Decoder(), str(path), True
         with encoding.open_text(path, self.encoding) as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
+            for number, line in enumerate(chain.from_iterable(batches(stream, file)), 1):
+                if written := line.strip(SPACE):
                     empty = False
-                    yield _record(decoder, line.strip(), file, number)
+                    yield _record(decoder, written, file, number)
         if empty:
             raise Refused(f"{path} holds no records", why="it has blank lines only")
+
+    def count(self, path: Path) -> int:
+        """The records, by a regular expression over chunks of the text."""
+        with encoding.open_text(path, self.encoding) as stream:
+            return count_lines(chunks(stream), FILLED_JSON)
 
 
 def _record(decoder: Decoder, line: str, file: str, number: int) -> Record:

@@ -12,6 +12,7 @@ from pydantic import field_validator
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
 from affina.data import encoding
+from affina.data.lines import CHUNK
 
 
 class ParallelLines(Reader):
@@ -56,6 +57,14 @@ class ParallelLines(Reader):
         lines = zip_longest(self._lines(one), self._lines(two), fillvalue="")
         for number, (left, right) in enumerate(lines, 1):
             yield Record(dict(zip(names, (left, right), strict=True)), str(one), number)
+
+    def count(self, path: Path) -> int:
+        """The lines of one side, by their ends; the other has as many or the pair is refused."""
+        ends, last = 0, "\n"
+        with encoding.open_text(path, self.encoding, newline="\n") as stream:
+            while text := stream.read(CHUNK):
+                ends, last = ends + text.count("\n"), text[-1]
+        return ends + (last != "\n")
 
     def _lines(self, path: Path) -> Iterator[str]:
         with encoding.open_text(path, self.encoding, newline="\n") as stream:

@@ -1,8 +1,9 @@
-"""Plain text and Markdown: each document, paragraph or line is one record, a string."""
+"""Plain text: each document, paragraph or line is one record, a string."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -11,12 +12,16 @@ from pydantic import field_validator
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
 from affina.data import encoding
+from affina.data.linecount import count_lines, count_paragraphs
+from affina.data.lines import LONGEST, batches, chunks
 
 
 class PlainText(Reader):
-    """Text without columns. Line ends become \\n; nothing else is changed."""
+    """Text without columns. Line ends become \\n; nothing else is changed. Of paragraphs and lines one is in memory at
+    a time."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".md", ".markdown", ".rst", ".text")
+    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".text")
+    texts: ClassVar[bool] = True
 
     by: Literal["document", "paragraph", "line"] = "document"
     """What one record is: the whole file, what stands between blank lines, or a line that is not blank."""
@@ -34,26 +39,69 @@ class PlainText(Reader):
         return PlainText(by=self.by, encoding=found.name), f"plain text, one record per {self.by}, {found.name}"
 
     def records(self, path: Path) -> Iterator[Record]:
-        """The records in order, with the line each starts on. Raises Refused for a file without text or with NULs."""
+        """The records in order, with the line each starts on; a line or paragraph with a NUL has a problem. Raises
+        Refused for a file without text, and for a document with a NUL."""
+        if self.by == "document":
+            yield self._document(path)
+            return
+        empty = True
+        for line, text in (
+            _lines(self._numbered(path)) if self.by == "line" else _paragraphs(self._numbered(path), path)
+        ):
+            empty = False
+            yield Record(text, str(path), line, f"the {self.by} holds a NUL character" if "\0" in text else "")
+        if empty:
+            raise _without_text(path)
+
+    def count(self, path: Path) -> int:
+        """The records, by regular expressions over chunks of the text."""
+        if self.by == "document":
+            return 1
+        with encoding.open_text(path, self.encoding) as stream:
+            return (count_lines if self.by == "line" else count_paragraphs)(chunks(stream))
+
+    def _document(self, path: Path) -> Record:
         with encoding.open_text(path, self.encoding, newline=None) as stream:
             text = stream.read()
         if "\0" in text:
             raise Refused(f"{path} is binary", why="text holds no NUL characters", instead="give a text file")
         if not text.strip():
-            raise Refused(f"{path} holds no text", why="there is nothing in it but white space")
-        for line, part in self._parts(text):
-            yield Record(part, str(path), line)
+            raise _without_text(path)
+        return Record(text, str(path), 1)
 
-    def _parts(self, text: str) -> Iterator[tuple[int, str]]:
-        if self.by == "document":
-            yield 1, text
-            return
-        held: list[str] = []
-        for number, line in enumerate([*text.split("\n"), ""], 1):
-            if line.strip() and self.by == "line":
-                yield number, line
-            elif line.strip():
-                held.append(line)
-            elif held:
-                yield number - len(held), "\n".join(held)
-                held = []
+    def _numbered(self, path: Path) -> Iterator[tuple[int, str]]:
+        """Every line without its end."""
+        with encoding.open_text(path, self.encoding) as stream:
+            for number, line in enumerate(chain.from_iterable(batches(stream, str(path))), 1):
+                yield number, line.rstrip("\r\n")
+
+
+def _lines(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in numbered if line.strip())
+
+
+def _paragraphs(numbered: Iterator[tuple[int, str]], path: Path) -> Iterator[tuple[int, str]]:
+    """Runs of lines that are not blank. Raises Refused for one that is too long: the text has no paragraphs."""
+    held: list[str] = []
+    first = size = 0
+    for number, line in numbered:
+        if line.strip():
+            first = first if held else number
+            held.append(line)
+            size += len(line)
+            if size > LONGEST:
+                raise Refused(
+                    f"{path} has a paragraph of more than {LONGEST} characters",
+                    why="no blank line divides it",
+                    instead="read it by line: `reader: {name: text, by: line}` under `data`",
+                    where=f"{path}:{first}",
+                )
+        elif held:
+            yield first, "\n".join(held)
+            held, size = [], 0
+    if held:
+        yield first, "\n".join(held)
+
+
+def _without_text(path: Path) -> Refused:
+    return Refused(f"{path} holds no text", why="there is nothing in it but white space")

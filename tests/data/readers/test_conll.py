@@ -1,11 +1,16 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from shared_data import shared
 
 from affina.core.errors import Refused
 from affina.core.kinds import Record, readers
+from affina.data import lines
+from affina.data.readers import conll
 from affina.data.recognise import reader_for
 
 UNIVERSAL = """\
@@ -24,7 +29,10 @@ UNIVERSAL = """\
 def read(folder: Path, text: str, name: str = "rows.conll", **fields: Any) -> list[Record]:
     path = folder / name
     path.write_text(text, encoding="utf-8")
-    return list(readers.build({"name": "conll", **fields}).records(path))
+    reader = readers.build({"name": "conll", **fields})
+    found = list(reader.records(path))
+    assert reader.count(path) == len(found)
+    return found
 
 
 def test_sentences_end_at_blank_lines_with_or_without_tabs_in_them(tmp_path: Path) -> None:
@@ -54,6 +62,7 @@ def test_the_columns_of_conll_2003_are_words_first_and_tags_last(tmp_path: Path)
         "tags": ["B-ORG", "O"],
     }
     assert found[1].values["words"] == ["#"] and len(found) == 2  # with four cells # is a word
+    assert read(tmp_path, text.replace("O\n\nEU", "O\nEU")) == [replace(found[0], line=2), replace(found[1], line=5)]
 
 
 def test_a_column_of_word_numbers_is_passed_over(tmp_path: Path) -> None:
@@ -76,6 +85,42 @@ def test_a_sentence_with_a_ragged_line_has_a_problem_and_the_others_stand(tmp_pa
     assert found[0].problem == "line 2 has 1 cells where 2 are expected" and found[0].line == 1
     assert found[0].values == ["a\tO", "b"]
     assert found[1].values["words"] == ["c", "d"] and not found[1].problem
+
+
+def test_a_tag_among_the_features_of_a_word_is_a_column(tmp_path: Path) -> None:
+    rows = "1\tEva\t_\tPROPN\t_\t_\t0\troot\t_\tNER=B-PER|SpaceAfter=No\n2\t!\t_\tPUNCT\t_\t_\t1\tpunct\t_\t_\n"
+    (record,) = read(tmp_path, rows, "rows.conllu")
+    assert (record.values["ner"], record.values["upos"]) == (["B-PER", "O"], ["PROPN", "PUNCT"])
+    settled, reason = readers.build("conll").look(tmp_path / "rows.conllu")
+    assert "ner" in reason and list(settled.records(tmp_path / "rows.conllu")) == [record]
+    (tmp_path / "rows.conllu").write_text(rows.replace("NER=B-PER", "Entity=(e1-person"))
+    assert "ner" not in next(readers.build("conll").records(tmp_path / "rows.conllu")).values
+
+
+def test_a_file_may_name_its_own_columns(tmp_path: Path) -> None:
+    text = "# global.columns = ID FORM UPOS PARSEME:MWE\n# text = a b\n1\ta\tX\t*\n2\tb\tY\t1\n"
+    (record,) = read(tmp_path, text, "rows.conllup")
+    assert record.values == {"words": ["a", "b"], "upos": ["X", "Y"], "mwe": ["*", "1"]}
+
+
+def test_words_that_no_blank_line_divides_are_no_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conll, "LONGEST", 3)
+    with pytest.raises(Refused, match=r"rows\.conll:3: .* a sentence of more than 3 words"):
+        read(tmp_path, "a\tO\n\nb\tO\nc\tO\nd\tO\ne\tO\n")
+
+
+LINES = st.sampled_from(["a\tO", "# c", " #\tO", "#", "\t", "", " ", "-DOCSTART-\tO", "-DOCSTART-", "a b c", "x"])
+
+
+@settings(deadline=None, max_examples=200)
+@given(rows=st.lists(LINES, max_size=12), size=st.integers(1, 20), separator=st.sampled_from(["tab", "space"]))
+def test_sentences_are_counted_as_they_are_read(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[str], size: int, separator: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "CHUNK", size)
+        fields = {"separator": separator, "columns": ["words", "tags"], "encoding": "utf-8"}
+        read(tmp_path_factory.getbasetemp(), "\n".join(["x\tO", "", *rows]), **fields)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +161,14 @@ def test_real_files_have_the_words_that_they_are_known_to_have(
     path = shared("data", *parts)
     found = list(reader_for(path)[0].records(path))
     assert not any(record.problem for record in found)
+    assert reader_for(path)[0].count(path) == sentences
     assert (len(found), sum(len(record.values["words"]) for record in found)) == (sentences, words)
 
 
 def test_a_real_treebank_has_the_words_that_its_numbers_say() -> None:
     path = shared("data", "ud_italian_twittiro", "it_twittiro-ud-dev.conllu")
     found = list(reader_for(path)[0].records(path))
-    lines = path.read_text(encoding="utf-8").splitlines()
+    written = path.read_text(encoding="utf-8").splitlines()
     assert sum(len(record.values["words"]) for record in found) == sum(
-        line.partition("\t")[0].isdecimal() for line in lines
+        line.partition("\t")[0].isdecimal() for line in written
     )

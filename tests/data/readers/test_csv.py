@@ -119,10 +119,57 @@ def test_a_header_is_told_from_the_rows(tmp_path: Path, content: str, named: boo
     assert ("no header because" in reason) is not named
 
 
-def test_blank_and_repeated_column_names_are_made_unique(tmp_path: Path) -> None:
-    assert list(read(written(tmp_path, "text,text,,label\na,b,c,d\ne,f,g,h\n"))[0].values) == [
-        "text", "text 2", "column 3", "label",
-    ]  # fmt: skip
+@pytest.mark.parametrize("first", ["text,text,label", "text,,label"])
+def test_names_that_do_not_tell_columns_apart_are_refused_unless_others_are_given(tmp_path: Path, first: str) -> None:
+    path = written(tmp_path, f"{first}\na,b,c\nd,e,f\n")
+    for use in (Csv().look, read):
+        with pytest.raises(Refused, match="cannot be told apart by their names"):
+            use(path)
+    assert [list(each.values.items()) for each in read(path, columns=["x", "y", "z"])] == [
+        [("x", "a"), ("y", "b"), ("z", "c")],
+        [("x", "d"), ("y", "e"), ("z", "f")],
+    ]
+
+
+def test_any_character_may_be_the_separator(tmp_path: Path) -> None:
+    path = written(tmp_path, "text/label\ngood, very/yes\nbad/no\n")
+    assert [record.values["text"] for record in read(path, separator="/")] == ["good, very", "bad"]
+    for wrong in (
+        {"separator": "||"},
+        {"separator": "\n"},
+        {"separator": '"', "quote": '"'},
+        {"columns": ["a", "a"]},
+    ):
+        with pytest.raises(ValueError):
+            Csv.model_validate(wrong)
+
+
+def test_columns_of_fixed_width_are_refused_kindly(tmp_path: Path) -> None:
+    path = written(tmp_path, "name      town      n\nAnna      Roma      1\nGiovanni  Napoli    22\n")
+    with pytest.raises(Refused, match="laid out in columns of fixed width"):
+        read(path)
+
+
+def test_what_stands_above_the_header_is_set_aside_and_comments_are_no_rows(tmp_path: Path) -> None:
+    found = read(written(tmp_path, "Our data\nid,text\n1,one\n2,two\n"))
+    assert [(each.line, each.problem[:29]) for each in found] == [
+        (1, "it stands above the row that "),
+        (3, ""),
+        (4, ""),
+    ]
+    reader, reason = Csv().look(path := written(tmp_path, '# "ours\n#\nid,text\n1,one\n# more\n2,"two\n# yes"\n'))
+    assert [(each.line, each.values["text"]) for each in reader.records(path)] == [(4, "one"), (6, "two\n# yes")]
+    assert "lines that begin with # are comments" in reason
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["a,b\n1,2\n", "a,b\r1,2\r\r3,4", "Title\nid,b\n1,2\n", '# c\nid,b\n1,"2\n', "x\ny\n", 'id\tb\n1\t\0\n\n"2\t3\n'],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_the_second_count_agrees(tmp_path: Path, content: str, encoding: str) -> None:
+    path = written(tmp_path, content.encode(encoding))
+    assert Csv().count(path) == len(read(path)) == Csv().look(path)[0].count(path)
 
 
 def test_what_the_reader_is_told_is_kept(tmp_path: Path) -> None:
@@ -190,20 +237,22 @@ def test_sms_spam_has_a_record_per_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "encoding"),
+    ("parts", "encoding", "bad"),
     [
-        (("banking77", "train.csv"), "utf-8"),
-        (("ag_news_test", "test.csv"), "utf-8"),
-        (("twitter_airline_sentiment", "Tweets.csv"), "utf-8"),
-        (("billsum_sample", "billsum-0.csv"), "utf-8"),
-        (("sms_spam", "spam_kaggle_latin1.csv"), "cp1252"),
+        (("banking77", "train.csv"), "utf-8", 0),
+        (("ag_news_test", "test.csv"), "utf-8", 0),
+        (("twitter_airline_sentiment", "Tweets.csv"), "utf-8", 0),
+        (("billsum_sample", "billsum-0.csv"), "utf-8", 0),
+        (("sms_spam", "spam_kaggle_latin1.csv"), "cp1252", 50),  # as many cells stand under the first of no name
     ],
 )
-def test_real_files_have_as_many_rows_as_the_standard_library_counts(parts: tuple[str, str], encoding: str) -> None:
+def test_real_files_have_as_many_rows_as_the_standard_library_counts(
+    parts: tuple[str, str], encoding: str, bad: int
+) -> None:
     path = shared("data", *parts)
     with path.open(newline="", encoding=encoding) as file:
         counted = sum(1 for row in csv.reader(file) if row)
     reader, _ = Csv().look(path)
     records = read(path)
-    assert not [record.where for record in records if record.problem]
-    assert len(records) == counted - bool(reader.header)
+    assert sum(bool(record.problem) for record in records) == bad
+    assert len(records) == reader.count(path) == counted - bool(reader.header)

@@ -46,6 +46,16 @@ def test_any_line_end_and_a_byte_order_mark_are_understood(tmp_path: Path) -> No
     assert [record.line for record in records] == [1, 2, 3, 4]
 
 
+def test_what_is_white_space_elsewhere_is_no_blank_line_of_json(tmp_path: Path) -> None:
+    records = read(tmp_path, '{"a": 1}\n \t\n\xa0\n{"a": 2}'.encode())
+    assert [(record.line, bool(record.problem)) for record in records] == [(1, False), (3, True), (4, False)]
+
+
+def test_a_line_of_megabytes_is_one_record(tmp_path: Path) -> None:
+    (record, _) = read(tmp_path, b'{"a": "' + b"word " * 1_000_000 + b'"}\n{"a": 1}')
+    assert len(record.values["a"]) == 5_000_000
+
+
 def test_a_file_of_blank_lines_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no records"):
         read(tmp_path, b"\n \n")
@@ -54,4 +64,5 @@ def test_a_file_of_blank_lines_is_refused(tmp_path: Path) -> None:
 def test_gsm8k_has_a_record_per_line() -> None:
     records = list(Jsonl().records(shared("data", "gsm8k", "test.jsonl")))
     assert len(records) == 1319  # the published size of the test split
+    assert Jsonl().count(shared("data", "gsm8k", "test.jsonl")) == 1319
     assert not any(record.problem for record in records)

@@ -74,6 +74,14 @@ def test_a_line_of_another_kind_of_line_end_is_still_one_line(tmp_path: Path) ->
     assert len(pairs(tmp_path, Data(read=read))) == 1
 
 
+@pytest.mark.parametrize(("text", "lines"), [("one", 1), ("one\n", 1), ("one\n\ntwo", 3), ("a\rb\r\nc\n\n", 3)])
+def test_lines_are_counted_by_their_ends(tmp_path: Path, text: str, lines: int) -> None:
+    read = write(tmp_path, x_en=text, x_it=text)
+    reader = readers.build("parallel_lines")
+    assert [reader.count(tmp_path / name) for name in read] == [lines, lines]
+    assert len(list(reader.together([tmp_path / name for name in read]))) == lines
+
+
 def test_real_translations_are_read_whole() -> None:
     read = [str(shared("data", "tatoeba_en_it_es", f"eng-ita.{side}")) for side in ("eng", "ita")]
     found = read_examples(Data(read=read), Path())

@@ -1,0 +1,150 @@
+"""Whether a table's first row names its columns, and the names; a name that is missing or stands twice is refused."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from affina.core.errors import Refused
+
+WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """id text label labels category class intent sentiment target title body content question answer prompt
+    completion instruction input output response message messages name topic summary url author user testo etichetta
+    categoria classe intento domanda risposta titolo nome date data argomento autore sentence review query utterance""",
+    )
+)
+"""What columns are called and cells seldom hold."""
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b")
+
+
+class Heading(NamedTuple):
+    """The columns' names, how many sound rows stand above the row that gives them (None: no row does), and why."""
+
+    names: tuple[str, ...]
+    above: int | None
+    reason: str
+
+
+def heading(
+    rows: Sequence[list[str]], width: int, told: bool | None = None, names: Sequence[str] = (), file: str = ""
+) -> Heading:
+    """The names of the columns of sound rows, of which `width` cells are usual. `told`: whether a row names them.
+
+    Raises Refused for a name that is missing above filled cells, one that stands twice, or another number of names.
+    """
+    above = _titles(rows, width)
+    named, reason = (told, "as the reader was told") if told is not None else header(rows[above:])
+    if above and not named:
+        above = 0
+        named, reason = (told, reason) if told is not None else header(rows)
+    if names and len(names) != width:
+        raise Refused(
+            f"{len(names)} columns are named for {file}",
+            why=f"its rows have {width} cells",
+            instead="give `columns` of the reader a name for each",
+        )
+    if not named or not rows:
+        return Heading(tuple(names) or tuple(f"column {place + 1}" for place in range(width)), None, reason)
+    if above:
+        reason += f"; {above} above it {'is no row' if above == 1 else 'are no rows'}"
+    if names:
+        return Heading(tuple(names), above, reason)
+    found, note = _names(rows[above], rows[above + 1 :], width, file)
+    return Heading(found, above, reason + note)
+
+
+def header(rows: Sequence[list[str]]) -> tuple[bool, str]:
+    """Whether the first of these rows names the columns, and the reason in a few words."""
+    if not rows:
+        return False, "there are no rows"
+    first, rest = [cell.strip() for cell in rows[0]], rows[1:]
+    if named := next((cell for cell in first if cell.lower().replace(" ", "_") in WORDS), None):
+        return True, f"its first row names a column '{named}'"
+    if not any(first):
+        return False, "its first row is empty"
+    if not rest:
+        return False, "there is only one row"
+    if number := next((cell for cell in first if _numeric(cell)), None):
+        return False, f"its first row holds the number {number}"
+    if date := next((cell for cell in first if DATE.match(cell)), None):
+        return False, f"its first row holds the date {date}"
+    columns = [[row[place].strip() for row in rest if place < len(row)] for place in range(len(first))]
+    filled = [(cell, [value for value in column if value]) for cell, column in zip(first, columns, strict=True) if cell]
+    filled = [(cell, column) for cell, column in filled if column]
+    if above := next((cell for cell, column in filled if all(map(_numeric, column))), None):
+        return True, f"'{above}' stands above numbers"
+    if again := next((cell for cell, column in filled if cell in column), None):
+        return False, f"'{again}' of the first row stands again below"
+    for cell, column in filled:
+        if len(cell) <= 40 and 3 * len(cell) < sum(map(len, column)) / len(column):
+            return True, f"'{cell}' is far shorter than what stands below it"
+    if max(map(len, first)) > 40 or len(first) == 1 or "" in first or 2 * len(set(first)) <= len(first):
+        return False, "its first row reads like the others"
+    return True, "its first row holds distinct short names" if len(set(first)) == len(first) else "its cells are short"
+
+
+def unique(cells: Sequence[str]) -> list[str]:
+    """Names made unique: a blank one becomes `column 3`, a repeated one `name 2`."""
+    names: list[str] = []
+    for place, cell in enumerate(cells, 1):
+        name = base = cell.strip() or f"column {place}"
+        turn = 2
+        while name in names:
+            name, turn = f"{base} {turn}", turn + 1
+        names.append(name)
+    return names
+
+
+def _titles(rows: Sequence[list[str]], width: int) -> int:
+    """How many rows stand above the table: each has its first cell filled alone, where the table's rows have more."""
+    for place, row in enumerate(rows):
+        title = row[0].strip() and not any(cell.strip() for cell in row[1:])
+        if width == 1 or not title or (len(row) == width == 2):
+            return place if any(len(other) == width for other in rows[place:]) else 0
+    return 0
+
+
+def _names(first: Sequence[str], rest: Sequence[list[str]], width: int, file: str) -> tuple[tuple[str, ...], str]:
+    """A name for each column, and what was made of a missing one."""
+    cells, note = [cell.strip() for cell in first], ""
+    below = [[row[place].strip() for row in rest if place < len(row)] for place in range(max(width, len(cells)))]
+    full = len(set(filled := [cell for cell in cells if cell])) == len(cells) == len(filled)
+    if full and width == len(cells) + 1 and any(below[-1]) and len(set(below[0])) == len(rest) > 1:
+        note = "; its first column has no name, as row names have none"
+        cells = ["column 1", *cells]
+    while len(cells) > 1 and not cells[-1] and 10 * sum(map(bool, below[len(cells) - 1])) < len(rest):
+        cells.pop()  # a row that has more than a blank there has too many cells
+    for place, cell in enumerate(cells):
+        if not cell and (not any(below[place]) or (place == 0 and _counts(below[0]))):
+            cells[place] = f"column {place + 1}"
+            note += f"; column {place + 1} has no name and {'only counts rows' if any(below[place]) else 'is empty'}"
+    if wrong := _wrong(cells):
+        raise Refused(
+            f"the columns of {file} cannot be told apart by their names",
+            why=wrong,
+            instead="mend its first row, or name every column in the reader: "
+            f"`reader: {{name: csv, columns: [{', '.join(unique(cells))}]}}` under `data`",
+        )
+    return tuple(cells), note
+
+
+def _wrong(cells: Sequence[str]) -> str:
+    if "" in cells:
+        return f"column {cells.index('') + 1} has no name"
+    twice = [cell for cell, times in Counter(cells).items() if times > 1]
+    return f"{Counter(cells)[twice[0]]} of them are called '{twice[0]}'" if twice else ""
+
+
+def _counts(column: Sequence[str]) -> bool:
+    """Whether the cells are the numbers of the rows, from 0 or 1 on."""
+    return bool(column) and any(list(column) == [str(n + start) for n in range(len(column))] for start in (0, 1))
+
+
+def _numeric(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True

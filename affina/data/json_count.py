@@ -1,0 +1,68 @@
+"""How many values a list or object of a JSON document holds, by the depth of its brackets: nothing is decoded."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+INSIDE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+"""What stands inside a string up to its end, or to a backslash that the text ends in."""
+SPACE = b" \t\n\r"
+OPENING, CLOSING, COMMA = (np.frombuffer(signs, np.uint8) for signs in (b"[{", b"]}", b","))
+
+
+def count_values(chunks: Iterable[str], depth: int, member: int | None = None) -> int:
+    """The values in all lists and objects that `depth` brackets enclose; with `member`, only those in the outermost
+    value's so manieth. The document is known to be JSON."""
+    found, level, commas, last = 0, 0, 0, b"s"
+    for bare in _bare(chunks):
+        signs = np.frombuffer(last + bare, np.uint8)
+        here = signs[1:]
+        levels = level + np.cumsum(np.isin(here, OPENING).astype(np.int64) - np.isin(here, CLOSING))
+        seconds = np.isin(here, COMMA)
+        # what follows an opening bracket and does not close it is a first value, what follows a comma another one
+        firsts = np.isin(signs[:-1], OPENING) & ~np.isin(here, CLOSING)
+        enclosed = np.where(np.isin(here, OPENING), levels - 1, levels) == depth
+        counted = (firsts | seconds) & enclosed
+        if member is not None:
+            before = commas + np.cumsum(seconds & (levels == 1))
+            counted &= before == member
+            commas = int(before[-1])
+        found, level, last = found + int(np.count_nonzero(counted)), int(levels[-1]), bare[-1:]
+    return found
+
+
+def count_objects(chunks: Iterable[str]) -> int:
+    """The outermost lists and objects of JSON values that stand one after another."""
+    found = level = 0
+    for bare in _bare(chunks):
+        signs = np.frombuffer(bare, np.uint8)
+        opening = np.isin(signs, OPENING)
+        levels = level + np.cumsum(opening.astype(np.int64) - np.isin(signs, CLOSING))
+        found, level = found + int(np.count_nonzero(opening & (levels == 1))), int(levels[-1])
+    return found
+
+
+def _bare(chunks: Iterable[str]) -> Iterator[bytes]:
+    """The brackets and commas of the text, with a letter or more for each value that is none of them."""
+    inside = escaped = False
+    for text in chunks:
+        start = 0
+        if inside:
+            ended = INSIDE.match(text, int(escaped))
+            assert ended is not None
+            start = ended.end()
+            escaped = text[start : start + 1] == "\\"
+            inside = start == len(text) or escaped
+            if inside:
+                continue
+            start += 1
+        parts = STRING.split(text[start:])
+        if inside := '"' in parts[-1]:
+            parts[-1], _, begun = parts[-1].partition('"')
+            escaped = len(begun) - len(begun.rstrip("\\")) & 1 == 1
+            parts.append("")
+        bare = "s".join(parts).encode("ascii", "replace").translate(None, SPACE)
+        if bare:
+            yield bare
