@@ -16,12 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from affina.core.atomic import disk_error, write_json, write_text
+from affina.core.atomic import disk_error, sha256, write_json, write_text
 from affina.core.errors import Refused
 from affina.core.kinds import Made, Maker, Record, Workshop
 from affina.core.say import Say
 from affina.data import made_report
-from affina.data.files import listed, sha256, short_names
+from affina.data.files import listed, short_names
 from affina.data.recognise import readings
 
 FRUITLESS = 60

@@ -53,7 +53,7 @@ def data_make(
     def enter() -> Workshop:
         opened = _opened(making.model, root, offline, say)
         judge = opened if making.critic in ("", making.model) else _opened(making.critic, root, offline, say)
-        return Workshop(opened.model, judge.model, making.seed, objection(opened))
+        return Workshop(opened.model, judge.model, making.seed, objection(opened).to)
 
     report = make_rows(Order(part, files, making.rows, making.seed, model, critic), enter, out, say)
     folder = out.with_name(f"{out.stem}.make")

@@ -221,7 +221,7 @@ class Questions(Maker):
                 yield idea.made(trip, problem or "another question for the same answer is better")
 
     def _untrue(self, trip: Trip) -> str:
-        if None not in (trip.lead, self.lead) and trip.lead < self.lead:
+        if trip.lead is not None and self.lead is not None and trip.lead < self.lead:
             return "it leads to another stretch of the passage"
         return "it is answered without the passage" if trip.needed < self.needed else ""
 
