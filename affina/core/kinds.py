@@ -345,7 +345,7 @@ def no_model(reference: str) -> Model:
     raise Refused(f"the model '{reference}' cannot be opened here", why="this is done without any model")
 
 
-def _no_package(package: Package) -> Path:
+def no_package(package: Package) -> Path:
     raise Refused(f"the package {package.name} cannot be fetched here", instead="give a file of your own in its place")
 
 
@@ -429,7 +429,7 @@ class Desk:
     """What relative paths in a transform's settings are relative to: the recipe's own folder."""
     open: Callable[[str], Model] = no_model
     """A model by its reference (a run, a folder, a base). Raises Refused for one that cannot be opened."""
-    fetch: Callable[[Package], Path] = _no_package
+    fetch: Callable[[Package], Path] = no_package
     """A local folder that holds a package's files under their own names. Raises Refused or Failed where it cannot."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the person who reads the report: what was found, guessed or passed over."""

@@ -115,11 +115,9 @@ class Augmentation(Transform):
         found.append(_signed(variant, id, example.id, self.name))
 
 
-def _signed(variant: Example, id: str, source: str, made: str) -> Example:
-    """The variant with an id of its own and where it comes from: in `made` where `source` is a text."""
-    if isinstance(variant, Parallel):
-        return replace(variant, id=id, made=f"{made}, of {source}")
-    return replace(variant, id=id, source=source, made=made)
+def _signed(variant: Example, id: str, origin: str, made: str) -> Example:
+    """The variant with an id of its own and where it comes from."""
+    return replace(variant, id=id, origin=origin, made=made)
 
 
 def _original(example: Example) -> bool:

@@ -155,8 +155,6 @@ def _sample(example: Example) -> dict[str, Any]:
         value = getattr(example, each.name)
         if each.name not in ASIDE and value not in ("", ()):
             told[each.name] = _shown(value)
-    if type(example).__name__ == "Parallel":
-        told["source"] = _shown(example.source)
     return told
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from affina.core.atomic import sha256, write_json
 from affina.core.errors import Refused
 from affina.core.example import Example
-from affina.core.kinds import Desk, Model, Shape, no_model, shapes
+from affina.core.kinds import Desk, Model, Package, Shape, no_model, no_package, shapes
 from affina.core.recipe import Data, Recipe
 from affina.data import encoding, kept, stored
 from affina.data.classes import WITH_LABELS, label_set, refuse_one_class, under_several
@@ -30,7 +30,19 @@ from affina.data.stream import Records
 
 SPLITS = ("train", "validation", "test")
 ABOUT = "prepared.json"
-Open = Callable[[str], Model]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What preparation can get at beside its files; nothing where it is not told how."""
+
+    open: Callable[[str], Model] = no_model
+    """A model by its reference."""
+    fetch: Callable[[Package], Path] = no_package
+    """A package's files in a local folder."""
+
+
+ALONE = Reach()
 
 
 @dataclass(frozen=True)
@@ -69,20 +81,20 @@ class Built:
         return Prepared(examples, ledger, shape, about["files"], labels, tuple(about["notes"]))
 
 
-def prepare(recipe: Recipe, objection: Objection | None = None, open: Open = no_model) -> Prepared:
+def prepare(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALONE) -> Prepared:
     """`build`, and its examples loaded."""
-    return build(recipe, objection, open).loaded()
+    return build(recipe, objection, reach).loaded()
 
 
-def build(recipe: Recipe, objection: Objection | None = None, open: Open = no_model) -> Built:
+def build(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALONE) -> Built:
     """Reads, recognises, transforms and splits; what there is an `objection` to is quarantined. The ledger adds up.
 
-    `open` gives transforms their models. Made once for the same files, settings, seed and objector. Raises Refused for
-    unreadable files, an unknown shape, no usable row, a single class, a missing or an empty split.
+    Transforms get models and packages through `reach`. Made once for the same files, settings, seed and objector.
+    Raises Refused for unreadable files, an unknown shape, no usable row, a single class, a missing or an empty split.
     """
     found = _Files(recipe.data, recipe.folder)
     folder = kept.place(recipe, found.hashes, objection.by if objection else "")
-    kept.made_once(folder, lambda aside: _make(recipe, found, objection, open, aside))
+    kept.made_once(folder, lambda aside: _make(recipe, found, objection, reach, aside))
     return Built(folder)
 
 
@@ -130,11 +142,16 @@ class _Files:
         return notes
 
 
-def _make(recipe: Recipe, found: _Files, objection: Objection | None, open: Open, folder: Path) -> None:
+def _make(recipe: Recipe, found: _Files, objection: Objection | None, reach: Reach, folder: Path) -> None:
     """Fills the folder of a `Built`."""
     ledger, notes = Ledger(recipe.data.on_bad), [*found.notes]
     shape, examples = _shaped(recipe.data, found, ledger, notes, objection)
-    desk = Desk(ledger, recipe.train.seed, recipe.folder, open, notes)
+
+    def open_beside(reference: str) -> Model:
+        beside = recipe.folder / Path(reference).expanduser()
+        return reach.open(str(beside.resolve()) if beside.is_dir() else reference)
+
+    desk = Desk(ledger, recipe.train.seed, recipe.folder, open_beside, reach.fetch, notes)
     for transform in recipe.data.transforms:
         examples = held(transform.apply(examples, desk))
     labels = _labels(examples, notes)

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from affina.core.errors import Failed, Refused
 from affina.core.kinds import Package
-from affina.engine.cache import Progress, disk_errors, entry
+from affina.core.cache import Progress, disk_errors
+from affina.engine.cache import entry
 from affina.engine.fetch import download, download_wheel, require_hash, unpack
 from affina.engine.offline import requested
 

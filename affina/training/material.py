@@ -16,13 +16,16 @@ from affina.core.recipe import Recipe
 from affina.core.say import Say
 from affina.data.compose import units
 from affina.data.fit import fit, too_long
-from affina.data.prepare import Prepared, prepare
+from affina.data.prepare import Prepared, Reach, prepare
 from affina.data.rows import Renderer
 from affina.data.shaped import Objection
 from affina.engine import scratch
 from affina.engine.folder import has_words, reads
 from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import asker, require, usual
+from affina.evaluation.reach import reach
+
+RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,12 @@ class Material:
     by_split: Mapping[str, Sequence[Row]]
 
     @classmethod
-    def gather(cls, recipe: Recipe, offline: bool, say: Say) -> "Material":
-        """Raises Refused for anything in the data, the base or the metrics that cannot work."""
-        source, renderer, prepared = (_from_scratch if recipe.model.scratch else _from_base)(recipe, offline, say)
+    def gather(cls, recipe: Recipe, offline: bool, say: Say, root: Path = RUNS) -> "Material":
+        """Models that transforms ask are runs under `root`, or bases. Raises Refused for anything in the data, the base
+        or the metrics that cannot work."""
+        source, renderer, prepared = (_from_scratch if recipe.model.scratch else _from_base)(
+            recipe, offline, say, reach(root, offline, say)
+        )
         _consumed(recipe, prepared)
         _coupled(recipe)
         _penalised(recipe)
@@ -135,16 +141,16 @@ class Material:
 Found = tuple[Source, Renderer, Prepared]
 
 
-def _from_base(recipe: Recipe, offline: bool, say: Say) -> Found:
+def _from_base(recipe: Recipe, offline: bool, say: Say, near: Reach) -> Found:
     """The data as the base reads them."""
     source = find(_base(recipe), offline, say.progress)
     renderer = _renderer(recipe, source)
-    return source, renderer, prepare(recipe, Objection(renderer.vocabulary.digest, renderer.objection))
+    return source, renderer, prepare(recipe, Objection(renderer.vocabulary.digest, renderer.objection), near)
 
 
-def _from_scratch(recipe: Recipe, offline: bool, say: Say) -> Found:
+def _from_scratch(recipe: Recipe, offline: bool, say: Say, near: Reach) -> Found:
     """The data, and a model whose tokenizer is learnt from their training split; it has no weights yet."""
-    prepared = prepare(recipe, scratch.objection(recipe.model))
+    prepared = prepare(recipe, scratch.objection(recipe.model), near)
     source = scratch.draft(recipe.model, prepared.examples["train"], say.progress)
     return source, _renderer(recipe, source), prepared
 

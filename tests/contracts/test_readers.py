@@ -88,7 +88,12 @@ def test_a_reader_claims_endings_that_no_other_claims(name: str) -> None:
 def test_records_come_in_order_with_file_and_line_and_twice_the_same(name: str, tmp_path: Path) -> None:
     suffix = next(suffix for suffix in readers.find(name).suffixes if suffix in SOUND)
     sound = SOUND[suffix]
-    paths = written(name, sound.encode() if isinstance(sound, str) else sound if isinstance(sound, bytes) else sound(), suffix, tmp_path)
+    paths = written(
+        name,
+        sound.encode() if isinstance(sound, str) else sound if isinstance(sound, bytes) else sound(),
+        suffix,
+        tmp_path,
+    )
     settled, _ = readers.build(name).look(paths[0])
     records = list(settled.together(paths))
     assert records == list(readers.build(name).together(paths))

@@ -12,7 +12,7 @@ from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Pair
 from affina.core.kinds import Desk, Transform
 from affina.data.loose import loose
-from affina.data.overlap import Hashes, Reference, words
+from affina.data.shared_runs import Hashes, Reference, words
 from affina.data.texts import texts
 
 SHOWN = 5

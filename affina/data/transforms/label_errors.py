@@ -88,7 +88,9 @@ class LabelErrors(Transform):
         use = np.flatnonzero(training_N & large_L[labels_N])
         ask = np.flatnonzero(~training_N & large_L[labels_N])
         vectors_ND = vectors([row.text for row in rows], desk.open(self.model) if self.model else None)
-        parts = folds([rows[n].text for n in use], labels_N[use], [rows[n].draw for n in use], self.folds)
+        parts = folds(
+            [rows[n].text for n in use.tolist()], labels_N[use], [rows[n].draw for n in use.tolist()], self.folds
+        )
         probabilities_NL = np.zeros((len(rows), len(names)))
         probabilities_NL[use] = held_out(vectors_ND[use], labels_N[use], parts, len(names))
         if len(ask):
