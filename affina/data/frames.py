@@ -18,7 +18,7 @@ AUXILIARY = r"(?:shall|will|may|must|can|is|are|was|were|has|have|had)"
 DETERMINER = r"(?:(?:il|lo|la|i|gli|le|un|uno|una|ogni|ciascun|ciascuna)\b|l['’]|un['’])"
 _MEANS = re.compile(
     r"\s*[\"”»]?,?\s*(?:means|shall mean|is defined as)[:,]?\s+"
-    r"(?!(?:any|all|each|either|and|that|with|within|without|if|in|the following)\b)",
+    r"(?!(?:any|all|as|each|either|and|that|with|within|without|if|in|the following)\b)",
     re.IGNORECASE,
 )
 _BRACKETS = re.compile(r"\s*\([^()]{0,40}\)")
@@ -88,7 +88,7 @@ _NO_SUBJECT = frozenset(
     )
 )
 _LEADS_ON = re.compile(
-    rf"\b(?:the|any|these) following\b|\bas follows\b|[\"“”«»]|\b(?:{MONTHS})\s\d{{1,2}}\?$", re.IGNORECASE
+    rf"\b(?:the|any|these) following\b|\bas follows\b|\bthe same\b|[\"“”«»]|\b(?:{MONTHS})\s\d{{1,2}}\?$", re.IGNORECASE
 )
 """A list to come, a term that is only quoted, or a date whose year was cut off."""
 _NOBODY = frozenset(re.findall(r"\w+", "neither each any such no either both"))
@@ -156,12 +156,9 @@ def _short(place: Place, tongue: str) -> Iterator[str]:
 
 
 def _initials(name: str, short: str) -> bool:
-    """Whether the capitals of the short form begin words of the name, in order."""
-    capitals, at = [sign for sign in short if sign.isupper()], 0
-    for word in name.split():
-        if at < len(capitals) and word[:1].upper() == capitals[at]:
-            at += 1
-    return len(capitals) > 1 and at == len(capitals)
+    """Whether the capitals of the short form are the initials of the name's capitalised words, all of them in order."""
+    capitals = [sign for sign in short if sign.isupper()]
+    return len(capitals) > 1 and capitals == [word[0] for word in re.split(r"[\s’']", name) if word[:1].isupper()]
 
 
 def _english_subject(place: Place, tongue: str) -> Iterator[str]:

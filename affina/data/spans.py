@@ -27,7 +27,7 @@ UNIT = (
     r"(?:(?:business|calendar|consecutive|full|working) )?(?:days?|weeks?|months?|years?|hours?|minutes?)|"
     r"(?:giorni|giorno|settiman[ae]|mes[ie]|ann[io]|or[ae]|minut[io])(?: (?:lavorativi|consecutivi|solari))?"
 )
-JOINED = r"(?:of(?: the)?|for|&|di|del|della|dello|dei|degli|delle|per(?: (?:il|la|lo|l['’]))?)"
+JOINED = r"(?:of(?: the)?|&|di|del|della|dello|dei|degli|delle|per(?: (?:il|la|lo|l['’]))?)"
 CAPITAL = r"(?:[A-ZÀ-Þ][\w&-]*\w|[A-ZÀ-Þ](?!\w))"
 ACT = (
     r"(?:[Dd]ecreto(?: |-)[Ll]egge|[Dd]ecreto [Ll]egislativo|[Ll]egge|D\.? ?[Ll]gs\.?|D\.?L\.?|DPCM|DPR|"

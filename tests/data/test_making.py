@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scribe import Scribe
+from tiny_models import Scribe
 
 from affina.core.errors import Refused
 from affina.core.kinds import Workshop, makers, readers, shapes
@@ -176,7 +176,7 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
 import test_making
-from scribe import Scribe
+from tiny_models import Scribe
 
 class Slow(Scribe):
     def sample(self, prompts, how):

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scribe import Scribe
+from tiny_models import Scribe, text_of
 
 from affina.core.kinds import Row, Scored
 from affina.data.trip import EMPTY, Asked, trips
@@ -26,8 +26,8 @@ class Table(Scribe):
         self.calls += 1
         found = []
         for row in rows:
-            text = self._text(row.tokens.tolist())
-            answer = self._text(row.tokens[row.weights > 0].tolist())
+            text = text_of(row.tokens.tolist())
+            answer = text_of(row.tokens[row.weights > 0].tolist())
             assert text.endswith(answer) and answer.startswith(" "), "the answer's tokens are what is scored"
             last = text.split("\n\n")[-1]
             question = "unread" if "Passage" not in last else last.split("Question: ")[1].split("\n")[0]

@@ -1,4 +1,4 @@
-"""A model whose answers are known: it reads a prompt as text and answers by rules a test can count on."""
+"""Models whose answers are known beforehand: what tests of plumbing ask instead of a network."""
 
 import re
 from collections.abc import Sequence
@@ -7,6 +7,39 @@ import numpy as np
 
 from affina.core.kinds import Row, Sampled, Sampling, Scored
 from affina.engine.toy import Toy
+
+TASKS = (
+    "Name the bridges that cross a wide canal\n8. List three tools of a careful gardener\n9. Compare salt with sugar\n"
+)
+
+
+class Parrot(Toy):
+    """Goes on with a list of tasks, gives an example of a task, and answers anything else in one sentence; what stands
+    in the text before it is likelier than what does not."""
+
+    def __init__(self, max_tokens: int = 16384) -> None:
+        super().__init__(max_tokens)
+
+    def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
+        return [Sampled(self.answer(text_of(each)), (), stopped=True) for each in prompts]
+
+    def score(self, rows: Sequence[Row]) -> list[Scored]:
+        found = []
+        for row in rows:
+            before, said = text_of(row.tokens[row.weights == 0].tolist()), text_of(row.tokens[row.weights > 0].tolist())
+            found.append(Scored(np.full(row.targets, -0.1 if said.strip() in before else -1.0)))
+        return found
+
+    def answer(self, text: str) -> str:
+        if text.endswith("Input:"):
+            return " none\nOutput: a short and honest answer\n\nTask: another"
+        if text.endswith("."):
+            return f" {TASKS}"
+        return f"an answer of {len(text)} letters about it"
+
+
+def text_of(tokens: Sequence[int]) -> str:
+    return bytes(token for token in tokens if token < 256).decode("utf-8", "replace")
 
 
 class Scribe(Toy):
@@ -18,13 +51,13 @@ class Scribe(Toy):
 
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         self.calls += 1
-        return [Sampled(text, (), stopped=True) for text in (self.answer(self._text(each)) for each in prompts)]
+        return [Sampled(text, (), stopped=True) for text in (self.answer(text_of(each)) for each in prompts)]
 
     def score(self, rows: Sequence[Row]) -> list[Scored]:
         found = []
         for row in rows:
-            text = self._text(row.tokens.tolist())
-            answer = self._text(row.tokens[row.weights > 0].tolist()).strip()
+            text = text_of(row.tokens.tolist())
+            answer = text_of(row.tokens[row.weights > 0].tolist()).strip()
             found.append(Scored(np.array([self.likelihood(text.rpartition(answer)[0], answer)])))
         return found
 
@@ -51,10 +84,6 @@ class Scribe(Toy):
             return -9.0
         words = " ".join(passage.partition(answer)[0].split()[-3:])
         return -1.0 if words and words in question else -5.0
-
-    @staticmethod
-    def _text(tokens: Sequence[int]) -> str:
-        return bytes(token for token in tokens if token < 256).decode("utf-8", "replace")
 
 
 def _last(text: str, field: str) -> str:
