@@ -9,6 +9,7 @@ VERBS = {
     "data prepare": ("read, transform and split a recipe's data, once, into files", "affina.cli.data_prepare"),
     "data ledger": ("show what became of every row that a run read", "affina.cli.data_ledger"),
     "data diff": ("hold two data sets side by side", "affina.cli.data_diff"),
+    "data make": ("make rows from documents, seed tasks or requests by a model", "affina.cli.data_make"),
     "check": ("read a recipe and its data, and show what training would see", "affina.cli.check"),
     "train": ("train a recipe, or resume it, and prove whether the result is better", "affina.cli.train"),
     "evaluate": ("measure a model, with intervals", "affina.cli.evaluate"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 from affina.core.example import Chat, Example, Labelled, Message, Question
 from affina.data.prompt import Prompt
 
@@ -39,7 +42,5 @@ def formatted(example: Example, form: Prompt, labels: tuple[str, ...] = ()) -> E
 def _chat(example: Example, turns: tuple[Message, ...], answer: str | Message, options: tuple[str, ...] = ()) -> Chat:
     said = answer if isinstance(answer, Message) else Message("assistant", answer)
     tools = example.tools if isinstance(example, Chat) else ()
-    return Chat(
-        id=example.id, split=example.split, facts=example.facts, made=example.made, origin=example.origin,
-        messages=(*turns, said), tools=tools, options=options,
-    )  # fmt: skip
+    common: dict[str, Any] = {each.name: getattr(example, each.name) for each in fields(Example)}
+    return Chat(**common, messages=(*turns, said), tools=tools, options=options)

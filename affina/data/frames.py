@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from affina.data.chunks import SHORTENED
 from affina.data.spans import MONTHS
 from affina.data.wording import FUNCTION
 
@@ -16,7 +17,8 @@ LONGEST = 28
 AUXILIARY = r"(?:shall|will|may|must|can|is|are|was|were|has|have|had)"
 DETERMINER = r"(?:(?:il|lo|la|i|gli|le|un|uno|una|ogni|ciascun|ciascuna)\b|l['’]|un['’])"
 _MEANS = re.compile(
-    r"\s*[\"”»]?,?\s*(?:means|shall mean|is defined as)[:,]?\s+(?!any\b|all\b|each\b|either\b|and\b|that\b|with\b|within\b|without\b|if\b|in\b|the following\b)",
+    r"\s*[\"”»]?,?\s*(?:means|shall mean|is defined as)[:,]?\s+"
+    r"(?!(?:any|all|as|each|either|and|that|with|within|without|if|in|the following)\b)",
     re.IGNORECASE,
 )
 _BRACKETS = re.compile(r"\s*\([^()]{0,40}\)")
@@ -30,27 +32,54 @@ _SUBJECT = re.compile(
     r"(?:[Tt]he|[Tt]his|[Tt]hese|[Aa]ll|[Aa]ny|[Ee]ach|[Ee]very|you|we|he|she|it|[A-ZÀ-Þ][\w&’'-]*)(?:\s+(?!that\b|which\b|and\b|or\b)[A-Za-zÀ-ÿ&’'-]+){0,6}"
 )
 BEHIND = {
-    ("duration", "within"): "Within what time", ("duration", "for"): "For how long", ("duration", "for up to"): "For how long",
-    ("date", "on"): "On what date", ("date", "by"): "By what date", ("date", "until"): "Until what date",
-    ("date", "before"): "Before what date", ("date", "after"): "After what date", ("date", "through"): "Until what date",
-    ("date", "as of"): "As of what date", ("date", "effective"): "From what date", ("year", "in"): "In what year",
-    ("law", "under"): "Under which provision", ("law", "pursuant to"): "Pursuant to which provision",
-    ("law", "in accordance with"): "In accordance with which provision", ("name", "by"): "By whom",
+    ("duration", "within"): "Within what time",
+    ("duration", "for"): "For how long",
+    ("duration", "for up to"): "For how long",
+    ("date", "on"): "On what date",
+    ("date", "by"): "By what date",
+    ("date", "until"): "Until what date",
+    ("date", "before"): "Before what date",
+    ("date", "after"): "After what date",
+    ("date", "through"): "Until what date",
+    ("date", "as of"): "As of what date",
+    ("date", "effective"): "From what date",
+    ("year", "in"): "In what year",
+    ("law", "under"): "Under which provision",
+    ("law", "pursuant to"): "Pursuant to which provision",
+    ("law", "in accordance with"): "In accordance with which provision",
+    ("name", "by"): "By whom",
     ("amount", ""): "What amount",
-}  # fmt: skip
+}
 """What is asked instead of a preposition and the answer behind it, in English; "": the answer is a verb's object."""
 DAVANTI = {
-    ("date", "entro"): "Entro quando", ("date", "entro il"): "Entro quale data", ("date", "dal"): "Da quale data",
-    ("date", "il"): "In quale data", ("date", "da"): "Da quando", ("date", "fino al"): "Fino a quale data",
-    ("date", "a"): "Quando", ("date", "nel"): "Quando", ("date", "a partire da"): "A partire da quando",
-    ("date", "a partire dal"): "A partire da quale data", ("date", "in data"): "In quale data",
-    ("year", "nel"): "In quale anno", ("year", "entro il"): "Entro quale anno", ("year", "dal"): "Da quale anno",
-    ("duration", "entro"): "Entro quanto tempo", ("duration", "per"): "Per quanto tempo",
-    ("law", "ai sensi del"): "Ai sensi di quale norma", ("law", "ai sensi della"): "Ai sensi di quale norma",
-    ("law", "ai sensi dell'"): "Ai sensi di quale norma", ("law", "in attuazione del"): "In attuazione di quale norma",
-    ("law", "dal"): "Da quale norma", ("law", "dalla"): "Da quale norma", ("law", "dall'"): "Da quale norma",
-    ("name", "da"): "Da chi", ("name", "dal"): "Da chi", ("name", "dalla"): "Da chi", ("name", "dall'"): "Da chi",
-}  # fmt: skip
+    ("date", "entro"): "Entro quando",
+    ("date", "entro il"): "Entro quale data",
+    ("date", "dal"): "Da quale data",
+    ("date", "il"): "In quale data",
+    ("date", "da"): "Da quando",
+    ("date", "fino al"): "Fino a quale data",
+    ("date", "a"): "Quando",
+    ("date", "nel"): "Quando",
+    ("date", "a partire da"): "A partire da quando",
+    ("date", "a partire dal"): "A partire da quale data",
+    ("date", "in data"): "In quale data",
+    ("year", "nel"): "In quale anno",
+    ("year", "entro il"): "Entro quale anno",
+    ("year", "dal"): "Da quale anno",
+    ("duration", "entro"): "Entro quanto tempo",
+    ("duration", "per"): "Per quanto tempo",
+    ("law", "ai sensi del"): "Ai sensi di quale norma",
+    ("law", "ai sensi della"): "Ai sensi di quale norma",
+    ("law", "ai sensi dell'"): "Ai sensi di quale norma",
+    ("law", "in attuazione del"): "In attuazione di quale norma",
+    ("law", "dal"): "Da quale norma",
+    ("law", "dalla"): "Da quale norma",
+    ("law", "dall'"): "Da quale norma",
+    ("name", "da"): "Da chi",
+    ("name", "dal"): "Da chi",
+    ("name", "dalla"): "Da chi",
+    ("name", "dall'"): "Da chi",
+}
 """The same in Italian."""
 _NO_SUBJECT = frozenset(
     re.findall(
@@ -59,7 +88,7 @@ _NO_SUBJECT = frozenset(
     )
 )
 _LEADS_ON = re.compile(
-    rf"\b(?:the|any|these) following\b|\bas follows\b|[\"“”«»]|\b(?:{MONTHS})\s\d{{1,2}}\?$", re.IGNORECASE
+    rf"\b(?:the|any|these) following\b|\bas follows\b|\bthe same\b|[\"“”«»]|\b(?:{MONTHS})\s\d{{1,2}}\?$", re.IGNORECASE
 )
 """A list to come, a term that is only quoted, or a date whose year was cut off."""
 _NOBODY = frozenset(re.findall(r"\w+", "neither each any such no either both"))
@@ -99,7 +128,8 @@ def framed(place: Place, tongue: str) -> list[str]:
 def _ends_well(question: str) -> bool:
     """Not on a word that something must follow, nor on a list's beginning."""
     last = re.split(r"[\s'’]", question.rstrip("?"))[-1].casefold()
-    hanging = len(last) < 2 or last in _HANGING or any(last in known for known in FUNCTION.values())
+    hanging = len(last) < 2 or last in _HANGING or last in SHORTENED or not set(".<([").isdisjoint(last)
+    hanging = hanging or any(last in known for known in FUNCTION.values()) or question.count("(") != question.count(")")
     return not hanging and not _LEADS_ON.search(question)
 
 
@@ -122,22 +152,19 @@ def _short(place: Place, tongue: str) -> Iterator[str]:
     if place.kind != "name" or not (found := _SHORT.match(place.after)) or not _initials(place.answer, found["short"]):
         return
     short = found["short"]
-    yield f"What does the abbreviation {short} stand for" if tongue == "en" else f"Che cosa significa la sigla {short}"
+    yield f"Which name is abbreviated as {short}" if tongue == "en" else f"Che cosa significa la sigla {short}"
 
 
 def _initials(name: str, short: str) -> bool:
-    """Whether the capitals of the short form begin words of the name, in order."""
-    capitals, at = [sign for sign in short if sign.isupper()], 0
-    for word in name.split():
-        if at < len(capitals) and word[:1].upper() == capitals[at]:
-            at += 1
-    return len(capitals) > 1 and at == len(capitals)
+    """Whether the capitals of the short form are the initials of the name's capitalised words, all of them in order."""
+    capitals = [sign for sign in short if sign.isupper()]
+    return len(capitals) > 1 and capitals == [word[0] for word in re.split(r"[\s’']", name) if word[:1].isupper()]
 
 
 def _english_subject(place: Place, tongue: str) -> Iterator[str]:
     """NAME shall … → Who shall …"""
     verb = re.match(rf"\s+(?:{AUXILIARY}|agrees|acknowledges|represents|warrants)\s+(?!not\b|mean\b)", place.after)
-    nobody = place.answer.split()[0].casefold() in _NOBODY
+    nobody = place.answer.partition(" ")[0].casefold() in _NOBODY
     if (
         place.kind in ("name", "party")
         and verb
@@ -202,9 +229,10 @@ def _italian(place: Place, tongue: str) -> Iterator[str]:
             rest = place.after.lstrip(" ,:-–—")
             if re.match(DETERMINER, rest, re.IGNORECASE):
                 yield f"{asked} {_lowered(_first_sentence(rest), tongue)}"
-        elif found := re.fullmatch(rf"(?P<done>{DETERMINER}.*\S)\s+{word}{edge}", place.before, re.IGNORECASE):
-            if re.fullmatch(r"\s*[.;]?\s*", place.after) and not _CLAUSE.search(found["done"]):
-                yield f"{asked} {_lowered(found['done'], tongue)}"
+            continue
+        found = re.fullmatch(rf"(?P<done>{DETERMINER}.*\S)\s+{word}{edge}", place.before, re.IGNORECASE)
+        if found and re.fullmatch(r"\s*[.;]?\s*", place.after) and not _CLAUSE.search(found["done"]):
+            yield f"{asked} {_lowered(found['done'], tongue)}"
 
 
 def _first_clause(text: str) -> str:

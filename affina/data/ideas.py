@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from affina.core.kinds import Made
 from affina.data.chunks import sentences
 from affina.data.documents import Document
-from affina.data.overlap import words
+from affina.data.likeness import words
 from affina.data.spans import Span, spans
 from affina.data.trip import RIVALS, Asked, Trip
 
@@ -18,6 +18,8 @@ FEWEST = 20
 """Words that a passage has, at least."""
 PROSE = 0.75
 """Share of letters and spaces in a passage: below it is a table, a list of addresses, markup."""
+RULE = "rule"
+"""By whom a question is that no model asked."""
 FILTERS = ("passage", "span", "wording", "no repetition")
 
 
@@ -47,7 +49,7 @@ class Passage(NamedTuple):
 
 
 class Idea(NamedTuple):
-    """A question for a stretch of a passage, and by whom: a prompt's reference, or `rule`."""
+    """A question for a stretch of a passage, and by whom: a prompt's reference, or RULE."""
 
     passage: Passage
     tongue: str
@@ -67,6 +69,7 @@ class Idea(NamedTuple):
             name for name, nats in (("leads back", trip and trip.lead), ("passage needed", trip)) if nats is not None
         ]
         measured = {} if trip is None else {"nats": trip.plain()}
+        tried += [] if self.by == RULE else ["answered again"]
         origin = {**self.passage.origin, "kind": self.span.kind, "by": self.by, **measured}
         return Made(row, origin, () if problem else (*FILTERS, *tried), problem)
 

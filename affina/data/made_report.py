@@ -14,18 +14,24 @@ SAMPLES, OF_A_REASON = 30, 3
 
 
 def counted(kept: Iterable[Mapping[str, Any]], rejected: Iterable[Mapping[str, Any]], seed: int) -> dict[str, Any]:
-    """Totals, reasons (commonest first), filters passed, samples drawn by the seed, and `spans`: of how many rows with
-    a context every answer stands in it where it is said to, looked up anew."""
+    """Totals, reasons (commonest first), by whom rows were written, filters passed, samples drawn by the seed, and
+    `spans`: of how many rows with a context every answer stands in it where it is said to, looked up anew."""
     rows, draws = [*kept], random.Random(seed)
+    by = {row["made"]["by"]: {"kept": 0, "rejected": 0} for row in rows if "by" in row["made"]}
     reasons: Counter[str] = Counter()
     examples: dict[str, list[Mapping[str, Any]]] = {}
     for row in rejected:
         reasons[row["rejected"]] += 1
+        if "by" in row["made"]:
+            by.setdefault(row["made"]["by"], {"kept": 0, "rejected": 0})["rejected"] += 1
         held = examples.setdefault(row["rejected"], [])
         if len(held) < OF_A_REASON:
             held.append(row)
         elif (place := draws.randrange(reasons[row["rejected"]])) < OF_A_REASON:
             held[place] = row
+    for row in rows:
+        if "by" in row["made"]:
+            by[row["made"]["by"]]["kept"] += 1
     tried = len(rows) + reasons.total()
     spanned = [_spans(row) for row in rows if "context" in row]
     return {
@@ -33,6 +39,7 @@ def counted(kept: Iterable[Mapping[str, Any]], rejected: Iterable[Mapping[str, A
         "tried": tried,
         "yield": round(len(rows) / tried, 4) if tried else 0.0,
         "spans": {"rows": len(spanned), "right": sum(spanned)},
+        "by": by,
         "passed": dict(Counter(name for row in rows for name in row["made"]["passed"])),
         "rejected": dict(reasons.most_common()),
         "examples": {reason: examples[reason] for reason, _ in reasons.most_common()},

@@ -24,7 +24,7 @@ from affina.data import made_report
 from affina.data.files import listed, short_names
 from affina.data.recognise import readings
 
-FRUITLESS = 25
+FRUITLESS = 60
 """Rounds after one another without a row, after which making ends."""
 OWNER_ONLY = 0o600
 

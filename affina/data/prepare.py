@@ -137,7 +137,7 @@ class _Files:
     @property
     def divisible(self) -> bool:
         """They are of text that can be divided into smaller rows."""
-        return {reading.reader.name for reading in self.readings} == {"text"}
+        return all(reading.reader.texts for reading in self.readings)
 
     def records(self) -> Records:
         return Records(self.readings, [self._names[reading.paths[0]] for reading in self.readings])
@@ -149,7 +149,9 @@ class _Files:
         for reading in self.readings:
             reasons.setdefault(reading.reason, []).append(self._names[reading.paths[0]])
             if "encoding" in type(reading.reader).model_fields and not getattr(self._data.reader, "encoding", None):
-                notes += filter(None, [encoding.detect(path).note for path in reading.paths])
+                named = getattr(reading.reader, "encoding", None)
+                found = [encoding.detect(path) for path in reading.paths]
+                notes += [each.note for each in found if each.note and each.name == named]
         for reason, names in reasons.items():
             notes.append(f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}")
         return notes
@@ -225,7 +227,7 @@ def _divide(
         raise Refused(
             f"the {empty[0]} split is empty",
             why=", ".join(f"{split} {counts[split]}" for split in SPLITS) + f" of {len(examples)} examples",
-            instead="divide the text into more rows: `reader: {name: text, by: paragraph}`"
+            instead="divide the text into more rows: `by: paragraph` of `data.reader`"
             if divisible
             else "add rows: three that are no near-duplicates of each other are the least",
         )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from affina.core.errors import Refused
 from affina.core.example import Chat
 from affina.core.kinds import Record, Unusable
-from affina.data.overlap import words
+from affina.data.likeness import words
 from affina.data.recognise import shape_for
 
 SHORT = 3

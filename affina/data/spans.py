@@ -27,7 +27,7 @@ UNIT = (
     r"(?:(?:business|calendar|consecutive|full|working) )?(?:days?|weeks?|months?|years?|hours?|minutes?)|"
     r"(?:giorni|giorno|settiman[ae]|mes[ie]|ann[io]|or[ae]|minut[io])(?: (?:lavorativi|consecutivi|solari))?"
 )
-JOINED = r"(?:of(?: the)?|for|&|di|del|della|dello|dei|degli|delle|per(?: (?:il|la|lo|l['’]))?)"
+JOINED = r"(?:of(?: the)?|&|di|del|della|dello|dei|degli|delle|per(?: (?:il|la|lo|l['’]))?)"
 CAPITAL = r"(?:[A-ZÀ-Þ][\w&-]*\w|[A-ZÀ-Þ](?!\w))"
 ACT = (
     r"(?:[Dd]ecreto(?: |-)[Ll]egge|[Dd]ecreto [Ll]egislativo|[Ll]egge|D\.? ?[Ll]gs\.?|D\.?L\.?|DPCM|DPR|"
@@ -51,7 +51,7 @@ RULES: tuple[tuple[str, str], ...] = (
     ("name", rf"\b{CAPITAL}(?: (?:{JOINED} )?{CAPITAL})+(?: of \d{{4}})?"),
     ("party", r"(?<=\b[Tt]he\s)[A-Z][a-z]+(?= (?:shall|will|may|must|agrees|acknowledges) )"),
     ("party", r"\b(?:[A-Z]{2,}|[A-Z][a-z]+[A-Z]\w*)(?= \w+(?:a|e|ò|ono|ano) (?:il|lo|la|i|gli|le|un|una|l['’]))"),
-    ("name", r"\b(?:[A-Z]{2,}|[A-Z][a-z]+[A-Z]\w*)\b"),
+    ("name", r"\b(?:[A-Z]{2,6}|[A-Z][a-z]+[A-Z]\w*)\b"),
     ("year", r"(?<![\w/.-])(?:19|20)\d{2}(?![\w/-])"),
 )
 """What kind of answer, and how one reads, a space standing for any white space: where two overlap the earlier rule
@@ -133,9 +133,19 @@ def _once(flat: str, answer: str) -> bool:
 
 
 def _trimmed(text: str, start: int, stop: int, kind: str) -> Span | None:
+    """Without marks at the ends of names and terms; a name also without an article before it, and then it is one only
+    if it has two words, or a capital inside."""
+    if kind not in ("name", "term"):
+        return Span(start, stop, kind)
     part = text[start:stop]
-    start += len(part) - len(part.lstrip(_TRIMMED)) if kind in ("name", "term") else 0
-    stop -= len(part) - len(part.rstrip(_TRIMMED)) if kind in ("name", "term") else 0
+    first = re.match(r"\w+\s+", part)
+    if kind == "name" and first and first[0].strip().casefold() in _COMMON_FIRST:
+        start += first.end()
+        part = part[first.end() :]
+        if not re.search(r"\s|\w[A-Z]", part):
+            return None
+    start += len(part) - len(part.lstrip(_TRIMMED))
+    stop -= len(part) - len(part.rstrip(_TRIMMED))
     return Span(start, stop, kind) if stop > start else None
 
 
@@ -147,4 +157,4 @@ def _sound(text: str, span: Span) -> bool:
         return False
     if span.kind != "name":
         return any(sign.isalnum() for sign in answer)
-    return said[0].casefold() not in _COMMON_FIRST and not (len(said) > 2 and answer.isupper())
+    return not (len(said) > 2 and answer.isupper())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from affina.data.overlap import longest_common, longest_run, words
+from affina.data.likeness import longest_common, longest_run, words
 
+STEM = 4
+"""Letters by which two words count as the same."""
 FUNCTION: dict[str, frozenset[str]] = {
     "en": frozenset(
         words(
@@ -63,19 +65,16 @@ OPENINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 """How a question for each kind of answer may begin: small models ask for the right kind when they are begun for."""
+_BEGUN = {word[:STEM] for kinds in OPENINGS.values() for each in kinds.values() for word in words(" ".join(each))}
 _SPOKEN_OF = re.compile(
     r"\b(?:passage|paragraph|text|above|excerpt|answer|question|sentence|brano|testo|paragrafo|risposta|domanda|frase)\b",
     re.IGNORECASE,
 )
 FEWEST, FEWEST_TELLING = 5, 2
 """Words and telling words of a question, at least."""
-COPIED = 0.95
-"""Share of a question's words that may stand in the sentence as one run: more is the sentence with a question mark."""
 OWN = 0.65
 """Share of a question's words that must stand in the answer's sentence, in their order: what else there is, a model
 made up."""
-STEM = 5
-"""Letters by which two words count as the same."""
 
 
 def language(text: str) -> str:
@@ -110,12 +109,24 @@ def flaw(question: str, answer: str, kind: str, sentence: str, tongue: str) -> s
         return "it speaks of the passage, not of what the passage says"
     if _tells(said, words(answer)):
         return "it gives the answer away"
-    if longest_run(said, words(sentence)) >= COPIED * len(said):
+    if longest_run(said, words(sentence)) == len(said):
         return "it is copied from the passage"
-    asked, told = ([word[:STEM] for word in words(each)] for each in (" ".join(said[asking[0] + 1 :]), sentence))
-    if not set(telling(question)) <= set(told) or longest_common(asked, told) < OWN * len(asked):
-        return "it says more than the sentence of its answer"
     return ""
+
+
+def invents(question: str, sentence: str) -> bool:
+    """Whether a question tells what the sentence does not: a telling word of its own, or the words in another order."""
+    said = words(question)
+    asking = next((place for place, word in enumerate(said[:FIRST]) if word in ASKING), 0)
+    asked, told = ([word[:STEM] for word in each] for each in (said[asking + 1 :], words(sentence)))
+    return not set(telling(question)) <= {*told, *_BEGUN} or longest_common(asked, told) < OWN * len(asked)
+
+
+def strays(question: str, sentence: str, others: Iterable[str]) -> bool:
+    """Whether another sentence of the passage has more of a question's telling words than its answer's sentence."""
+    about = set(telling(question))
+    shares = [len(about & set(telling(each))) for each in (sentence, *others)]
+    return max(shares[1:], default=0) > shares[0]
 
 
 def _fits(asked: Sequence[str], kind: str) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats
-from affina.data.overlap import dice, words
+from affina.data.likeness import dice, words
 
 
 def pairs(answers: Answers) -> list[tuple[str, Sequence[str]]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scribe import Scribe
+from tiny_models import Scribe
 
 from affina.core.errors import Refused
 from affina.core.kinds import Workshop, makers, readers, shapes
@@ -50,7 +50,7 @@ def made(
     folder: Path, out: Path, rows: int = 100, seed: int = 0, model: Scribe | None = None, **settings: Any
 ) -> dict[str, Any]:
     scribe = model or Scribe()
-    maker = makers.find("questions").model_validate({"tokens": 500, "alike": 0.9, **settings})
+    maker = makers.find("questions").model_validate({"tokens": 500, "alike": 0.9, "ask": "model", **settings})
     order = Order(maker, [str(folder)], rows, seed, MODEL, MODEL)
     return make_rows(order, lambda: Workshop(scribe, scribe, seed), out, Silent())
 
@@ -81,8 +81,16 @@ def test_every_answer_stands_where_the_row_says_and_the_row_says_where_it_came_f
         text = (texts / name).read_text(encoding="utf-8")
         assert line == "1" and text[origin["start"] : origin["stop"]] == row["context"]
         assert (origin["model"], origin["weights"], origin["seed"]) == ("scribe", "0" * 64, 0)
-        assert origin["prompt"] == "question_for_span_en@1"
-        assert origin["passed"] == ["passage", "span", "wording", "no repetition", "leads back", "passage needed"]
+        assert origin["by"] == "question_for_span_en@1"
+        assert origin["passed"] == [
+            "passage",
+            "span",
+            "wording",
+            "no repetition",
+            "leads back",
+            "passage needed",
+            "answered again",
+        ]
         # the scribe gives the right answer -1, a rival -5 (no rise), an empty question -5, no passage -9
         assert origin["nats"] == {"lead": 4.0, "needed": 8.0}
     assert report["spans"] == {"rows": len(rows), "right": len(rows)}
@@ -168,7 +176,7 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
 import test_making
-from scribe import Scribe
+from tiny_models import Scribe
 
 class Slow(Scribe):
     def sample(self, prompts, how):

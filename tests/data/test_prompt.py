@@ -30,8 +30,8 @@ VERSIONS = {
     "judge@1": "a1607deefbe8",
     "output_first@1": "d42df4248796",
     "question_en@1": "c71fb46a45eb",
-    "question_for_span_en@1": "3801c6f71119",
-    "question_for_span_it@1": "a33f9ebb305b",
+    "question_for_span_en@1": "f112ed72b68e",
+    "question_for_span_it@1": "295e39bd4817",
     "question_it@1": "32e9988d0af5",
     "rewrite@1": "74157e0a2b47",
 }

@@ -8,7 +8,7 @@ from shared_data import shared
 from affina.data.spans import LONGEST, flattened, located, spans
 
 ENGLISH = (
-    "This AGREEMENT, effective the 1st day of January, 2001, is made by Pharmaceutical Product Development, Inc. under "
+    "This agreement, effective the 1st day of January, 2001, is made by Pharmaceutical Product Development, Inc. under "
     "the Securities Exchange Act of 1934. The Company shall pay $10,000.00, or one hundred percent (100%) of the base "
     "salary, within ten (10) business\n   days under Section 6(e). “Covered Period” means eighteen months."
 )
@@ -28,6 +28,7 @@ def test_english_answers_are_found_by_rule() -> None:
         ("date", "1st day of January, 2001"),
         ("name", "Pharmaceutical Product Development"),
         ("name", "Securities Exchange Act of 1934"),
+        ("party", "Company"),
         ("amount", "$10,000.00"),
         ("percent", "one hundred percent (100%)"),
         ("duration", "ten (10) business days"),

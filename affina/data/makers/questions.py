@@ -13,18 +13,18 @@ from affina.core.example import Text
 from affina.core.kinds import Made, Maker, Record, Sampling, Workshop
 from affina.data import wording
 from affina.data.asked import Put, said
-from affina.data.chunks import chunks
+from affina.data.chunks import chunks, sentences
 from affina.data.documents import Document, documents
 from affina.data.frames import Place, framed
-from affina.data.ideas import Idea, Passage, best_first, drawn, sentence_of, spaced
-from affina.data.overlap import likest, words
+from affina.data.ideas import RULE, Idea, Passage, best_first, drawn, sentence_of, spaced
+from affina.data.likeness import likest, words
 from affina.data.prompt import prompt
-from affina.data.spans import Span, located, spans
+from affina.data.spans import Span, flattened, located, spans
 from affina.data.trip import Trip, trips
 
 TOGETHER = 8
 """Passages in a round."""
-ASKED_TOKENS, ANSWERED_TOKENS = 40, 24
+ASKED_TOKENS, ANSWERED_TOKENS = 28, 16
 """What a question and an answer may take."""
 REPEATS = "it repeats a question that is kept"
 Read = Sequence[tuple[Passage, str]]
@@ -39,10 +39,10 @@ class Questions(Maker):
 
     tokens: int = Field(160, ge=32)
     """The longest passage, in tokens of the model."""
-    ask: Literal["both", "model", "rules", "free"] = "both"
-    """Who asks for an answer: the model, rules, or both; the model judges all the same. `free`: the model asks and
-    answers as it likes, which needs an abler one: an answer that does not stand in the passage, just once, is rejected.
-    """
+    ask: Literal["rules", "model", "both", "free"] = "rules"
+    """Who asks for an answer: rules of grammar, the model, or both; the model judges what either asks, and has to find
+    the answers of its own questions again. `free`: the model asks and answers as it likes. A model of some 100 million
+    weights asks few sound questions."""
     answers: int = Field(3, ge=1)
     """Stretches of a passage that are tried as answers; questions that are tried where `ask` is free."""
     tries: int = Field(4, ge=1)
@@ -51,8 +51,9 @@ class Questions(Maker):
     """Of sampling questions."""
     alike: float = Field(0.7, gt=0, le=1)
     """ROUGE-L from which a question repeats one that is kept, or an example of the prompt."""
-    lead: float = 0.5
-    """Nats by which a question must raise its answer above the other stretches of the passage."""
+    lead: float | None = 0.5
+    """Nats by which a question must raise its answer above the other stretches of the passage; null: not asked, for a
+    model that does not know the language."""
     needed: float = 1.0
     """Nats by which the passage must raise the answer: what the model knows without it is no question about it."""
     language: Literal["auto", "en", "it"] = "auto"
@@ -132,7 +133,7 @@ class Questions(Maker):
             if not chosen:
                 yield Made({"context": passage.text}, passage.origin, rejected="the passage has no answer by the rules")
             for span, questions in chosen:
-                idea = Idea(passage, tongue, span, "", "rule")
+                idea = Idea(passage, tongue, span, "", RULE)
                 if self.ask != "model":
                     yield from (idea._replace(question=question) for question in questions)
                 if self.ask != "rules":
@@ -206,19 +207,21 @@ class Questions(Maker):
                 yield idea.made(None, problem)
             else:
                 sound.append(idea)
-        tried = trips(workshop.critic, [each.put() for each in sound])
-        for (idea, trip), *others in best_first(zip(sound, tried, strict=True)):
-            problem = self._untrue(trip)
+        tried = [*zip(sound, trips(workshop.critic, [each.put() for each in sound]), strict=True)]
+        lost = _lost([idea for idea, trip in tried if idea.by != RULE and not self._untrue(trip)], workshop)
+        for (idea, trip), *others in best_first(tried):
+            problem = self._untrue(trip) or lost.get(idea, "")
             if not problem and likest(words(idea.question), pool, self.alike):
                 problem = REPEATS
             if not problem:
                 pool.append(words(idea.question))
             yield idea.made(trip, problem)
             for idea, trip in others:
-                yield idea.made(trip, self._untrue(trip) or "another question for the same answer is better")
+                problem = self._untrue(trip) or lost.get(idea, "")
+                yield idea.made(trip, problem or "another question for the same answer is better")
 
     def _untrue(self, trip: Trip) -> str:
-        if trip.lead is not None and trip.lead < self.lead:
+        if trip.lead is not None and self.lead is not None and trip.lead < self.lead:
             return "it leads to another stretch of the passage"
         return "it is answered without the passage" if trip.needed < self.needed else ""
 
@@ -226,7 +229,27 @@ class Questions(Maker):
 def _flaw(idea: Idea) -> str:
     text = idea.passage.text
     start, stop = sentence_of(text, idea.span)
-    return wording.flaw(idea.question, idea.answer, idea.span.kind, text[start:stop], idea.tongue)
+    problem = wording.flaw(idea.question, idea.answer, idea.span.kind, text[start:stop], idea.tongue)
+    made_up = not problem and idea.by != RULE and wording.invents(idea.question, text[start:stop])
+    if made_up:
+        return "it says more than the sentence of its answer"
+    others = (text[first:last] for first, last in sentences(text) if first != start)
+    elsewhere = not problem and wording.strays(idea.question, text[start:stop], others)
+    return "another sentence has more of its words" if elsewhere else problem
+
+
+def _lost(ideas: Sequence[Idea], workshop: Workshop) -> dict[Idea, str]:
+    """Which questions of the model lead it to another answer when it is asked them: a reason for each."""
+    puts = [
+        Put(prompt(f"answer_{each.tongue}"), {"passage": spaced(each.passage.text), "question": each.question})
+        for each in ideas
+    ]
+    answers = said(workshop.critic, puts, Sampling(ANSWERED_TOKENS, seed=workshop.seed))
+    return {
+        each: "the model answers it otherwise"
+        for each, answer in zip(ideas, answers, strict=True)
+        if flattened(answer.text.strip().split("\n")[0]) != flattened(each.answer)
+    }
 
 
 def _question(text: str) -> str:

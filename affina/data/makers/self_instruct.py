@@ -12,7 +12,7 @@ from pydantic import Field
 from affina.core.errors import Refused
 from affina.core.kinds import Made, Maker, Record, Sampling, Workshop
 from affina.data.asked import Put, likelihoods, said
-from affina.data.overlap import likest, repeats_itself, words
+from affina.data.likeness import likest, repeats_itself, words
 from affina.data.prompt import prompt
 from affina.data.seeds import Task, tasks
 

@@ -11,7 +11,7 @@ from affina.core.errors import Refused
 from affina.core.example import Chat, Message, Text
 from affina.core.kinds import Made, Maker, Record, Sampling, Unusable, Workshop
 from affina.data.asked import Put, likelihoods, said
-from affina.data.overlap import repeats_itself, rouge_l, words
+from affina.data.likeness import repeats_itself, rouge_l, words
 from affina.data.prompt import prompt
 from affina.data.recognise import shape_for
 

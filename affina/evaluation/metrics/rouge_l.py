@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Metric
-from affina.data.overlap import rouge_l, words
+from affina.data.likeness import rouge_l, words
 from affina.evaluation.references import best
 
 

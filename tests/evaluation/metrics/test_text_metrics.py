@@ -9,7 +9,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from affina.core.answers import Answers
-from affina.data.overlap import longest_common
+from affina.data.likeness import longest_common
 from affina.evaluation.metrics.bleu import Bleu
 from affina.evaluation.metrics.chrf import Chrf
 from affina.evaluation.metrics.rouge_1 import Rouge1

@@ -31,7 +31,9 @@ def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """The function of the same name."""
     maker = {**settings.changes(given), "name": given.maker}
     making = affina.Making(given.model, given.critic, given.n, given.seed)
-    found: dict[str, Any] = affina.make(maker, given.files, given.out, making, (given.root, given.offline), screen.say)
+    found: dict[str, Any] = affina.data_make(
+        maker, given.files, given.out, making, (given.root, given.offline), screen.say
+    )
     return found
 
 

@@ -3,7 +3,7 @@ from difflib import SequenceMatcher
 
 import pytest
 
-from affina.data.overlap import likest, longest_common, longest_run, repeats_itself, rouge_l, words
+from affina.data.likeness import likest, longest_common, longest_run, repeats_itself, rouge_l, words
 
 
 def test_words_are_letters_and_digits_of_any_script_in_lower_case() -> None:

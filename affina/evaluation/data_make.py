@@ -29,7 +29,7 @@ class Making:
     seed: int = 0
 
 
-def make(
+def data_make(
     maker: str | Mapping[str, Any] | Maker,
     files: Sequence[str],
     out: str | Path,
