@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -233,9 +234,8 @@ def _divide(
         )
     notes = {"labels": json.dumps(labels)}
     kind = type(next(iter(examples)))
-    writers = {split: stored.Writer(folder / f"{split}.parquet", kind, notes) for split in SPLITS}
-    for example in examples:
-        writers[example.split].add(example)
-        ledger.use(example.split, [example])
-    for writer in writers.values():
-        writer.close()
+    with ExitStack() as files:
+        writers = {each: files.enter_context(stored.Writer(folder / f"{each}.parquet", kind, notes)) for each in SPLITS}
+        for example in examples:
+            writers[example.split].add(example)
+            ledger.use(example.split, [example])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,10 +61,17 @@ class Writer:
         if len(self._waiting) == ROWS:
             self._flush()
 
-    def close(self) -> None:
-        """Writes what waits, and the file's end."""
-        self._flush()
-        self._file.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        """Writes what waits, and the file's end; after an error the file is left as it is."""
+        try:
+            if kind is None:
+                self._flush()
+                self._file.close()
+        finally:
+            self._file.is_open = False  # or the library tries once more, unheard, to end what could not be written
 
     def _flush(self) -> None:
         if self._waiting:

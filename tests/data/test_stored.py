@@ -58,10 +58,9 @@ def test_an_example_comes_back_from_columns_as_it_was(example: Example) -> None:
 @pytest.mark.parametrize("example", EVERY, ids=lambda each: type(each).__name__)
 def test_an_example_comes_back_from_parquet_as_it_was(tmp_path: Path, example: Example) -> None:
     path = tmp_path / "train.parquet"
-    writer = stored.Writer(path, type(example), {"split": "train"})
-    for _ in range(3):
-        writer.add(example)
-    writer.close()
+    with stored.Writer(path, type(example), {"split": "train"}) as writer:
+        for _ in range(3):
+            writer.add(example)
     assert writer.count == 3
     assert list(stored.read_parquet(path)) == [example] * 3
     assert path.stat().st_mode & 0o777 == 0o600
