@@ -776,6 +776,11 @@ class Asker(Part):
         random weights; None where frequencies answer nothing."""
         return None
 
+    def said(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, Any] | None:
+        """The columns of texts of what is said to `test` without a model: the standard for what random weights
+        generate; None where nothing is generated."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

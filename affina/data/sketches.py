@@ -8,7 +8,6 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from hashlib import blake2b
-from itertools import islice
 from typing import IO
 
 import numpy as np
@@ -33,10 +32,10 @@ from affina.data.minhash import (
     without,
 )
 
-TOGETHER = 10_000
-"""Texts whose 5-grams are held at a time."""
-SAMPLED = 20_000
-"""Texts, about, on which it is seen whether most share a prompt."""
+TOGETHER = 1 << 20
+"""Characters of the texts whose 5-grams are held at a time."""
+SAMPLED = 1 << 21
+"""Characters, about, of the texts on which it is seen whether most share a prompt."""
 PAIRS = 20_000
 """Pairs whose minima are held at a time."""
 ROW = 4 * HASHES
@@ -67,7 +66,7 @@ def _sketched(
     that are compared."""
     shared = _shared(texts)
     same, filled, place = np.empty(len(texts), np.uint64), np.empty(len(texts), bool), 0
-    for part in _parts(map(normal, texts)):
+    for part in _parts(map(normal, texts), TOGETHER):
         here = slice(place, place + len(part))
         hashes, starts = without(*grams(part), shared)
         same[here], filled[here] = [_bits(text) for text in part], np.diff(starts) > 0
@@ -81,13 +80,21 @@ def _sketched(
 
 def _shared(texts: Collection[str]) -> Hashes:
     """The prompt that most texts share, seen on a sample that depends on what they say, not on their order."""
-    every = len(texts) // SAMPLED + 1
+    every = sum(map(len, texts)) // SAMPLED + 1
     plain = (text for text in map(normal, texts) if _bits(text) % every == 0)
-    return prompt(*distinct(*grams(list(islice(plain, 2 * SAMPLED)))))
+    return prompt(*distinct(*grams(next(_parts(plain, 2 * SAMPLED), []))))
 
 
-def _parts(texts: Iterator[str]) -> Iterator[list[str]]:
-    while part := list(islice(texts, TOGETHER)):
+def _parts(texts: Iterator[str], most: int) -> Iterator[list[str]]:
+    """Lists of texts of at least `most` characters together, the last of fewer."""
+    part, size = [], 0
+    for text in texts:
+        part.append(text)
+        size += len(text)
+        if size >= most:
+            yield part
+            part, size = [], 0
+    if part:
         yield part
 
 

@@ -31,6 +31,8 @@ class Records:
         left = self._parsed()
         self._kept = list(_until(left, BUFFER_BYTES))
         self._whole = next(left, None) is None
+        if not self._whole:
+            self._kept = []
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._kept) if self._whole else self._parsed()

@@ -103,9 +103,14 @@ class Material:
     def trivial(self) -> Answers | None:
         """What answers to the test split without a model, where an untrained base cannot be asked."""
         asking = asker(self.split("test"))
-        in_words = all(metric.reads in ("nats", "words") for metric in self.metrics)
-        if self.recipe.model.scratch is not None and in_words:
-            return asking.counted(self.rows, self.by_split["test"], len(self.renderer.vocabulary))
+        if self.recipe.model.scratch is not None:
+            counted = asking.counted(self.rows, self.by_split["test"], len(self.renderer.vocabulary))
+            said = asking.said(self.split("train"), self.split("test"))
+            columns = {metric.reads for metric in self.metrics}
+            if counted is not None and columns <= {"nats", "words"}:
+                return counted
+            if counted is not None and said is not None and columns <= {"nats", "words", "text"}:
+                return replace(counted, **said)
         return asking.trivial(self.split("train"), self.split("test"))
 
     @cached_property

@@ -81,7 +81,7 @@ def test_more_texts_than_memory_holds_cluster_alike_up_to_the_error_of_the_estim
     what it is not."""
     monkeypatch.setenv("AFFINA_CACHE", str(tmp_path))
     monkeypatch.setattr(near, "MOST", 0)
-    monkeypatch.setattr(sketches, "TOGETHER", 700)
+    monkeypatch.setattr(sketches, "TOGETHER", 40_000)
     path = shared("data", "banking77", "train.csv")
     texts = [record.values["text"] for record in readers.build("csv").records(path)][:3000] * 2
     found = clusters(texts, 0.8)
