@@ -77,7 +77,7 @@ def damage(shown: str, allowance: Allowance) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # what bz2 raises
             raise _damaged(shown, allowance, error) from error
-        what, why = f"{shown} cannot be unpacked", error.strerror or str(error)
+        what, why = f"{shown} cannot be copied", error.strerror or str(error)
         raise Failed(what, why, "free space, or set AFFINA_CACHE to a folder on a roomier disk") from error
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from affina.core.errors import Refused
+from affina.data import scratch
 
 CHUNK = 1 << 20
 BOMS = (
@@ -98,7 +99,7 @@ def _unmarked(path: Path, head: bytes) -> Encoding:
     name = "cp1252" if _undecodable(path, "cp1252") is None else "latin-1"
     return Encoding(
         name,
-        f"{path} is not UTF-8 (near byte {at}) and was read as {name}: "
+        f"{scratch.shown(path)} is not UTF-8 (near byte {at}) and was read as {name}: "
         "if letters look wrong, write `reader: {name: …, encoding: …}` under `data`",
     )
 

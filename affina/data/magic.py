@@ -16,7 +16,7 @@ MARKS = {
     b"FEA1": "arrow",
     b"\xff\xff\xff\xff": "arrow",
     b"SQLite format 3\0": "sql",
-    b'{"rows of": ': "sql",
+    b'{"affina": "rows of a database"': "sql",
 }
 """How files begin that are one reader's whatever their ending; the last is a copy of what a database gave."""
 MIMETYPES = {

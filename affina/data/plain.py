@@ -5,12 +5,15 @@ import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from affina.core.errors import Refused, nearest
 from affina.core.kinds import Record
+
+ADDRESSES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 
 
 def plain(value: Any) -> Any:
@@ -83,7 +86,7 @@ def _written(value: Any) -> Any:
         return value.isoformat(sep=" ")
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
-    if isinstance(value, (datetime.timedelta, UUID)):
+    if isinstance(value, (datetime.timedelta, UUID, *ADDRESSES)):
         return str(value)
     if isinstance(value, numbers.Integral):
         return int(value)

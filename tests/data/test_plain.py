@@ -1,6 +1,7 @@
 import datetime
 import math
 from decimal import Decimal
+from ipaddress import IPv6Interface
 from pathlib import Path
 from uuid import UUID
 
@@ -30,6 +31,7 @@ HOUR = datetime.timezone(datetime.timedelta(hours=2))
         (datetime.date(2024, 5, 1), "2024-05-01"),
         (datetime.time(9, 30, 0, 5), "09:30:00.000005"),
         (datetime.timedelta(days=1, seconds=3), "1 day, 0:00:03"),
+        (IPv6Interface("::1/64"), "::1/64"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         ("è".encode(), "è"),
         (memoryview(b"ab"), "ab"),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
-from affina.data import batches
+from affina.data import batches, scratch
 from affina.data.plain import chosen, refuse_unnamed
 
 BUFFER = 1 << 20
@@ -33,9 +35,9 @@ class Parquet(Reader):
     def look(self, path: Path) -> tuple[Parquet, str]:
         """This reader, and what the file says of itself."""
         with _opened(path) as file:
-            groups, rows = file.metadata.num_row_groups, file.metadata.num_rows
-            names = chosen(file.schema_arrow.names, self.columns, path)
-            return self, f"{rows:,} rows of {len(names)} columns in {groups} row groups"
+            groups, rows, kept = file.metadata.num_row_groups, file.metadata.num_rows, self._kept(file, path)
+            beside = f", {', '.join(kept.beside)} by its folder" if kept.beside else ""
+            return self, f"{rows:,} rows of {len(kept.names)} columns in {groups} row groups{beside}"
 
     def count(self, path: Path) -> int:
         """What the file's own metadata say."""
@@ -45,13 +47,37 @@ class Parquet(Reader):
     def records(self, path: Path) -> Iterator[Record]:
         """Every row in order; its line is its number. Raises Refused for a damaged, encrypted or empty file."""
         with _opened(path) as file:
-            names = chosen(file.schema_arrow.names, self.columns, path)
+            kept, number = self._kept(file, path), 1
             if not file.metadata.num_rows:
                 raise Refused(f"{path} holds no rows", why="there are only columns")
-            number = 1
-            for batch in file.iter_batches(batches.ROWS, columns=names if self.columns else None):
-                yield from batches.records(batch.select(names), names, str(path), number)
+            for batch in file.iter_batches(batches.ROWS, columns=kept.names if self.columns else None):
+                for found in batches.records(batch.select(kept.names), kept.names, str(path), number):
+                    yield replace(found, values={**found.values, **kept.beside}) if kept.beside else found
                 number += batch.num_rows
+
+    def _kept(self, file: Any, path: Path) -> _Kept:
+        own = list(file.schema_arrow.names)
+        beside = {name: value for name, value in in_folders(path).items() if name not in own}
+        names = chosen([*own, *beside], self.columns, path)
+        return _Kept([name for name in names if name in own], {name: beside[name] for name in names if name in beside})
+
+
+class _Kept(NamedTuple):
+    """What is read of a file: columns in it, and those that its folders say."""
+
+    names: list[str]
+    beside: dict[str, str | None]
+
+
+def in_folders(path: Path) -> dict[str, str | None]:
+    """Columns that stand in the names of the folders above, as in `label=spam/part-0.parquet`, which Hive began."""
+    found: dict[str, str | None] = {}
+    for folder in reversed(Path(scratch.shown(path)).parent.parts):
+        name, sign, value = folder.partition("=")
+        if not name or not sign:
+            break
+        found[unquote(name)] = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+    return found
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,11 +14,12 @@ from sqlalchemy.engine import Connection
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
 from affina.data import database
+from affina.data.allowance import Allowance, damage
 from affina.data.plain import record, refuse_unnamed
 from affina.data.statement import checked, ordered
 
 SQLITE = b"SQLite format 3\0"
-COPY = b'{"rows of": '
+COPY = b'{"affina": "rows of a database"'
 """How a copy of what a server gave begins: its first line is an object, every other one a row."""
 
 
@@ -71,20 +73,18 @@ class Sql(Reader):
 
     def fetch(self, address: str, into: Path) -> None:
         """Copies the answer of a server, counted and read in one view of its data. Raises Refused as `records` does."""
-        with (
-            database.opened(address) as connection,
-            into.open("x", encoding="utf-8", errors="backslashreplace") as file,
-        ):
+        spending = Allowance(address)
+        with database.opened(address) as connection, damage(address, spending), into.open("xb") as file:
             settled, statement = self._settled(connection)
             rows = database.count(connection, statement)
             answer = database.ask(connection, statement)
             refuse_unnamed(answer.columns, address, "give each column a name of its own with AS")
-            head = {"rows of": "a database", "columns": answer.columns, "count": rows}
-            print(json.dumps({**head, "table": settled.table, "told": settled._said(statement)}), file=file)
-            for values in answer.rows:
-                found = record(answer.columns, values, "", 0)
-                held = [*found.values.values()]
-                print(json.dumps({"row": held, "problem": found.problem} if found.problem else held), file=file)
+            head = {"affina": "rows of a database", "columns": answer.columns, "count": rows}
+            lines: Iterator[Any] = (_held(answer.columns, values) for values in answer.rows)
+            for line in chain([{**head, "table": settled.table, "told": settled._said(statement)}], lines):
+                written = f"{json.dumps(line)}\n".encode("ascii")
+                spending.spend(len(written))
+                file.write(written)
 
     def _settled(self, connection: Connection) -> tuple[Sql, str]:
         """This reader with its table, and the statement. Raises Refused where it is not clear what to read."""
@@ -119,6 +119,13 @@ class Sql(Reader):
                 found = json.loads(line)
                 values, problem = (found["row"], found["problem"]) if isinstance(found, dict) else (found, "")
                 yield Record(dict(zip(columns, values, strict=True)), str(path), number, problem)
+
+
+def _held(columns: Sequence[str], values: Iterable[Any]) -> Any:
+    """A row as a line of the copy: its values, and what is wrong with them if something is."""
+    found = record(columns, values, "", 0)
+    row = [*found.values.values()]
+    return {"row": row, "problem": found.problem} if found.problem else row
 
 
 def _opened(path: Path) -> Any:

@@ -106,6 +106,16 @@ def test_columns_of_one_name_or_none_are_refused(tmp_path: Path) -> None:
         read(written(tmp_path / "a.parquet", twice.rename_columns(["a", ""])))
 
 
+def test_columns_that_stand_in_the_names_of_folders_are_read(tmp_path: Path) -> None:
+    table = pa.table({"text": ["uno", "due"], "label": ["a b", "c/d"], "year": [2024, None]})
+    pq.write_to_dataset(table, tmp_path / "rows", partition_cols=["label", "year"])
+    found = [record.values for path in sorted((tmp_path / "rows").rglob("*.parquet")) for record in read(path)]
+    assert found == [{"text": "uno", "label": "a b", "year": "2024"}, {"text": "due", "label": "c/d", "year": None}]
+    path = next((tmp_path / "rows").rglob("*.parquet"))
+    assert {*read(path, columns=["label"])[0].values} == {"label"}
+    assert readers.build("parquet").look(path)[1].endswith("row groups, year, label by its folder")
+
+
 def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="holds no rows"):
         read(written(tmp_path / "a.parquet", TABLE.slice(0, 0)))
