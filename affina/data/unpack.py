@@ -72,6 +72,10 @@ def _alike(names: Sequence[str], parts: Sequence[str]) -> bool:
     return fnmatchcase(names[0], parts[0]) and _alike(names[1:], parts[1:])
 
 
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
 @dataclass
 class _Job:
     """One packed file being taken apart."""
@@ -118,7 +122,7 @@ class _Job:
         first, _, rest = inside.partition(INSIDE)
         for member in members:
             called = f"{shown}{INSIDE}{member.name}"
-            if any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(member.name).parts):
+            if _hidden(member.name) and member.name != first:
                 continue
             if not (matches(member.name, first) if first else self._readable(member.name)):
                 self.aside.append(called)

@@ -12,7 +12,7 @@ from shared_data import shared
 from affina.core.atomic import sha256
 from affina.core.errors import Refused
 from affina.core.kinds import Record, readers
-from affina.data import scratch
+from affina.data import encoding, scratch
 from affina.data.files import listed, short_names
 from affina.data.recognise import readings
 
@@ -138,7 +138,10 @@ def test_what_is_not_in_an_archive_is_refused(tmp_path: Path) -> None:
 
 
 def test_errors_and_records_never_name_the_scratch_folder(tmp_path: Path) -> None:
-    zipped(tmp_path / "a.zip", {"empty.csv": b"", "bad.csv": b"a,b\n1,2\n1,2,3\n", "binary.csv": bytes(99)})
+    zipped(
+        tmp_path / "a.zip",
+        {"empty.csv": b"", "bad.csv": b"a,b\n1,2\n1,2,3\n", "binary.csv": bytes(99), "latin.csv": b"a\nperch\xe9\n"},
+    )
     for entry in ("a.zip!/empty.csv", "a.zip!/binary.csv"):
         with pytest.raises(Refused, match=f"^{tmp_path}/{entry}") as error:
             records([entry], tmp_path)
@@ -146,6 +149,8 @@ def test_errors_and_records_never_name_the_scratch_folder(tmp_path: Path) -> Non
     (reading,) = readings(listed(["a.zip!/bad.csv"], tmp_path)[0])
     assert scratch.PREFIX not in reading.reason
     assert [record.where for record in reading.records() if record.problem] == [f"{tmp_path}/a.zip!/bad.csv:3"]
+    ((latin,), _) = listed(["a.zip!/latin.csv"], tmp_path)
+    assert encoding.detect(latin).note.startswith(f"{tmp_path}/a.zip!/latin.csv is not UTF-8")
 
 
 def test_standard_input_is_read_once_and_by_its_bytes(tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from affina.core.errors import Refused
@@ -36,6 +40,20 @@ def test_the_reader_is_chosen_by_ending_then_by_bytes(tmp_path: Path, name: str,
     reader, reason = reader_for(tmp_path / name)
     assert reader.name == expected
     assert reason.startswith(expected)
+
+
+def test_files_with_a_mark_are_known_by_it_whatever_their_ending(tmp_path: Path) -> None:
+    rows = pa.table({"text": ["uno", "due"]})
+    pq.write_table(rows, tmp_path / "a.csv")
+    with pa.ipc.new_stream(str(tmp_path / "b"), rows.schema) as stream:
+        stream.write(rows)
+    with closing(sqlite3.connect(tmp_path / "c.data")) as connection:
+        connection.execute("create table rows (text)")
+        connection.commit()
+    found = [reader_for(tmp_path / name) for name in ("a.csv", "b", "c.data")]
+    assert [reader.name for reader, _ in found] == ["parquet", "arrow", "sql"]
+    assert found[0][1].startswith("parquet by its first bytes, whatever its ending .csv; 2 rows of 1 columns")
+    assert found[1][1].startswith("arrow by its first bytes; Arrow stream")
 
 
 def test_a_reader_that_is_given_is_kept(tmp_path: Path) -> None:

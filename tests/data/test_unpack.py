@@ -36,6 +36,7 @@ def test_a_tar_compressed_or_not_is_read_as_a_folder(ending: str, tmp_path: Path
     path.write_bytes(CODECS[ending](content) if ending else content)
     assert names(path) == [f"a.tar{ending}!/a.csv", f"a.tar{ending}!/in/b.csv"]
     assert unpacked(path, "", WANTED).aside == [f"{path}!/c.png"]
+    assert names(path, ".hidden.csv") == [f"a.tar{ending}!/.hidden.csv"]
 
 
 def test_members_are_named_by_themselves_by_folder_and_by_pattern(tmp_path: Path) -> None:
