@@ -9,13 +9,16 @@ from affina.core.kinds import Record
 from affina.data.plain import record
 
 ROWS = 256
-"""Rows that stand in memory as Python objects at a time."""
+"""Rows that stand in memory as Python objects at a time, where they are short."""
+BYTES = 16 << 20
+"""Of long rows, so many as take these bytes together, but one at least."""
 
 
 def records(batch: pa.RecordBatch, names: Sequence[str], file: str, number: int) -> Iterator[Record]:
     """The rows of a batch; the first is the `number`th of its file."""
-    for start in range(0, batch.num_rows, ROWS):
-        part = batch.slice(start, ROWS)
+    step = at_a_time(batch.nbytes, batch.num_rows)
+    for start in range(0, batch.num_rows, step):
+        part = batch.slice(start, step)
         try:
             columns = [column.to_pylist(maps_as_pydicts="strict") for column in part.columns]
         except (ValueError, OverflowError, KeyError):  # KeyError: a map with a key twice
@@ -23,6 +26,11 @@ def records(batch: pa.RecordBatch, names: Sequence[str], file: str, number: int)
             continue
         for place, values in enumerate(zip(*columns, strict=True) if columns else [()] * part.num_rows):
             yield record(names, values, file, number + start + place)
+
+
+def at_a_time(size_bytes: int, rows: int, most: int = ROWS) -> int:
+    """How many rows, at most `most`, to take at a time where so many take so many bytes."""
+    return max(1, min(most, BYTES * rows // max(1, size_bytes)))
 
 
 def _one_by_one(part: pa.RecordBatch, names: Sequence[str], file: str, number: int) -> Iterator[Record]:
@@ -57,7 +65,7 @@ def _value(cell: pa.Array) -> tuple[Any, str]:
 
 def _as_text(kind: pa.DataType) -> pa.DataType:
     """The type with text in place of dates and times, at any depth."""
-    if pa.types.is_temporal(kind):
+    if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):  # its text would be a number without its unit
         return pa.string()
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return pa.list_(_as_text(kind.value_type))

@@ -23,7 +23,7 @@ HEAD = 8
 END = b"\xff\xff\xff\xff\0\0\0\0"
 """What a stream ends with: a message of no bytes."""
 ROWS = 4096
-"""Rows checked at a time, after which the memory that maps the file is given back."""
+"""Rows checked at a time, at most, after which the memory that maps the file is given back."""
 
 
 class Arrow(Reader):
@@ -59,8 +59,10 @@ class Arrow(Reader):
             names, number = chosen(reader.schema.names, self.columns, path), 1
             for batch in _batches(reader):
                 kept = batch.select(names)
-                for start in range(0, batch.num_rows, ROWS):
-                    part = _sound(kept.slice(start, ROWS))
+                size = kept.get_total_buffer_size()  # `nbytes` follows offsets, which are not checked yet
+                step = batches.at_a_time(size, kept.num_rows, ROWS)
+                for start in range(0, batch.num_rows, step):
+                    part = _sound(kept.slice(start, step))
                     yield from batches.records(part, names, str(path), number)
                     number += part.num_rows
                     mapped.madvise(mmap.MADV_DONTNEED)

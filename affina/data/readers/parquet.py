@@ -50,7 +50,9 @@ class Parquet(Reader):
             kept, number = self._kept(file, path), 1
             if not file.metadata.num_rows:
                 raise Refused(f"{path} holds no rows", why="there are only columns")
-            for batch in file.iter_batches(batches.ROWS, columns=kept.names if self.columns else None):
+            groups = [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
+            step = min(batches.at_a_time(group.total_byte_size, group.num_rows) for group in groups)
+            for batch in file.iter_batches(step, columns=kept.names if self.columns else None):
                 for found in batches.records(batch.select(kept.names), kept.names, str(path), number):
                     yield replace(found, values={**found.values, **kept.beside}) if kept.beside else found
                 number += batch.num_rows
