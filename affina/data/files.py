@@ -166,10 +166,11 @@ def _inside(folder: Path, reader: Reader | None, notes: list[str]) -> list[Path]
 
 def _refuse_mixed(shown: str, files: Sequence[Path], reader: Reader | None) -> None:
     """Raises Refused where files that lie together are texts and rows, and nobody said which to read."""
-    claimed = suffixes()
-    chosen = [readers.find(claimed[path.suffix.lower()]) for path in files] if reader is None else []
-    kinds = Counter("texts" if kind.texts else "rows" for kind in chosen)
-    if len(kinds) < 2:
+    claimed, kinds = suffixes(), Counter[str]()
+    for ending, times in Counter(path.suffix.lower() for path in files).items():
+        name = claimed.get(ending)  # a lone file may have an ending that nobody claims
+        kinds["texts" if name and readers.find(name).texts else "rows"] += times
+    if reader is not None or len(kinds) < 2:
         return
     endings = sorted({path.suffix for path in files})
     pattern = f"{Path(shown).name}{'/' if Path(shown).is_dir() else INSIDE}**/*{endings[0]}"
