@@ -53,7 +53,8 @@ class Reading(NamedTuple):
 
     def recount(self) -> int | None:
         """The records counted a second way; None where there is none."""
-        return self.reader.count(self.paths[0]) if len(self.paths) == 1 else None
+        with scratch.called_by_name():
+            return self.reader.count(self.paths[0]) if len(self.paths) == 1 else None
 
 
 def readings(paths: Sequence[Path], given: Reader | None = None) -> list[Reading]:

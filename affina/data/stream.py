@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from affina.core.kinds import Record
+from affina.data import scratch
 from affina.data.recognise import SAMPLE, Reading
 
 BUFFER_BYTES = 64 << 20
@@ -43,12 +44,12 @@ class Records:
 
     def counts(self) -> dict[str, int]:
         """Records by file, counted a second way, for the files that have one."""
-        found = ((str(reading.paths[0]), reading.recount()) for _, reading in self._readings)
+        found = ((scratch.shown(reading.paths[0]), reading.recount()) for _, reading in self._readings)
         return {file: count for file, count in found if count is not None}
 
     def _parsed(self) -> Iterator[Entry]:
         for name, reading in self._readings:
-            file, line, times = str(reading.paths[0]), 0, 0
+            file, line, times = scratch.shown(reading.paths[0]), 0, 0
             for record in reading.records():
                 # further records that start on the same line (JSON without line ends) get `.2`, `.3` …
                 line, times = record.line, times + 1 if record.line == line else 1

@@ -12,8 +12,10 @@ from shared_data import shared
 from affina.core.atomic import sha256
 from affina.core.errors import Refused
 from affina.core.kinds import Record, readers
+from affina.core.recipe import Recipe
 from affina.data import encoding, scratch
 from affina.data.files import listed, short_names
+from affina.data.prepare import prepare
 from affina.data.recognise import readings
 
 
@@ -151,6 +153,20 @@ def test_errors_and_records_never_name_the_scratch_folder(tmp_path: Path) -> Non
     assert [record.where for record in reading.records() if record.problem] == [f"{tmp_path}/a.zip!/bad.csv:3"]
     ((latin,), _) = listed(["a.zip!/latin.csv"], tmp_path)
     assert encoding.detect(latin).note.startswith(f"{tmp_path}/a.zip!/latin.csv is not UTF-8")
+
+
+def test_what_was_prepared_and_its_ledger_name_the_member(tmp_path: Path) -> None:
+    rows = "text,label\n" + "".join(f"words of row {n * 7919},{'ab'[n % 2]}\n" for n in range(40)) + "one,two,three\n"
+    zipped(tmp_path / "a.zip", {"in/rows.csv": rows.encode()})
+    recipe = Recipe.build({"name": "x", "model": {"base": "none"}, "data": {"read": "a.zip"}}, tmp_path)
+    prepared = prepare(recipe)
+    assert prepared.ledger.summary()["files"] == {f"{tmp_path}/a.zip!/in/rows.csv": 41}
+    prepared.ledger.write(tmp_path)
+    assert f'"{tmp_path}/a.zip!/in/rows.csv"' in (tmp_path / "quarantine.jsonl").read_text()
+    assert {example.id for examples in prepared.examples.values() for example in examples} == {
+        f"rows.csv:{line}" for line in range(2, 42)
+    }
+    assert scratch.PREFIX not in repr(prepared.notes)
 
 
 def test_standard_input_is_read_once_and_by_its_bytes(tmp_path: Path) -> None:

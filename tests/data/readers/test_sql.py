@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from affina.core.atomic import sha256
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, readers
 from affina.core.recipe import Recipe
 from affina.data import scratch
-from affina.data.files import listed, sha256
+from affina.data.files import listed
 from affina.data.prepare import prepare
 from affina.data.recognise import readings
 
@@ -269,7 +270,10 @@ def test_no_error_of_a_real_server_says_a_secret(
 
 
 @pytest.mark.slow
-def test_lock_ledger_and_rows_hold_the_names_and_not_the_values(address: str, server: int, tmp_path: Path) -> None:
+def test_lock_ledger_cache_and_rows_hold_the_names_and_not_the_values(
+    address: str, server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFINA_CACHE", str(tmp_path / "cache"))
     execute(
         server,
         "drop table if exists tickets",
@@ -288,9 +292,12 @@ def test_lock_ledger_and_rows_hold_the_names_and_not_the_values(address: str, se
     assert sum(map(len, prepared.examples.values())) == 40
     told = [json.dumps(recipe.resolved()), recipe.dump(), repr(prepared), *prepared.notes, *prepared.files]
     copies = [
-        path.read_text() for folder in (tmp_path, scratch.folder()) for path in folder.rglob("*") if path.is_file()
+        path.read_text(errors="replace")
+        for folder in (tmp_path, scratch.folder())
+        for path in folder.rglob("*")
+        if path.is_file()
     ]
-    assert copies
+    assert len(copies) > 3 and prepared.ledger.summary()["files"] == {address: 40}
     assert_nowhere([*told, *copies])
     again = prepare(recipe)
     assert again.files == prepared.files
