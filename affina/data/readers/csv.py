@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -98,12 +99,10 @@ class Csv(Reader):
         empty = True
         with encoding.open_text(path, layout.encoding) as stream:
             rows = parse(batches(stream, file), layout.form)
-            for record in _headed(rows, above, file):
+            found = chain(_headed(rows, above, file), (_record(row, names, file) for row in rows))
+            for record in encoding.judged(found, stream.errors):
                 empty = False
                 yield record
-            for row in rows:
-                empty = False
-                yield _record(row, names, file)
         if empty:
             if above is None:
                 raise Refused(f"{path} is empty", why="there is nothing in it but white space")
