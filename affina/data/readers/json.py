@@ -133,7 +133,7 @@ def _member(document: JsonStream, layout: Layout) -> Iterator[tuple[int, Decoded
         listed = document.mark() == "["
         if listed and key == layout.key:
             if not missing:
-                raise document.refused(f"the key '{key}' stands twice in one object", document.place)
+                raise document.refused(f"the key {key!r} stands twice in one object", document.place)
             missing = False
             yield from _elements(document, layout)
         elif listed:
