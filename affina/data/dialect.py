@@ -135,6 +135,7 @@ def _trial(lines: Sequence[str], sample: str, whole: bool, form: Form) -> tuple[
             alone = [each for each in several if all(line.count(form.separator) == width - 1 for line in each)]
             swallowed = sum(map(len, alone))
         separator, quote = re.escape(form.separator), form.quote
-        cell = rf"(?:\A|[\r\n]|{separator}) ?{quote}[^{quote}]*{quote}(?={separator}|[\r\n]|\Z)"
-        enclosed = len(re.findall(cell, sample))
+        held = rf"(?:[^{quote}\\]|\\.)*+" if form.escape else f"[^{quote}]*+"
+        cell = rf"(?:\A|[\r\n]|{separator}) ?{quote}{held}{quote}(?={separator}|[\r\n]|\Z)"
+        enclosed = len(re.findall(cell, sample, re.DOTALL))
     return Dialect(form, width, fits / max(1, len(rows) + swallowed)), enclosed

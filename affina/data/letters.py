@@ -10,6 +10,8 @@ class Script(NamedTuple):
     languages: tuple[str, ...]
     alphabet: bool = True
     """Its letters do not stand inside words of Latin ones. False: as many signs as there are syllables or words."""
+    vowels: str = ""
+    """And letters that are no sound; of the others five seldom stand together."""
     covers: tuple[tuple[int, int], ...] = ()
     """Code points, both included, of the signs that are not listed."""
 
@@ -23,7 +25,7 @@ LATIN = Script(
     (
         "’“”–—é£…‘•",  # English
         "àèùòéì’“”«»–°",
-        "éàèêç’ôâîœ«»ùûëï–°",
+        "éàèêç’ôâîœ«»ùûëï–°ÿ",
         "óíáéñúü¿¡«»“”",
         "ãáçéóêíúõâôà“”",
         "äüöß„“–éà",
@@ -58,8 +60,13 @@ CYRILLIC = Script(
         "аоиетнрвсдкљмпулзгјбчцшжќѓхњф„“—џѕ",
         "аніеорсткглдвмуяпызйбьчўцжэхшюфё«»—",
     ),
+    vowels="аеёиоуыэюяіїєѝўьъ",
 )
-GREEK = Script(("cp1253", "iso8859_7", "mac_greek", "cp737", "cp869"), ("αοιετσνηυρπκμλςάόίέήγδώύθχφβξζψ«»’–ϊϋΐΰ",))
+GREEK = Script(
+    ("cp1253", "iso8859_7", "mac_greek", "cp737", "cp869"),
+    ("αοιετσνηυρπκμλςάόίέήγδώύθχφβξζψ«»’–ϊϋΐΰ",),
+    vowels="αεηιουωάέήίόύώϊϋΐΰ",
+)
 HEBREW = Script(("cp1255", "iso8859_8", "cp862"), ("יוהאלרתבשמנדחפקעכטסצגזםןךףץ״׳–",))
 ARABIC = Script(
     ("cp1256", "iso8859_6"),

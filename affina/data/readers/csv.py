@@ -19,9 +19,9 @@ from affina.data.lines import batches, chunks, physical_lines
 from affina.data.rowcount import count_rows
 
 SAMPLE = 1 << 19
-"""Characters that dialect and header are found on; more where they are no twenty lines."""
-ROWS = 20
-LONGEST_SAMPLE = 1 << 24
+"""Characters that dialect and header are found on; more where they are no five lines."""
+ROWS = 5
+LONGEST_SAMPLE = 1 << 23
 
 
 def _one_character(sign: str) -> str:
