@@ -13,6 +13,8 @@ RARE = ("^", "~", "`", "¦", "§", "\x01", "\x1f")
 """Tried where no common separator divides the rows, and believed where each row has as many."""
 QUOTING = (('"', ""), ("'", ""), ("", ""), ('"', "\\"), ("'", "\\"), ("", "\\"))
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
+EXCEL = re.compile(r"sep=([^\r\n])[\r\n]")
+"""The line by which a separator is told to Excel."""
 GUTTER = 2
 """Blanks between two columns of fixed width."""
 
@@ -36,6 +38,8 @@ class Dialect(NamedTuple):
 
 def sniff(sample: str, whole: bool, told: Told = Told()) -> Dialect:  # noqa: B008
     """The dialect under which most rows of the sample have one same number of cells; what is told is kept."""
+    if told.separator is None and (said := EXCEL.match(sample)):
+        told = told._replace(separator=said[1])
     lines = physical_lines(sample)
     found = _best(lines, sample, whole, told)
     marked = [line for line in lines if line.startswith("#")]
@@ -131,6 +135,7 @@ def _trial(lines: Sequence[str], sample: str, whole: bool, form: Form) -> tuple[
             alone = [each for each in several if all(line.count(form.separator) == width - 1 for line in each)]
             swallowed = sum(map(len, alone))
         separator, quote = re.escape(form.separator), form.quote
-        cell = rf"(?:\A|[\r\n]|{separator}) ?{quote}[^{quote}]*{quote}(?={separator}|[\r\n]|\Z)"
-        enclosed = len(re.findall(cell, sample))
+        held = rf"(?:[^{quote}\\]|\\.)*+" if form.escape else f"[^{quote}]*+"
+        cell = rf"(?:\A|[\r\n]|{separator}) ?{quote}{held}{quote}(?={separator}|[\r\n]|\Z)"
+        enclosed = len(re.findall(cell, sample, re.DOTALL))
     return Dialect(form, width, fits / max(1, len(rows) + swallowed)), enclosed

@@ -1,5 +1,6 @@
 """Whether a table's first row names its columns, and the names; a name that is missing or stands twice is refused."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ WORDS = frozenset(
     )
 )
 """What columns are called and cells seldom hold."""
+EXCEL = "sep="
+"""What the line begins with by which a separator is told to Excel."""
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b")
 
 
@@ -61,25 +64,25 @@ def header(rows: Sequence[list[str]]) -> tuple[bool, str]:
         return False, "there are no rows"
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     if named := next((cell for cell in first if cell.lower().replace(" ", "_") in WORDS), None):
-        return True, f"its first row names a column '{named}'"
+        return True, f"its first row names a column {_said(named)}"
     if not any(first):
         return False, "its first row is empty"
     if not rest:
         return False, "there is only one row"
     if number := next((cell for cell in first if _numeric(cell)), None):
-        return False, f"its first row holds the number {number}"
+        return False, f"its first row holds the number {number[:20]}"
     if date := next((cell for cell in first if DATE.match(cell)), None):
-        return False, f"its first row holds the date {date}"
+        return False, f"its first row holds the date {date[:20]}"
     columns = [[row[place].strip() for row in rest if place < len(row)] for place in range(len(first))]
     filled = [(cell, [value for value in column if value]) for cell, column in zip(first, columns, strict=True) if cell]
     filled = [(cell, column) for cell, column in filled if column]
     if above := next((cell for cell, column in filled if all(map(_numeric, column))), None):
-        return True, f"'{above}' stands above numbers"
+        return True, f"{_said(above)} stands above numbers"
     if again := next((cell for cell, column in filled if cell in column), None):
-        return False, f"'{again}' of the first row stands again below"
+        return False, f"{_said(again)} of the first row stands again below"
     for cell, column in filled:
         if len(cell) <= 40 and 3 * len(cell) < sum(map(len, column)) / len(column):
-            return True, f"'{cell}' is far shorter than what stands below it"
+            return True, f"{_said(cell)} is far shorter than what stands below it"
     if max(map(len, first)) > 40 or len(first) == 1 or "" in first or 2 * len(set(first)) <= len(first):
         return False, "its first row reads like the others"
     return True, "its first row holds distinct short names" if len(set(first)) == len(first) else "its cells are short"
@@ -101,7 +104,7 @@ def _titles(rows: Sequence[list[str]], width: int) -> int:
     """How many rows stand above the table: each has its first cell filled alone, where the table's rows have more."""
     for place, row in enumerate(rows):
         title = row[0].strip() and not any(cell.strip() for cell in row[1:])
-        if width == 1 or not title or (len(row) == width == 2):
+        if width == 1 or not title or (len(row) == width == 2 and row[0] != EXCEL):
             return place if any(len(other) == width for other in rows[place:]) else 0
     return 0
 
@@ -125,7 +128,7 @@ def _names(first: Sequence[str], rest: Sequence[list[str]], width: int, file: st
             f"the columns of {file} cannot be told apart by their names",
             why=wrong,
             instead="mend its first row, or name every column in the reader: "
-            f"`reader: {{name: csv, columns: [{', '.join(unique(cells))}]}}` under `data`",
+            f"`reader: {{name: csv, columns: [{', '.join(map(_written, unique(cells)))}]}}` under `data`",
         )
     return tuple(cells), note
 
@@ -134,7 +137,16 @@ def _wrong(cells: Sequence[str]) -> str:
     if "" in cells:
         return f"column {cells.index('') + 1} has no name"
     twice = [cell for cell, times in Counter(cells).items() if times > 1]
-    return f"{Counter(cells)[twice[0]]} of them are called '{twice[0]}'" if twice else ""
+    return f"{Counter(cells)[twice[0]]} of them are called {_said(twice[0])}" if twice else ""
+
+
+def _said(cell: str) -> str:
+    return repr(cell if len(cell) <= 40 else f"{cell[:40]}…")
+
+
+def _written(name: str) -> str:
+    """As a recipe has it."""
+    return name if re.fullmatch(r"\w[\w ]*", name) and not name.isdecimal() else json.dumps(name, ensure_ascii=False)
 
 
 def _counts(column: Sequence[str]) -> bool:

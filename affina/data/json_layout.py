@@ -95,7 +95,7 @@ def _members(document: JsonStream) -> list[_Member]:
         mark = document.mark()
         line, offset = document.line, document.offset + document.place
         if mark == "[" and key in keys:
-            raise document.refused(f"the key '{key}' stands twice in one object", document.place)
+            raise document.refused(f"the key {key!r} stands twice in one object", document.place)
         member = (_list if mark == "[" else _other)(document, key, offset, line)
         if len(found) < MANY or (member.held != "object" and found[-1].held == "object"):
             found.append(member)

@@ -35,7 +35,7 @@ def _inside(
     if text[place] == "{":
         for key, start, member in decoder.members(text, place):
             if key == steps[0] and text[start] == "[":
-                problem = "" if at < 0 else f"the key '{key}' stands twice in one object"
+                problem = "" if at < 0 else f"the key {key!r} stands twice in one object"
                 at = start
             else:
                 found = _Beside({**found.held, key: member.value}, found.problem or member.problem)

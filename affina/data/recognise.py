@@ -15,6 +15,8 @@ from affina.data.suggest import unrecognised
 
 SAMPLE = 1000
 """Records a shape is recognised on; at most twice as many."""
+LINES = 50
+"""Lines of which most are JSON by themselves where a file holds one value a line."""
 UNUSED = 8
 """Columns without a part in the shape that are named; of more, the number is told."""
 
@@ -133,11 +135,10 @@ def _by_bytes(path: Path, either: str) -> str:
         return marked
     lines = [line.strip() for line in head.splitlines() if line.strip()]
     if lines and lines[0][0] in "[{":
-        if not _is_json(lines[0]):
-            return "json"
         if len(lines) == 1:
             return "json" if lines[0][0] == "[" else either
-        return "jsonl" if lines[1][0] in "[{" else "json"
+        ended = (lines if whole else lines[:-1])[:LINES]
+        return "jsonl" if 2 * sum(map(_is_json, ended)) > len(ended) else "json"
     if _by_sentences(head.splitlines()):
         return "conll"
     dialect = sniff(head, whole)

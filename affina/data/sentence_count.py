@@ -10,7 +10,7 @@ DOCUMENT = "-DOCSTART-"
 
 
 def count_sentences(chunks: Iterable[str], separator: str, width: int) -> int:
-    """Blocks of lines that hold more than comments and a mark of a document's beginning. `separator`: tab or space."""
+    """Blocks of lines that hold more than comments and a mark of a beginning. `separator`: tab or space."""
     pattern = _pattern(separator, width)
     return sum(match.lastgroup == "words" for text in _blocks(chunks) for match in pattern.finditer(text))
 

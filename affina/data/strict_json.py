@@ -40,7 +40,7 @@ class Decoder:
             place = next(found.start(1) for found in CONSTANT.finditer(text, start) if found[1])
             raise json.JSONDecodeError(str(error), text, place) from error
         if self._twice:
-            return Decoded(value, end, f"the key '{self._twice[0]}' stands twice in one object")
+            return Decoded(value, end, f"the key {self._twice[0]!r} stands twice in one object")
         return Decoded(value, end, _half_surrogate(value, text, start, end))
 
     def whole(self, text: str) -> Decoded:

@@ -16,6 +16,7 @@ from affina.data.dialect import Told, fixed_width, sniff
         ("one column\nof, prose\nand more\n", ("\t", "")),  # no separator at all
         ("one\tcolumn\nof, prose\nand more\n", ("|", '"')),
         ("a`b\n1`2\n", ("`", '"')),
+        ("sep=.\na.b\n1,5.2,5\n", (".", '"')),  # as Excel is told
         ("a~b\nand ~ so ~ on\n", ("\t", "")),
     ],
 )

@@ -57,6 +57,12 @@ def test_columns_that_names_do_not_tell_apart_are_refused_with_names_to_use(firs
     assert heading([first, ["7", "a", "b"]], 3, names=("a", "b", "c")).names == ("a", "b", "c")
 
 
+def test_names_are_shown_on_one_line_as_a_recipe_has_them() -> None:
+    with pytest.raises(Refused, match=r"are called 'a\\nb'") as refused:
+        heading([["a\nb", "a\nb", "7"], ["7", "a", "b"]], 3, True)
+    assert r'["a\nb", "a\nb 2", "7"]' in refused.value.instead and "\n" not in str(refused.value)
+
+
 def test_another_number_of_names_than_of_cells_is_refused() -> None:
     with pytest.raises(Refused, match="2 columns are named for f: its rows have 3 cells"):
         heading([["1", "2", "3"]], 3, names=("a", "b"), file="f")

@@ -75,9 +75,9 @@ class Conll(Reader):
         Raises Refused where no blank line divides the words."""
         settled, _ = self.look(path)
         with encoding.open_text(path, settled.encoding) as stream:
-            for sentence in _sentences(chain.from_iterable(batches(stream, str(path))), path):
-                if record := settled._record(sentence, str(path)):
-                    yield record
+            sentences = _sentences(chain.from_iterable(batches(stream, str(path))), path)
+            found = filter(None, (settled._record(sentence, str(path)) for sentence in sentences))
+            yield from encoding.judged(found, stream.errors)
 
     def count(self, path: Path) -> int:
         """The sentences, by a regular expression over blocks of lines."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -18,9 +19,9 @@ from affina.data.lines import batches, chunks, physical_lines
 from affina.data.rowcount import count_rows
 
 SAMPLE = 1 << 19
-"""Characters that dialect and header are found on; more where they are no twenty lines."""
-ROWS = 20
-LONGEST_SAMPLE = 1 << 24
+"""Characters that dialect and header are found on; more where they are no five lines."""
+ROWS = 5
+LONGEST_SAMPLE = 1 << 23
 
 
 def _one_character(sign: str) -> str:
@@ -98,12 +99,10 @@ class Csv(Reader):
         empty = True
         with encoding.open_text(path, layout.encoding) as stream:
             rows = parse(batches(stream, file), layout.form)
-            for record in _headed(rows, above, file):
+            found = chain(_headed(rows, above, file), (_record(row, names, file) for row in rows))
+            for record in encoding.judged(found, stream.errors):
                 empty = False
                 yield record
-            for row in rows:
-                empty = False
-                yield _record(row, names, file)
         if empty:
             if above is None:
                 raise Refused(f"{path} is empty", why="there is nothing in it but white space")

@@ -53,9 +53,10 @@ class Json(Reader):
         """Every record with the line it starts on. Raises Refused, located, for what is not JSON, where it is met."""
         found = self._layout(path)
         empty = True
-        for line, decoded in self._found(path, found):
+        records = (_record(decoded, str(path), line) for line, decoded in self._found(path, found))
+        for record in encoding.judged(records, encoding.detect(path, self.encoding).errors):
             empty = False
-            yield _record(decoded, str(path), line)
+            yield record
         if empty:
             raise Refused(
                 f"{path} holds no records",
@@ -132,7 +133,7 @@ def _member(document: JsonStream, layout: Layout) -> Iterator[tuple[int, Decoded
         listed = document.mark() == "["
         if listed and key == layout.key:
             if not missing:
-                raise document.refused(f"the key '{key}' stands twice in one object", document.place)
+                raise document.refused(f"the key {key!r} stands twice in one object", document.place)
             missing = False
             yield from _elements(document, layout)
         elif listed:

@@ -42,10 +42,12 @@ class Jsonl(Reader):
         """Every line that is not blank. Raises Refused for a file of blank lines only."""
         decoder, file, empty = Decoder(), str(path), True
         with encoding.open_text(path, self.encoding) as stream:
-            for number, line in enumerate(chain.from_iterable(batches(stream, file)), 1):
-                if written := line.strip(SPACE):
-                    empty = False
-                    yield _record(decoder, written, file, number)
+            lines = enumerate(chain.from_iterable(batches(stream, file)), 1)
+            written = ((number, text) for number, line in lines if (text := line.strip(SPACE)))
+            records = (_record(decoder, text, file, number) for number, text in written)
+            for record in encoding.judged(records, stream.errors):
+                empty = False
+                yield record
         if empty:
             raise Refused(f"{path} holds no records", why="it has blank lines only")
 

@@ -55,8 +55,10 @@ class ParallelLines(Reader):
                 instead="write the two files of a pair one after the other in `data.read`, or mend the shorter one",
             )
         lines = zip_longest(self._lines(one), self._lines(two), fillvalue="")
-        for number, (left, right) in enumerate(lines, 1):
-            yield Record(dict(zip(names, (left, right), strict=True)), str(one), number)
+        pairs = (dict(zip(names, sides, strict=True)) for sides in lines)
+        records = (Record(pair, str(one), number) for number, pair in enumerate(pairs, 1))
+        errors = {encoding.detect(path, self.encoding).errors for path in paths}
+        yield from encoding.judged(records, "strict" if errors == {"strict"} else "surrogateescape")
 
     def count(self, path: Path) -> int:
         """The lines of one side, by their ends; the other has as many or the pair is refused."""

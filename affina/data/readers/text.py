@@ -41,6 +41,9 @@ class PlainText(Reader):
     def records(self, path: Path) -> Iterator[Record]:
         """The records in order, with the line each starts on; a line or paragraph with a NUL has a problem. Raises
         Refused for a file without text, and for a document with a NUL."""
+        yield from encoding.judged(self._records(path), encoding.detect(path, self.encoding).errors)
+
+    def _records(self, path: Path) -> Iterator[Record]:
         if self.by == "document":
             yield self._document(path)
             return
