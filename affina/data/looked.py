@@ -34,9 +34,10 @@ def as_plain(seen: Looking, tokens: Count | None = None) -> dict[str, Any]:
     notes = [*seen.notes, *_sampled(sight.sample.met, tokens is not None)]
     found = _languages(kept, notes)
     lengths = {**sight.lengths, **(_tokens(kept, tokens) if tokens else {})}
+    ledger = seen.ledger.summary()
     return {
-        "files": dict(seen.rows),
-        "rows": seen.rows.total(),
+        "files": ledger["files"],
+        "rows": ledger["read"],
         "examples": sight.sample.met,
         "format": _each(reading.reader.name for reading in seen.readings),
         "encoding": _each(str(getattr(reading.reader, "encoding", None) or "") for reading in seen.readings),
@@ -55,7 +56,7 @@ def as_plain(seen: Looking, tokens: Count | None = None) -> dict[str, Any]:
         "numbers": sight.numbers(),
         "duplicates": sight.duplicates() if kept else None,
         "problems": [each._asdict() for each in seen.problems()],
-        "ledger": _ledger(seen),
+        "ledger": {**ledger, "used": {"all": seen.used}},
         "samples": [_sample(each) for each in _spread(sight)],
         "notes": notes,
     }
@@ -102,17 +103,6 @@ def _part(shape: Shape | None, column: str) -> str:
         return ""
     settings = {name: value if isinstance(value, tuple) else (value,) for name, value in shape.model_dump().items()}
     return next((name for name, value in settings.items() if column in value), "told")
-
-
-def _ledger(seen: Looking) -> dict[str, Any]:
-    """Every row's end, in the form of the ledger of a preparation."""
-    return {
-        "read": seen.rows.total(),
-        "files": dict(seen.rows),
-        "used": {"all": seen.used},
-        "dropped": {"total": 0, "reasons": {}},
-        "quarantined": {"total": seen.reasons.total(), "reasons": seen.quarantined()},
-    }
 
 
 def _languages(kept: Sequence[Example], notes: list[str]) -> dict[str, int] | None:

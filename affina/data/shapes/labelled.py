@@ -14,7 +14,8 @@ from affina.data import columns, several
 LABELS = tuple(
     re.findall(
         r"\w+",
-        "label intent category class sentiment target topic act etichetta intento categoria classe sentimento argomento",
+        """label intent category class sentiment target topic act etichetta intento categoria classe sentimento
+    argomento""",
     )
 )
 RATINGS = tuple(
