@@ -16,6 +16,8 @@ SAMPLED = 2000
 """Examples that are kept to be looked at closely: languages, near-duplicates, tokens."""
 NEAR = 0.8
 """Jaccard similarity of character 5-grams from which texts are near-duplicates."""
+READ = 4000
+"""Characters of a text that are compared for it."""
 LONG = 20
 """Times the median beyond which the longest text is said to be a giant."""
 NAMES = 10_000
@@ -79,7 +81,7 @@ class Sight:
         kept = self.sample.kept
         near = None
         if 0 < self.sample.met <= SAMPLED:
-            groups = clusters([each.given for each in kept], NEAR)
+            groups = clusters([each.given[:READ] for each in kept], NEAR)
             near = len(groups) - len(set(groups))
         return {"exact": self.twins.repeated(), "near": near, "compared": self.twins.compared}
 

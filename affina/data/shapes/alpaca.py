@@ -19,6 +19,7 @@ INPUT = tuple(
     contesto paragrafo documento articolo""",
     )
 )
+SYSTEM = ("system", "system_prompt", "system_message")
 OUTPUT = ("output", "response", "answer", "answers", "risposta")
 
 
@@ -56,12 +57,14 @@ class Alpaca(Shape):
         first = "instruction" if instruction[0].lower() in ("instruction", "istruzione") else "question"
         if len(output) != 1 or not all(map(_answers, found[output[0]])):
             return None
-        if not about and (first == "question" or output[0].lower() != "output"):
+        system = [name for name in columns.named(found, SYSTEM) if columns.texts(found[name])]
+        if not about and not system and (first == "question" or output[0].lower() != "output"):
             return None
         about = about[:1] if first == "instruction" else about
         read = about[0] if len(about) == 1 else tuple(about) or "input"
-        told = ", ".join(repr(name) for name in (instruction[0], *about, output[0]))
-        return Alpaca(instruction=instruction[0], input=read, output=output[0]), f"alpaca: columns {told}"
+        told = ", ".join(repr(name) for name in (*system[:1], instruction[0], *about, output[0]))
+        shape = Alpaca(instruction=instruction[0], input=read, output=output[0], system=(*system, "system")[0])
+        return shape, f"alpaca: columns {told}"
 
     def example(self, record: Record) -> Chat:
         """Raises Unusable when the instruction or the output is empty or missing."""
