@@ -161,4 +161,5 @@ def text_column(found: Mapping[str, Sequence[str]]) -> str:
     """The column that reads most like the text: by its name, else the longest; empty where none reads like text."""
     others = {name: values for name, values in found.items() if prose(values) and not bracketed(values)}
     longest = max(others, key=lambda name: sum(map(len, others[name])), default="")
-    return next(iter(named(others, TEXTS)), longest)
+    called = named(others, TEXTS) or last_word(others, TEXTS)
+    return called[0] if called and (len(called) == 1 or called == named(others, TEXTS)) else longest

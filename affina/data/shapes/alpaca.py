@@ -52,7 +52,7 @@ class Alpaca(Shape):
         if listed := next((name for name, values in found.items() if _instances(values)), ""):
             shape = Alpaca(instruction=instruction[0], instances=listed)
             return shape, f"alpaca: column '{instruction[0]}', and in '{listed}' inputs and outputs"
-        about = [name for name in columns.named(found, INPUT) if inside.readable([v for v in found[name] if v])]
+        about = [name for name in columns.named(found, INPUT) if _reads(found[name])]
         output = columns.named(found, OUTPUT) or columns.last_word(found, OUTPUT)
         first = "instruction" if instruction[0].lower() in ("instruction", "istruzione") else "question"
         if len(output) != 1 or not all(map(_answers, found[output[0]])):
@@ -104,6 +104,12 @@ def _instances(values: Sequence[Any]) -> bool:
     return (
         bool(held) and len(lists) == len(values) and all(isinstance(one, Mapping) and "output" in one for one in held)
     )
+
+
+def _reads(values: Sequence[Any]) -> bool:
+    """Whether what is filled of these can be told as text."""
+    filled = [value for value in values if value]
+    return not filled or inside.readable(filled)
 
 
 def _answers(cell: Any) -> bool:
