@@ -88,7 +88,7 @@ def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
         raise Refused(
             f"the dataset fits {' and '.join(shape.name for shape, _ in best)} equally well",
             why="; ".join(reason for _, reason in best),
-            instead=f"say which with `data.shape`: write {lines} under `data`",
+            instead=f"say which with `data.shape`: write {lines} under `data`, or after `--shape`",
         )
     shape, reason = best[0]
     unused = [repr(name) for name in columns if name not in shape.uses(columns)]
