@@ -1,6 +1,7 @@
 """`affina data look FILE…`: what files hold, how affina reads them, and what is wrong with them."""
 
 import argparse
+import re
 import sys
 from typing import Any
 
@@ -11,6 +12,7 @@ from affina.core.errors import Refused
 
 COLUMNS, CLASSES, LANGUAGES = 24, 12, 5
 """Columns, classes and languages that are listed; of more, the number is told."""
+FILES = 2
 BAR = 24
 """Characters of the longest bar."""
 EXAMPLE = "'{name: labelled, text: a, label: b}'"
@@ -48,7 +50,8 @@ def show(seen: dict[str, Any], screen: Screen) -> None:
     shown = [("rows", f"{seen['rows']:,}", _files(seen["files"]))]
     shown += [(key, seen[key], seen["why"][key]) for key in ("format", "shape", "task") if seen[key]]
     shown += [("encoding", seen["encoding"], "")] if seen["encoding"] else []
-    shown += [("languages", _languages(seen["languages"]), "")] if seen["languages"] else []
+    for key, what in (("languages", "language"), ("answer_languages", "of answers")):
+        shown += [(what, _languages(seen[key]), "")] if seen[key] else []
     screen.table(["", "", "because"], shown)
     _columns(seen, screen)
     _lengths(seen, screen)
@@ -61,6 +64,7 @@ def show(seen: dict[str, Any], screen: Screen) -> None:
     for sample in seen["samples"]:
         screen.heading(sample["id"])
         for name, text in parts(sample):
+            text = re.sub(r"\n\s*\n", "\n\n", text.strip())
             screen.text(f"{name}: {text if len(text) <= CUT else f'{text[:CUT]} …'}")
     screen.text()
     for note in seen["notes"]:
@@ -77,13 +81,14 @@ def show(seen: dict[str, Any], screen: Screen) -> None:
 
 
 def _files(files: dict[str, int]) -> str:
-    told = [f"{name} {rows:,}" for name, rows in [*files.items()][:4]]
-    return ", ".join([*told, f"{len(files) - 4} files more"] if len(files) > 4 else told)
+    told = [f"{name} {rows:,}" for name, rows in [*files.items()][:FILES]]
+    return ", ".join([*told, f"{len(files) - FILES} files more"] if len(files) > FILES else told)
 
 
 def _languages(found: dict[str, int]) -> str:
     total = sum(found.values())
-    told = [f"{name or 'not certain'} {100 * texts / total:.0f} %" for name, texts in [*found.items()][:LANGUAGES]]
+    shares = [(name or "not certain", round(100 * texts / total)) for name, texts in [*found.items()][:LANGUAGES]]
+    told = [f"{name} {share} %" for name, share in shares if share]
     return ", ".join(told)
 
 

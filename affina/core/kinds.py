@@ -404,9 +404,10 @@ class Shape(Part):
         yield self.example(record)
 
     def uses(self, columns: Collection[str]) -> set[str]:
-        """Those of the columns that it reads: the ones its settings name."""
+        """Those of the columns that it reads: the ones its settings name, `a` where one names `a.b`."""
         settings = [value for value in self.model_dump().values() if isinstance(value, (str, tuple))]
-        return {name for value in settings for name in ([value] if isinstance(value, str) else value)} & set(columns)
+        named = {name for value in settings for name in ([value] if isinstance(value, str) else value)}
+        return (named | {name.partition(".")[0] for name in named}) & set(columns)
 
 
 class Books(Protocol):

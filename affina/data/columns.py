@@ -12,8 +12,9 @@ USUAL = 0.9
 TEXTS = tuple(
     re.findall(
         r"\w+",
-        """text sentence utterance message query question review tweet comment content body title description input
-    document testo frase messaggio domanda recensione commento contenuto titolo descrizione documento""",
+        """text sentence utterance message query question review tweet comment content body description input
+    document abstract testo frase messaggio domanda recensione commento contenuto descrizione documento title headline
+    titolo""",
     )
 )
 """What columns of text are called, likeliest first."""
@@ -53,9 +54,12 @@ def row(record: Record) -> Mapping[str, Any]:
 
 
 def value(record: Record, column: str) -> Any:
-    """A column's value. Raises MissingColumn."""
+    """A column's value; `a.b` is what the object in column `a` has under `b`. Raises MissingColumn."""
     values = row(record)
     if column not in values:
+        outer, dot, key = column.partition(".")
+        if dot and isinstance(inside := values.get(outer), Mapping) and key in inside:
+            return inside[key]
         raise MissingColumn(column, [str(name) for name in values])
     return values[column]
 
@@ -157,4 +161,5 @@ def text_column(found: Mapping[str, Sequence[str]]) -> str:
     """The column that reads most like the text: by its name, else the longest; empty where none reads like text."""
     others = {name: values for name, values in found.items() if prose(values) and not bracketed(values)}
     longest = max(others, key=lambda name: sum(map(len, others[name])), default="")
-    return next(iter(named(others, TEXTS)), longest)
+    called = named(others, TEXTS) or last_word(others, TEXTS)
+    return called[0] if called and (len(called) == 1 or called == named(others, TEXTS)) else longest

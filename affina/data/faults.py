@@ -26,6 +26,7 @@ KINDS = {
     "lost letters": re.compile("\N{REPLACEMENT CHARACTER}"),
     "control characters": re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"),
     "half characters": re.compile("[\ud800-\udfff]"),
+    "boilerplate": re.compile(r"\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG", re.IGNORECASE),
     "markup": re.compile(
         r"</?(?:p|br|div|span|a|b|i|em|strong|ul|ol|li|table|tr|td|h[1-6]|img|script)\b[^<>]*>|&(?:amp|lt|gt|quot|nbsp|#\d+);"
     ),
@@ -36,6 +37,7 @@ MEANS = {
     "lost letters": "letters that an earlier program replaced by \N{REPLACEMENT CHARACTER}: look for a better copy",
     "control characters": "control characters: `clean` takes them out",
     "half characters": "half of a character, which no file can hold as UTF-8: mend these rows",
+    "boilerplate": "Project Gutenberg's header and licence: `clean` takes them out",
     "markup": "HTML ({shown}): read the pages themselves, or strip it, unless it is to be learnt",
 }
 AROUND = 12

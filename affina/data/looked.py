@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from affina.core.example import Example, Message
+from affina.core.example import Example, Message, Parallel
 from affina.core.kinds import Shape, readers, shapes
 from affina.data.lengths import Lengths
 from affina.data.look import Looking
-from affina.data.new import TASKS
+from affina.data.new import FEW_DOCUMENTS, TASKS
 from affina.data.sight import SAMPLED, Sight
 
 BINS = 24
@@ -20,7 +20,7 @@ CLASSES = 1000
 """Classes that are listed; beyond them the number is told."""
 READ = 1000
 """Examples whose language is looked at."""
-ASIDE = ("id", "split", "facts", "source", "made", "labels")
+ASIDE = ("id", "split", "facts", "origin", "made", "labels")
 """What says where an example came from, not what it teaches."""
 
 Count = Callable[[Sequence[str]], list[int]]
@@ -31,12 +31,14 @@ def as_plain(seen: Looking, tokens: Count | None = None) -> dict[str, Any]:
     """Everything that was seen: see `data_look`."""
     sight, kept = seen.sight, seen.sight.sample.kept
     task = TASKS[type(kept[0])] if kept else None
-    notes = [*seen.notes, *_sampled(sight.sample.met, tokens is not None)]
-    found = _languages(kept, notes)
+    notes = [*seen.notes, *_undivided(seen), *_sampled(sight.sample.met, tokens is not None)]
+    apart = kept and isinstance(kept[0], Parallel)
+    found = _languages([each.given if apart else f"{each.given}\n{each.target}" for each in kept], notes)
     lengths = {**sight.lengths, **(_tokens(kept, tokens) if tokens else {})}
+    ledger = seen.ledger.summary()
     return {
-        "files": dict(seen.rows),
-        "rows": seen.rows.total(),
+        "files": ledger["files"],
+        "rows": ledger["read"],
         "examples": sight.sample.met,
         "format": _each(reading.reader.name for reading in seen.readings),
         "encoding": _each(str(getattr(reading.reader, "encoding", None) or "") for reading in seen.readings),
@@ -50,12 +52,13 @@ def as_plain(seen: Looking, tokens: Count | None = None) -> dict[str, Any]:
         "recipe": _recipe(seen),
         "columns": {name: {**each.summary(), "is": _part(seen.shape, name)} for name, each in seen.columns.items()},
         "languages": found,
+        "answer_languages": _languages([each.target for each in kept], []) if apart else None,
         "lengths": {name: {**each.summary(), "bins": each.bins(BINS)} for name, each in lengths.items() if each.counts},
         "classes": dict(sight.classes.most_common(CLASSES)),
         "numbers": sight.numbers(),
         "duplicates": sight.duplicates() if kept else None,
         "problems": [each._asdict() for each in seen.problems()],
-        "ledger": _ledger(seen),
+        "ledger": {**ledger, "used": {"all": seen.used}},
         "samples": [_sample(each) for each in _spread(sight)],
         "notes": notes,
     }
@@ -104,26 +107,14 @@ def _part(shape: Shape | None, column: str) -> str:
     return next((name for name, value in settings.items() if column in value), "told")
 
 
-def _ledger(seen: Looking) -> dict[str, Any]:
-    """Every row's end, in the form of the ledger of a preparation."""
-    return {
-        "read": seen.rows.total(),
-        "files": dict(seen.rows),
-        "used": {"all": seen.used},
-        "dropped": {"total": 0, "reasons": {}},
-        "quarantined": {"total": seen.reasons.total(), "reasons": seen.quarantined()},
-    }
-
-
-def _languages(kept: Sequence[Example], notes: list[str]) -> dict[str, int] | None:
+def _languages(texts: Sequence[str], notes: list[str]) -> dict[str, int] | None:
     """Language → texts of the sample, an empty name for what is not certain; None where the library is absent."""
     try:
         from affina.data.languages import languages
     except ModuleNotFoundError as error:
         notes.append(f"languages are told by {error.name}: pip install 'affina[cleaning]'")
         return None
-    step = max(1, len(kept) // READ)
-    return languages(f"{each.given}\n{each.target}" for each in kept[::step][:READ])
+    return languages(texts[:: max(1, len(texts) // READ)][:READ])
 
 
 def _tokens(kept: Sequence[Example], count: Count) -> dict[str, Lengths]:
@@ -132,6 +123,16 @@ def _tokens(kept: Sequence[Example], count: Count) -> dict[str, Lengths]:
         for tokens in count([text for text in texts if text]):
             found.setdefault(f"{what}, tokens", Lengths()).add(tokens)
     return found
+
+
+def _undivided(seen: Looking) -> list[str]:
+    """That texts are read whole, where they are few and could be divided."""
+    whole = all(getattr(each.reader, "by", "") == "document" for each in seen.readings)
+    if not whole or not seen.readings or len(seen.readings) >= FEW_DOCUMENTS:
+        return []
+    names = {each.reader.name for each in seen.readings}
+    spec = f"{{name: {min(names)}, by: paragraph}}" if len(names) == 1 else "{name: text, by: paragraph}"
+    return [f"a document is one row: `reader: {spec}` makes a row of each paragraph, and `new` chooses for itself"]
 
 
 def _sampled(examples: int, tokens: bool) -> list[str]:

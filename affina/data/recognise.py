@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, shapes
-from affina.data import encoding, magic, scratch
+from affina.data import encoding, magic, prefixed, scratch
 from affina.data.dialect import sniff
 from affina.data.suggest import unrecognised
 
@@ -91,7 +91,7 @@ def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
         raise Refused(
             f"the dataset fits {' and '.join(shape.name for shape, _ in best)} equally well",
             why="; ".join(reason for _, reason in best),
-            instead=f"say which with `data.shape`: write {lines} under `data`",
+            instead=f"say which with `data.shape`: write {lines} under `data`, or after `--shape`",
         )
     shape, reason = best[0]
     unused = [repr(name) for name in columns if name not in shape.uses(columns)]
@@ -115,6 +115,8 @@ def _named(path: Path) -> tuple[Reader, str]:
         return readers.build(known), f"{known} by its first bytes{whatever}"
     if claimed == "excel" and known is None and magic.textual(path):
         claimed = None  # a web page or a table of tabs, which spreadsheet programs open under that ending too
+    if claimed == "text" and _marked(path):
+        return readers.build("labelled_lines"), f"labelled_lines by the marks its lines begin with, {prefixed.MARK}"
     if claimed not in (None, "json", "jsonl"):
         return readers.build(claimed), f"{claimed} by its ending {path.suffix}"
     seen = _by_bytes(path, claimed or "json")
@@ -126,8 +128,8 @@ def _named(path: Path) -> tuple[Reader, str]:
 
 
 def _by_bytes(path: Path, either: str) -> str:
-    """html, xml, json, jsonl, conll, csv or text, from the beginning of the file; `either` for a single object, which
-    is both."""
+    """html, xml, json, jsonl, conll, csv, labelled_lines or text, from the beginning of the file; `either` for a single
+    object, which is both."""
     with encoding.open_text(path) as stream:
         head = stream.read(1 << 16)
         whole = not stream.read(1)
@@ -142,7 +144,14 @@ def _by_bytes(path: Path, either: str) -> str:
     if _by_sentences(head.splitlines()):
         return "conll"
     dialect = sniff(head, whole)
-    return "csv" if dialect.width > 1 and dialect.share >= 0.9 and len(lines) > 1 else "text"
+    if dialect.width > 1 and dialect.share >= 0.9 and len(lines) > 1:
+        return "csv"
+    return "labelled_lines" if prefixed.labelled(lines if whole else lines[:-1]) else "text"
+
+
+def _marked(path: Path) -> bool:
+    with encoding.open_text(path) as stream:
+        return prefixed.marked(stream.read(1 << 16).splitlines()[:-1])
 
 
 def _by_sentences(lines: Sequence[str]) -> bool:

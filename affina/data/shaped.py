@@ -14,6 +14,7 @@ from affina.data.columns import MissingColumn, optional
 from affina.data.held import held
 from affina.data.ledger import Ledger
 from affina.data.stream import Entry, Records
+from affina.data.told import told
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Shaped:
             self.first = self.first or entry.record
             self.ledger.read(entry.file, entry.id)
             try:
-                example = self._example(entry)
+                examples = self._examples(entry)
                 unkept -= set(entry.record.values) if isinstance(entry.record.values, Mapping) else set()
-                yield example
+                yield from examples
             except Unusable as error:
                 if isinstance(error, MissingColumn):
                     self.missing[error.column] += 1
@@ -60,17 +61,24 @@ class Shaped:
         if unkept and self.read > self.unsound:
             self._refuse_unkept(min(unkept), records)
 
-    def _example(self, entry: Entry) -> Example:
+    def _examples(self, entry: Entry) -> list[Example]:
+        """The record's example; further ones that it gives are entered as made of it."""
         if entry.record.problem or self.shape is None:
             self.unsound += 1
             raise Unusable(entry.record.problem)
-        example = self.shape.example(entry.record)
         facts: Mapping[str, str] = {name: optional(entry.record, name) for name in self.keep}
-        example = replace(example, id=entry.id, facts=facts)
-        if self.objection and (reason := self.objection.to(example)):
+        first, *further = (replace(each, facts=facts) for each in told(self.shape, entry.record, entry.id))
+        if self.objection and (reason := self.objection.to(first)):
             self.objected += 1
             raise Unusable(reason)
-        return example
+        kept = [first]
+        for each in further:
+            self.ledger.make(each)
+            if self.objection and (reason := self.objection.to(each)):
+                self.ledger.drop(each, reason)
+            else:
+                kept.append(each)
+        return kept
 
     def _refuse_unkept(self, column: str, records: Records) -> None:
         columns = describe_columns(records.sample())

@@ -16,8 +16,12 @@ SAMPLED = 2000
 """Examples that are kept to be looked at closely: languages, near-duplicates, tokens."""
 NEAR = 0.8
 """Jaccard similarity of character 5-grams from which texts are near-duplicates."""
+READ = 4000
+"""Characters of a text that are compared for it."""
 LONG = 20
 """Times the median beyond which the longest text is said to be a giant."""
+FILES = 1 << 20
+"""Files that are told apart where two examples are compared."""
 NAMES = 10_000
 """Different classes that are counted; beyond them no class is what a column holds."""
 
@@ -33,6 +37,7 @@ class Sight:
         self.twins = Twins()
         self._faults = Faults()
         self._longest = ("", 0, 0)
+        self._files = [""]
         self._numbers = array("d")
 
     def add(self, example: Example, file: str, line: int) -> None:
@@ -44,7 +49,9 @@ class Sight:
             self._class(example)
         elif taught:
             self._measure("answer", taught)
-        self.twins.add(shown, taught)
+        if file != self._files[-1]:
+            self._files.append(file)
+        self.twins.add(shown, taught, line * FILES + min(len(self._files), FILES) - 1)
         self._faults.look(shown if classed else f"{shown}\n{taught}", file, line)
         if len(shown) > self._longest[2]:
             self._longest = (file, line, len(shown))
@@ -79,9 +86,14 @@ class Sight:
         kept = self.sample.kept
         near = None
         if 0 < self.sample.met <= SAMPLED:
-            groups = clusters([each.given for each in kept], NEAR)
+            groups = clusters([each.given[:READ] for each in kept], NEAR)
             near = len(groups) - len(set(groups))
-        return {"exact": self.twins.repeated(), "near": near, "compared": self.twins.compared}
+        return {"exact": self.twins.repeated().times, "near": near, "compared": self.twins.compared}
+
+    def _where(self, place: int) -> tuple[str, int]:
+        """The file and line of an example that was compared."""
+        line, file = divmod(place, FILES)
+        return self._files[file], line
 
     def problems(self) -> Iterator[Problem]:
         """Everything a person should know before learning from these examples."""
@@ -89,15 +101,13 @@ class Sight:
         yield from self._faults.problems(texts)
         if self.classes and not any(isinstance(each, Tagged) for each in self.sample.kept[:1]):
             yield from of_classes(self.classes)
-        repeated = self.twins.repeated()
-        if repeated:
-            told = f"{repeated:,} of {texts:,} examples repeat an earlier one: `dedup` drops them"
-            yield Problem("duplicates", "", 0, repeated, told)
+        if (repeated := self.twins.repeated()).times:
+            told = f"{repeated.times:,} of {texts:,} examples repeat an earlier one: `dedup` drops them"
+            yield Problem("duplicates", *self._where(repeated.place), repeated.times, told)
         one_right = isinstance(next(iter(self.sample.kept), None), (Labelled, MultiLabelled))
-        contradicted = self.twins.contradicted() if one_right else 0
-        if contradicted:
-            told = f"{contradicted:,} texts stand there with more than one right answer"
-            yield Problem("contradictions", "", 0, contradicted, told)
+        if one_right and (contradicted := self.twins.contradicted()).times:
+            told = f"{contradicted.times:,} texts stand there with more than one right answer"
+            yield Problem("contradictions", *self._where(contradicted.place), contradicted.times, told)
         if texts > MOST:
             told = f"repetitions were looked for among the first {MOST:,} examples only"
             yield Problem("limits", "", 0, texts, told)

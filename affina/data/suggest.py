@@ -25,7 +25,7 @@ def unrecognised(records: Sequence[Record]) -> Refused:
     return Refused(
         "the dataset's shape is not recognised",
         why=f"its columns are {told or 'none'}, and no known shape has such columns",
-        instead=f"say it under `data`, for example {', or '.join(ways)}",
+        instead=f"say it under `data` of a recipe, or after `--shape`: for example {', or '.join(ways)}",
     )
 
 

@@ -42,8 +42,13 @@ class Groups:
 
     @classmethod
     def of(cls, examples: Collection[Example], near: float, seed: int, column: str | None = None) -> Groups:
-        """Near-duplicates are together, and examples with the same value in `column` of their facts."""
+        """Near-duplicates are together, examples with the same value in `column` of their facts, and what was made of
+        one row."""
         found = clusters(Mapped(examples, compared), near)
+        if any(each.origin for each in examples):
+            found = _united(
+                found, np.fromiter((_bits(each.origin or each.id) for each in examples), "u8", len(examples))
+            )
         if column:
             found = _united(found, np.fromiter((_bits(_value(each, column)) for each in examples), "u8", len(examples)))
         _, which = np.unique(found, return_inverse=True)
@@ -81,8 +86,8 @@ def _united(first_N: Indices, value_N: Hashes) -> Indices:
     """Groups joined wherever they share a value."""
     from affina.data.sketches import joined  # scipy is not loaded for less
 
-    _, begins, which = np.unique(value_N, return_index=True, return_inverse=True)
-    return joined(first_N, np.stack([np.arange(len(first_N)), begins[which]]))
+    firsts = [begins[which] for _, begins, which in (np.unique(each, True, True) for each in (first_N, value_N))]
+    return joined(firsts[0], np.stack([np.arange(len(first_N)), firsts[1]]))
 
 
 def _order(example: Example, seed: int) -> tuple[int, int]:

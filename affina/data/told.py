@@ -8,7 +8,7 @@ from affina.core.kinds import Record, Shape
 
 
 def told(shape: Shape, record: Record, id: str) -> Iterator[Example]:
-    """The record's examples: the first is called `id`; those after it `id+2`, `id+3` …, made of the first's record.
+    """The record's examples: the first is called `id`; those after it `id+2`, `id+3` …, and come from the first.
 
     Raises Unusable with the reason.
     """
@@ -16,4 +16,4 @@ def told(shape: Shape, record: Record, id: str) -> Iterator[Example]:
         if number == 1:
             yield replace(example, id=id)
         else:
-            yield replace(example, id=f"{id}+{number}", made=f"{shape.name}: number {number} of one row")
+            yield replace(example, id=f"{id}+{number}", origin=id, made=f"{shape.name}: number {number} of one row")

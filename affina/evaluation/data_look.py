@@ -59,8 +59,9 @@ def _error(seen: Looking) -> dict[str, str] | None:
     """Why the files cannot be used; None where a row can."""
     refused = seen.refused
     if refused is None and not seen.used:
-        reasons = "; ".join(f"{times} × {reason}" for reason, times in [*seen.quarantined().items()][:3])
-        why = f"{seen.rows.total()} were read and all set aside: {reasons}" if seen.rows else "there are no rows"
+        reasons, read = seen.ledger.reasons(), seen.ledger.summary()["read"]
+        told = "; ".join(f"{times} × {reason}" for reason, times in reasons[:3])
+        why = f"{read} were read and all set aside: {told}" if read else "there are no rows"
         refused = Refused("no row can be used", why=why, instead="mend the file, or name its columns with `--shape`")
     if refused is None:
         return None

@@ -27,7 +27,10 @@ def page(seen: Mapping[str, Any]) -> str:
         recipe=yaml.safe_dump({"data": seen["recipe"]}, sort_keys=False, allow_unicode=True) if seen["shape"] else "",
         charts=[*_charts(seen["lengths"])],
         classes=_shares([*seen["classes"].items()][:CLASSES], sum(seen["classes"].values())),
-        languages=_shares([*_languages(seen["languages"])], sum((seen["languages"] or {}).values())),
+        languages=[
+            ("Languages", _spoken(seen["languages"])),
+            ("Languages of answers", _spoken(seen["answer_languages"])),
+        ],
         columns=[*seen["columns"].items()][:COLUMNS],
         ledger=[*_ledger(seen["ledger"])],
         samples=[(each["id"], [*parts(each)]) for each in seen["samples"]],
@@ -42,9 +45,9 @@ def _charts(lengths: Mapping[str, Any]) -> Iterator[tuple[str, str, Markup]]:
         yield what, told, svg.histogram(f"{what}: how many have which length", found["bins"], [mark])
 
 
-def _languages(found: Mapping[str, int] | None) -> Iterator[tuple[str, int]]:
-    for name, texts in (found or {}).items():
-        yield name or "not certain", texts
+def _spoken(found: Mapping[str, int] | None) -> list[tuple[str, int, float]]:
+    named = [(name or "not certain", texts) for name, texts in (found or {}).items()]
+    return _shares(named, sum(texts for _, texts in named))
 
 
 def _shares(counted: Sequence[tuple[str, int]], total: int) -> list[tuple[str, int, float]]:

@@ -37,6 +37,7 @@ def sqlite() -> bytes:
 
 
 SOUND: dict[str, Any] = {
+    ".ft": "__label__a first words\n__label__b other words\n",
     ".csv": "text,label\nfirst words,a\nother words,b\n",
     ".jsonl": '{"text": "first words"}\n{"text": "other words"}\n',
     ".json": '[{"text": "first words"},\n{"text": "other words"}]',

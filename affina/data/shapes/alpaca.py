@@ -19,6 +19,7 @@ INPUT = tuple(
     contesto paragrafo documento articolo""",
     )
 )
+SYSTEM = ("system", "system_prompt", "system_message")
 OUTPUT = ("output", "response", "answer", "answers", "risposta")
 
 
@@ -51,17 +52,19 @@ class Alpaca(Shape):
         if listed := next((name for name, values in found.items() if _instances(values)), ""):
             shape = Alpaca(instruction=instruction[0], instances=listed)
             return shape, f"alpaca: column '{instruction[0]}', and in '{listed}' inputs and outputs"
-        about = [name for name in columns.named(found, INPUT) if inside.readable([v for v in found[name] if v])]
+        about = [name for name in columns.named(found, INPUT) if _reads(found[name])]
         output = columns.named(found, OUTPUT) or columns.last_word(found, OUTPUT)
         first = "instruction" if instruction[0].lower() in ("instruction", "istruzione") else "question"
         if len(output) != 1 or not all(map(_answers, found[output[0]])):
             return None
-        if not about and (first == "question" or output[0].lower() != "output"):
+        system = [name for name in columns.named(found, SYSTEM) if columns.texts(found[name])]
+        if not about and not system and (first == "question" or output[0].lower() != "output"):
             return None
         about = about[:1] if first == "instruction" else about
         read = about[0] if len(about) == 1 else tuple(about) or "input"
-        told = ", ".join(repr(name) for name in (instruction[0], *about, output[0]))
-        return Alpaca(instruction=instruction[0], input=read, output=output[0]), f"alpaca: columns {told}"
+        told = ", ".join(repr(name) for name in (*system[:1], instruction[0], *about, output[0]))
+        shape = Alpaca(instruction=instruction[0], input=read, output=output[0], system=(*system, "system")[0])
+        return shape, f"alpaca: columns {told}"
 
     def example(self, record: Record) -> Chat:
         """Raises Unusable when the instruction or the output is empty or missing."""
@@ -101,6 +104,12 @@ def _instances(values: Sequence[Any]) -> bool:
     return (
         bool(held) and len(lists) == len(values) and all(isinstance(one, Mapping) and "output" in one for one in held)
     )
+
+
+def _reads(values: Sequence[Any]) -> bool:
+    """Whether what is filled of these can be told as text."""
+    filled = [value for value in values if value]
+    return not filled or inside.readable(filled)
 
 
 def _answers(cell: Any) -> bool:

@@ -21,7 +21,8 @@ LABELS = tuple(
 RATINGS = tuple(
     re.findall(
         r"\w+",
-        "rating score stars value similarity relatedness grade punteggio voto valutazione stelle valore somiglianza",
+        """rating score stars value similarity relatedness grade overall star_rating review_rating review_score
+    relatedness_score similarity_score punteggio voto valutazione stelle valore somiglianza""",
     )
 )
 SETS = tuple(

@@ -42,7 +42,7 @@ class Messages(Shape):
             turns = [value for value in values if _is_turns(value)]
             if not turns or len(turns) < columns.USUAL * len(values):
                 continue
-            if all("role" in turn for value in turns for turn in value):
+            if sum(map(_openai, turns)) >= columns.USUAL * len(turns):
                 return Messages(messages=name), f"messages: column '{name}' holds turns with a role and content"
             keys = spoken(turns)
             if keys is None or keys == ("from", "value"):
@@ -79,6 +79,12 @@ def spoken(turns: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[str, str] | No
     role, content = columns.named(keys, ROLE), columns.named(keys, CONTENT)
     texts = all(isinstance(turn[content[0]], str) for each in turns for turn in each) if content else False
     return (role[0], content[0]) if role and texts else None
+
+
+def _openai(turns: Sequence[Mapping[str, Any]]) -> bool:
+    """Turns of roles that are known, each with something said, or called."""
+    said = all("content" in turn or turn.get("tool_calls") or turn.get("function_call") for turn in turns)
+    return said and all(turn.get("role") in ROLES or role_of(turn.get("role")) for turn in turns)
 
 
 def _is_turns(value: Any) -> bool:

@@ -55,7 +55,7 @@ class Rated(Shape):
         others = {name: values for name, values in found.items() if name != value}
         text = columns.two_texts(others) or columns.text_column(others)
         open_between = [name for name, values in others.items() if columns.prose(values)]
-        unclear = len(open_between) > 1 and isinstance(text, str) and not columns.named(open_between, columns.TEXTS)
+        unclear = len(open_between) > 1 and isinstance(text, str) and not _called(open_between)
         if not value or not text or unclear or label_column(others)[1] == BY_NAME:
             return None
         told = f"column '{text}'" if isinstance(text, str) else " and ".join(f"'{name}'" for name in text)
@@ -93,6 +93,11 @@ class Rated(Shape):
         if number is None:
             raise Unusable(f"column '{self.value}' holds '{written[:40]}' where a number is expected")
         return number
+
+
+def _called(names: Sequence[str]) -> bool:
+    """Whether one of these columns is called like a text."""
+    return bool(columns.named(names, columns.TEXTS)) or len(columns.last_word(names, columns.TEXTS)) == 1
 
 
 def _turn(given: Any) -> Message:
