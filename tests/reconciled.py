@@ -26,10 +26,11 @@ def applied_with(
 ) -> tuple[list[Example], dict[str, int], list[str]]:
     """The same with a way to open models."""
     ledger = Ledger()
-    ledger.read("a", len(examples))
+    for each in examples:
+        ledger.read("a", each.id)
     desk = Desk(ledger, seed, folder, open=opens) if opens else Desk(ledger, seed, folder)
     left = list(transforms.build({"name": name, **fields}).apply(examples, desk))
-    ledger.use({"all": left})
+    ledger.use("all", left)
     ledger.reconcile()
     assert len({each.id for each in left}) == len(left)
     return left, ledger.summary()["dropped"]["reasons"], desk.notes

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from affina.core.errors import Refused
-from affina.core.example import Example, Parallel
+from affina.core.example import Example
 
 E = TypeVar("E", bound=Example)
 
@@ -23,8 +23,7 @@ def need_split(examples: Collection[Example], what: str) -> None:
 
 def copied(example: E, number: int, by: str, how: str) -> E:
     """The `number`-th copy (from 1) of an example that the transform `by` makes; `how` says what was done, in words."""
-    lineage = {} if isinstance(example, Parallel) else {"source": example.id}  # its `source` is a text
-    return replace(example, id=f"{example.id}+{by}.{number}", made=f"{by}: {how}", **lineage)  # type: ignore[arg-type]
+    return replace(example, id=f"{example.id}+{by}.{number}", origin=example.id, made=f"{by}: {how}")
 
 
 def draw(example: Example, seed: int, salt: str = "") -> int:

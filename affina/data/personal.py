@@ -2,8 +2,8 @@
 
 import ipaddress
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from math import log2
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -57,12 +57,17 @@ IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
 IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])", re.IGNORECASE)
 VERSION = re.compile(r"(?:\bv|version[ei]?|release|rev|ver\.?|build|firmware|art\.|§)\s*$", re.IGNORECASE)
 PHONE_SAID = re.compile(
-    r"tel|cell|phone|fax|mobil|chiam|call|whats|sms|numero|recapit|contatt|contact|ring|text(?:o|s)?\b|\bn[.°]|dial",
+    r"\btel|cell|phone|fax|mobil|chiam|call|whats|sms|numero|recapit|contatt|contact|\bring\b|text(?:o|s)?\b|\bn[.°]|dial",
     re.IGNORECASE,
 )
 NUMBERED = re.compile(
     r"ordin|order|fattura|invoice|pratica|protocollo|ticket|codice|\bcod\b|\bid\b|ref\b|rif\b|n\. doc", re.I
 )
+DATE = re.compile(r"\d{4}[-/ .]\d{4}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{2}|\d{4})(?:\D.*)?")
+UNSIGNED = re.compile(r"(?<![\w+.,€$£-])(?:39 ?3|44 ?7)(?: ?\d){9}(?![\w-]|[.,]\d)")
+"""Mobile numbers of Italy and Britain with their country's prefix and no plus."""
+BARE = {"IT": (9, "03"), "GB": (10, "0")}
+"""From how many digits on, and with which first one, a bare run of them is a number where no word says so."""
 SIX_DIGITS = re.compile(r"\d(?:\D{0,3}\d){5}")
 BEFORE = 28
 """Characters before a number in which a word can say what it is."""
@@ -123,10 +128,15 @@ def ibans(text: str) -> Iterator[tuple[int, int]]:
                 break
             compact += text[place]
             ends = not (text[place + 1 : place + 2].isalnum())
-            if len(compact) >= 15 and ends and iban.is_valid(compact):
+            if len(compact) >= 15 and ends and _mod97(compact) == 1 and iban.is_valid(compact):
                 longest = place + 1
         if longest:
             yield at, longest
+
+
+def _mod97(compact: str) -> int:
+    """The check of ISO 7064 that an account's number must leave 1 in."""
+    return int("".join(str(int(each, 36)) for each in compact[4:] + compact[:4])) % 97
 
 
 def cards(text: str) -> Iterator[tuple[int, int]]:
@@ -186,18 +196,23 @@ def _machine(address: str) -> bool:
 
 def phones(text: str, regions: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Telephone numbers that a region's plan has (libphonenumber): international, written in groups, or after a word
-    that says so. A bare run of digits is one in Italy alone, as 3… or 0…, where no word makes it another number."""
+    that says so. A bare run of digits is one as BARE and UNSIGNED say, where no word makes it another number."""
     if not SIX_DIGITS.search(text):
         return
     for region in regions:
         for found in phonenumbers.PhoneNumberMatcher(text, region):
             if _rings(text, found, region):
                 yield found.start, found.end
+    for bare in UNSIGNED.finditer(text):
+        if not NUMBERED.search(text, max(0, bare.start() - BEFORE), bare.start()):
+            yield bare.span()
 
 
 def _rings(text: str, found: phonenumbers.PhoneNumberMatch, region: str) -> bool:
     before = text[max(0, found.start - BEFORE) : found.start]
     if re.search(r"[\w.,/€$£=#]$", before) or re.match(r"[\w%]|[.,/]\d", text[found.end : found.end + 2]):
+        return False
+    if DATE.fullmatch(found.raw_string):
         return False
     if found.raw_string.startswith(("+", "00")) or PHONE_SAID.search(before):
         return True
@@ -205,10 +220,9 @@ def _rings(text: str, found: phonenumbers.PhoneNumberMatch, region: str) -> bool
         return False
     digits = re.sub(r"\D", "", found.raw_string)
     if digits != found.raw_string:
-        return len(digits) >= 8 and not re.fullmatch(
-            r"\d{4}[-/ .]\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*", found.raw_string
-        )
-    return region == "IT" and len(digits) >= 9 and digits[0] in "03"
+        return len(digits) >= 8
+    least, first = BARE.get(region, (0, ""))
+    return digits[0] in first and len(digits) >= least
 
 
 Finder = Callable[[str], Iterator[tuple[int, int]]]
@@ -236,8 +250,8 @@ def apart(found: Sequence[Found]) -> list[Found]:
     """In order, without those that touch what came earlier in the list."""
     kept: list[Found] = []
     for each in found:
-        if all(each.stop <= other.start or each.start >= other.stop for other in kept):
-            kept.append(each)
-    kept.sort()
-    assert all(one.stop <= two.start for one, two in pairwise(kept))
+        place = bisect_left(kept, each)
+        before, after = kept[place - 1 : place] if place else [], kept[place : place + 1]
+        if all(other.stop <= each.start for other in before) and all(each.stop <= other.start for other in after):
+            kept.insert(place, each)
     return kept

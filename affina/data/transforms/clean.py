@@ -209,5 +209,6 @@ def _emptied(before: Example, after: Example) -> bool:
 
 def _told(met: Counter[str], count: int) -> str:
     changed = met.pop("changed", 0)
-    kinds = [f"{kind} in {times}" for kind, times in met.most_common() if times]
+    ordered = sorted(met.items(), key=lambda each: (-each[1], each[0]))
+    kinds = [f"{kind} in {times}" for kind, times in ordered if times]
     return f"clean: {changed} of {count} examples changed" + (f" ({', '.join(kinds)})" if kinds else "")

@@ -31,8 +31,8 @@ def test_small_classes_are_repeated_until_all_are_alike() -> None:
     assert len(copies) == 15 and len({each.id for each in left}) == 30
     originals = {each.id: each for each in GIVEN}
     for each in copies:
-        assert each.given == originals[each.source].given and each.id.startswith(f"{each.source}+balance.")
-    times = Counter(each.source or each.id for each in left if each.target == "b")
+        assert each.given == originals[each.origin].given and each.id.startswith(f"{each.origin}+balance.")
+    times = Counter(each.origin or each.id for each in left if each.target == "b")
     assert sorted(times.values()) == [2, 2, 3, 3], "10 rows of 4: each twice, two of them once more"
 
 

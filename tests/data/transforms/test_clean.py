@@ -11,10 +11,11 @@ END = "*** END OF THIS PROJECT GUTENBERG EBOOK A TALE ***"
 
 def cleaned(examples: list[Example], **fields: object) -> tuple[list[Example], Desk]:
     ledger = Ledger()
-    ledger.read("a", len(examples))
+    for each in examples:
+        ledger.read("a", each.id)
     desk = Desk(ledger)
     left = list(transforms.build({"name": "clean", **fields}).apply(examples, desk))
-    ledger.use({"all": left})
+    ledger.use("all", left)
     ledger.reconcile()
     return left, desk
 
@@ -81,7 +82,7 @@ def test_a_note_counts_each_kind_of_change() -> None:
         [Text(id="a:1", text="perchÃ© \u200b no"), Text(id="a:2", text="x\x07"), Text(id="a:3", text="y")]
     )
     assert desk.notes == [
-        "clean: 2 of 3 examples changed (mojibake in 1, invisible characters in 1, control characters in 1)"
+        "clean: 2 of 3 examples changed (control characters in 1, invisible characters in 1, mojibake in 1)"
     ]
 
 

@@ -15,10 +15,11 @@ FRENCH = "La petite fille lit un livre près de la fenêtre de la cuisine."
 
 def identified(examples: list[Example], **fields: object) -> tuple[list[Example], Desk]:
     ledger = Ledger()
-    ledger.read("a", len(examples))
+    for each in examples:
+        ledger.read("a", each.id)
     desk = Desk(ledger)
     left = list(transforms.build({"name": "language", **fields}).apply(examples, desk))
-    ledger.use({"all": left})
+    ledger.use("all", left)
     ledger.reconcile()
     return left, desk
 

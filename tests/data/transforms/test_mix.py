@@ -17,7 +17,7 @@ def rows(counts: dict[str, int], split: str = "train") -> list[Example]:
 
 def mixed(examples: list[Example], **fields: object) -> Counter[str]:
     left, _, _ = applied("mix", examples, **fields)
-    return Counter((each.source or each.id).rpartition(":")[0] for each in left if each.split == "train")
+    return Counter((each.origin or each.id).rpartition(":")[0] for each in left if each.split == "train")
 
 
 GIVEN = rows({"news.txt": 90, "law.txt": 10})
