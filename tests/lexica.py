@@ -46,6 +46,7 @@ WORDNET = {
 }
 ENGLISH_FORMS = """\
 house,noun,houses
+house,verb,housed,,housing,houses
 home,noun,homes
 edifice,noun,edifices
 advice,noun,advices/advice

@@ -12,7 +12,8 @@ from affina.engine.toy import Bytes, Toy
 
 
 class Speaker:
-    """Says `says(prompt)`; `shares` is True of a model of conversations, False of an encoder–decoder."""
+    """Says `says(prompt)`; `shares` is True of a model of conversations, False of an encoder–decoder.
+    What ends in … did not end by itself."""
 
     def __init__(
         self, says: Callable[[str], str], shares: bool, renderer: Any = None, fills: Sequence[int] = ()
@@ -33,7 +34,7 @@ class Speaker:
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         texts = [self.renderer.text(prompt) for prompt in prompts]
         self.asked += [(text, how) for text in texts]
-        return [Sampled(self.says(text), (), True) for text in texts]
+        return [Sampled(said, (), not said.endswith("…")) for said in map(self.says, texts)]
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         return Toy().embed(texts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Protocol
 
@@ -56,7 +57,7 @@ def rewritable(texts: Sequence[Piece], draws: Sequence[Random], rate: float) -> 
 def unchanged(before: str, after: str) -> str:
     """Why a text says nothing new; empty where it does."""
     if not after.strip():
-        return "empty"
+        return "nothing whole"
     return "unchanged" if _bare(before) == _bare(after) else ""
 
 
@@ -73,15 +74,26 @@ def similarity(model: Model, before: str, after: str) -> float:
 
 
 def answers(model: Model, asked: Sequence[str], how: Sampling) -> list[str]:
-    """What a model of conversations answers to messages, one text each."""
-    prompts = [model.renderer.opening([Message("user", text)]) for text in asked]
-    return [_unwrapped(each.text) for each in model.sample(prompts, how)]
+    """What a model of conversations answers to messages; empty where it does not end, or the message is too long."""
+    return [
+        _unwrapped(text)
+        for text in _said(model, [model.renderer.opening([Message("user", each)]) for each in asked], how)
+    ]
 
 
 def results(model: Model, sources: Sequence[str], how: Sampling) -> list[str]:
-    """What an encoder–decoder makes of texts."""
+    """What an encoder–decoder makes of texts; empty where it does not end, or the text is too long for it."""
     prompts = [model.renderer.prompt(Parallel(id="asked", source=text, result="")) for text in sources]
-    return [each.text.strip() for each in model.sample(prompts, how)]
+    return [text.strip() for text in _said(model, prompts, how)]
+
+
+def _said(model: Model, prompts: Sequence[Sequence[int]], how: Sampling) -> list[str]:
+    room = model.renderer.max_tokens
+    fitting = [prompt for prompt in prompts if len(prompt) < room]  # one that fills it may have been cut
+    most = replace(how, max_tokens=min(how.max_tokens, room))
+    said = iter(model.sample(fitting, most) if fitting else [])
+    found = [next(said) if len(prompt) < room else None for prompt in prompts]
+    return [each.text if each is not None and each.stopped else "" for each in found]
 
 
 def seeded(draws: Sequence[Random]) -> int:

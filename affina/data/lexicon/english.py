@@ -1,7 +1,8 @@
 """Where an English text can be said with a synonym, inflection and *a*/*an* kept.
 
-A noun is exchanged where a determiner shows that it is one and where its phrase ends; an adjective before such a noun;
-an adverb in -ly; a verb, where asked for, before its object. Where a form can be something else the word is left.
+A noun is exchanged where a determiner, or a plural that is nothing else, shows that it is one and where its phrase
+ends; an adjective before such a noun; an adverb in -ly; a verb, where asked for, before its object. Where a form can
+be something else the word is left.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from affina.data.lexicon.english_forms import FUNCTION_WORDS, Forms, Reading, article
+from affina.data.lexicon.english_forms import FUNCTION_WORDS, NEVER, Forms, Reading, article
 from affina.data.lexicon.synonyms import Synonyms
 from affina.data.lexicon.words import Choice, Edit, Slot, Word, beside, cased, listed, words
 
@@ -53,7 +54,7 @@ class English:
         found = []
         for at, word in enumerate(held):
             plain = word.text.islower() and word.text.isalpha() and len(word.text) > 2
-            if plain and word.text not in FUNCTION_WORDS and not _hyphenated(text, word):
+            if plain and word.text not in NEVER and not _hyphenated(text, word):
                 choices = tuple(self._choices(text, held, at))
                 if choices:
                     found.append(Slot(choices))
@@ -71,12 +72,12 @@ class English:
 
     def _nouns(self, text: str, held: list[Word], at: int) -> Iterator[Choice]:
         determiner = self._determiner(text, held, at)
-        if determiner is None or self._goes_on(text, held, at):
-            return
-        before = held[determiner].lower
+        before = held[determiner].lower if determiner is not None else ""
         found = self._only(held[at].text, "noun")
-        homograph = any(each.kind == "verb" for each in self.forms.readings(held[at].text))
-        if found is None or (homograph and determiner == at - 1 and before in _PRONOUNS):
+        kinds = {each.kind for each in self.forms.readings(held[at].text)}
+        if found is None or self._goes_on(text, held, at) or ("verb" in kinds and before in _PRONOUNS):
+            return
+        if determiner is None and (kinds != {"noun"} or found.slot != "plural" or self._compound(text, held, at)):
             return
         if (found.slot == "plural" and before in _SINGULAR) or (found.slot == "base" and before in _PLURAL):
             return
@@ -145,6 +146,10 @@ class English:
         if at + 1 == len(held) or not beside(text, held[at], held[at + 1]) or not held[at + 1].is_word:
             return False
         return held[at + 1].lower not in FUNCTION_WORDS
+
+    def _compound(self, text: str, held: list[Word], at: int) -> bool:
+        """Whether the word before may belong to a noun without a determiner: *bank transfers*."""
+        return at > 0 and beside(text, held[at - 1], held[at]) and held[at - 1].lower not in FUNCTION_WORDS
 
     def _only(self, form: str, kind: str) -> Reading | None:
         """The one reading of this kind, None where there is none or several; what is its own plural is singular."""

@@ -22,22 +22,27 @@ _UN = ("unin", "unim", "unid")  # un-intended, beside uni-form
 FUNCTION_WORDS = listed(
     """
     a about above across after again against all almost along also although always am among an and another any
-    anybody anyone anything are around as at away back be because been before behind being below beneath beside
-    between beyond both but by can cannot could did do does doing done down during each either else enough even
-    ever every everyone everything except few first for from front get gets go goes got had half has have having
-    he her here hers herself him himself his how however i if in inside instead into is it its itself just last
-    least less let like little lot lots many may me might mine more most much must my myself near neither never
-    next no nobody none nor not nothing now of off often on once one ones only onto or other others our ours out
-    outside over own past per quite rather same second several shall she should since so some somebody someone
-    something sometimes somewhere soon still such than that the their theirs them themselves then there these
-    they thing things this those though three through throughout thus till to today together tomorrow tonight
-    too toward towards two under unless until up upon us use very was way we well were what whatever when where
-    whether which while who whole whom whose why will with within without would yes yesterday yet you your yours
-    kind sort bit part number amount day time year people man woman point place case fact order view end hand
-    account
+    anybody anyone anything are around as at away be because been before behind being below beneath beside between
+    beyond both but by can cannot could did do does doing done down during each either else enough even ever every
+    everyone everything except few first for from get gets go goes got had half has have having he her here hers
+    herself him himself his how however i if in inside instead into is it its itself just last least less let like
+    little many may me might mine more most much must my myself near neither never next no nobody none nor not
+    nothing now of off often on once one ones only onto or other others our ours out outside over own past per quite
+    rather same second several shall she should since so some somebody someone something sometimes somewhere soon
+    still such than that the their theirs them themselves then there these they this those though three through
+    throughout thus till to today together tomorrow tonight too toward towards two under unless until up upon us use
+    very was way we well were what whatever when where whether which while who whole whom whose why will with within
+    without would yes yesterday yet you your yours
     """
 )
-"""Words that are never exchanged, and nouns that mostly stand in set phrases."""
+"""Words that join others and name nothing."""
+NEVER = FUNCTION_WORDS | listed(
+    """
+    kind sort bit part number amount day time year people man woman point place case fact order view end hand
+    account thing things front lot lots back couple
+    """
+)
+"""Words that are never exchanged: those, and nouns that mostly stand in set phrases."""
 
 
 class Reading(NamedTuple):

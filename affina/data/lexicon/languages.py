@@ -87,5 +87,5 @@ def _english(wanted: Wanted, desk: Desk) -> English:
     forms = english_forms.Forms.read(desk.fetch(packages.ENGLISH_FORMS) / "infl_lu.csv.gz")
     thesaurus = Thesaurus.read(wanted.thesaurus) if wanted.thesaurus else None
     sure = _SURE["en"] if wanted.sure is None else wanted.sure
-    chosen = Synonyms(synsets.Synsets(found), common, english_forms.FUNCTION_WORDS, sure, thesaurus=thesaurus)
+    chosen = Synonyms(synsets.Synsets(found), common, english_forms.NEVER, sure, thesaurus=thesaurus)
     return English(forms, chosen, wanted.kinds)

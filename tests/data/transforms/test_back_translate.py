@@ -47,7 +47,7 @@ def test_what_came_back_the_same_or_broken_is_counted_and_left() -> None:
     same: dict[str, Model] = {"there": Speaker(rule({}), False), "back": Speaker(rule({}), False)}
     assert returned(same)[0] == [] and "unchanged 100%; mean chrF of the round trip 100.0" in returned(same)[1]
     broken: dict[str, Model] = {"there": Speaker(lambda text: "", False), "back": Speaker(lambda text: "x", False)}
-    assert returned(broken)[0] == [] and "empty 100%" in returned(broken)[1]
+    assert returned(broken)[0] == [] and "nothing whole 100%" in returned(broken)[1]
     far: dict[str, Model] = {"there": Speaker(rule({}), False), "back": Speaker(lambda text: "ZZ QQ", False)}
     assert "chrF below 30 100%" in returned(far)[1]
 

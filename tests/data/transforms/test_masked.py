@@ -1,11 +1,13 @@
 """Words hidden and filled in: whole words alone, never what must stay; the examples keep what they teach."""
 
+import re
 from pathlib import Path
 
 import pytest
 from speakers import Speaker
-from tiny import SENTENCES, words_base
+from tiny import SENTENCES, data, recipe, words_base
 
+import affina
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled, Question, Tagged
 from affina.core.kinds import Desk, Model, transforms
@@ -92,3 +94,24 @@ def test_a_real_masked_model_is_asked_through_the_desk(base: Path, tmp_path: Pat
     once = [each.given for each in part.apply(rows, desk)]
     assert once == [each.given for each in part.apply(rows, Desk(Ledger(), open=opened))]
     assert "hidden words stayed" in desk.notes[0]
+
+
+@pytest.mark.slow
+def test_a_run_of_masked_lm_says_words_it_learnt(base: Path, tmp_path: Path) -> None:
+    read = {"reader": {"name": "text", "by": "paragraph"}, "transforms": ["split"]}
+    train = {"steps": 100, "batch": 8, "learning_rate": 0.003, "save_every": 50}
+    asked = recipe(
+        data(tmp_path), base, "prose.txt", data=read, objective="masked_lm", tuning="full", train=train,
+        evaluate={"every": 50, "metrics": ["loss"]},
+    )  # fmt: skip
+    run = affina.train(asked, root=tmp_path / "runs")
+    rows: list[Example] = [
+        Labelled(id=f"a:{n}", text=text, label="x", split="train") for n, text in enumerate(SENTENCES)
+    ]
+    desk = Desk(Ledger(), open=lambda name: open_model(name, tmp_path / "runs", True, Silent()).model)
+    part = transforms.build({"name": "masked", "model": str(run.folder), "rate": 0.3})
+    made = [each for each in part.apply(rows, desk) if each.made]
+    known = {*re.findall(r"\w+", (tmp_path / "prose.txt").read_text(encoding="utf-8") + " ".join(SENTENCES))}
+    whole = [each for each in made if {*re.findall(r"\w+", each.given)} <= known]
+    assert len(made) > len(rows) // 8
+    assert len(whole) > 0.5 * len(made), "of 384 tokens many are beginnings of words, which look like words"

@@ -37,8 +37,15 @@ def test_what_says_the_same_or_nothing_or_too_much_is_counted_and_left() -> None
     said = {"0": "PLEASE, pay bill 0!", "1": "", "2": "pay " * 40, "3": "bill 3 must be paid"}
     made, note, _ = reworded(lambda text: said[text[-1]], ROWS[:4])
     assert [each.given for each in made] == ["bill 3 must be paid"]
-    for reason in ("unchanged 25%", "empty 25%", "much longer or shorter 25%", "kept 25%"):
+    for reason in ("unchanged 25%", "nothing whole 25%", "much longer or shorter 25%", "kept 25%"):
         assert reason in note
+
+
+def test_an_answer_that_does_not_end_and_a_text_too_long_to_ask_are_left() -> None:
+    rows = [*ROWS[:1], Labelled(id="b:1", text="pay " * 2000, label="pay", split="train")]
+    made, note, model = reworded(lambda text: "the bill is to be p…", rows)
+    assert made == [] and "nothing whole 100%" in note
+    assert len(model.asked) == 1, "the toy takes 4096 bytes"
 
 
 def test_a_model_of_vectors_can_refuse_another_meaning() -> None:
