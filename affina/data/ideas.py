@@ -61,13 +61,12 @@ class Idea(NamedTuple):
     def answer(self) -> str:
         return self.passage.text[self.span.start : self.span.stop]
 
-    def made(self, trip: Trip | None, problem: str) -> Made:
-        """The row, kept where there is no problem."""
+    def made(self, trip: Trip | None, problem: str, led: bool = True) -> Made:
+        """The row, kept where there is no problem; `led`: whether its lead was looked at."""
         answers = {"text": [self.answer], "answer_start": [self.span.start]}
         row = {"question": self.question, "context": self.passage.text, "answers": answers}
-        tried = [
-            name for name, nats in (("leads back", trip and trip.lead), ("passage needed", trip)) if nats is not None
-        ]
+        tried = ["leads back"] if led and trip and trip.lead is not None else []
+        tried += ["passage needed"] if trip else []
         measured = {} if trip is None else {"nats": trip.plain()}
         tried += [] if self.by == RULE else ["answered again"]
         origin = {**self.passage.origin, "kind": self.span.kind, "by": self.by, **measured}
