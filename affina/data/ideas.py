@@ -42,6 +42,8 @@ class Passage(NamedTuple):
     def flaw(self) -> str:
         """Why nothing is asked about it; empty where something may be."""
         text = self.text
+        if any("\ud800" <= sign <= "\udfff" for sign in text):
+            return "the passage holds half a letter"
         if len(words(text)) < FEWEST:
             return "the passage is too short"
         plain = sum(sign.isalpha() or sign.isspace() for sign in text) >= PROSE * len(text)

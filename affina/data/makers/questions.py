@@ -102,7 +102,7 @@ class Questions(Maker):
             )
 
         def size(text: str) -> int:
-            return len(renderer.continued(text))
+            return len(renderer.continued(text.encode("utf-8", "replace").decode()))  # half a letter is no token
 
         order = sorted(material, key=lambda each: drawn(workshop.seed, each.id))
         left: dict[str, list[Passage]] = {}
