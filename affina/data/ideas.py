@@ -11,6 +11,7 @@ from affina.core.kinds import Made
 from affina.data.chunks import sentences
 from affina.data.documents import Document
 from affina.data.likeness import words
+from affina.data.prompt import prompt
 from affina.data.spans import Span, spans
 from affina.data.trip import RIVALS, Asked, Trip
 
@@ -69,7 +70,8 @@ class Idea(NamedTuple):
         row = {"question": self.question, "context": self.passage.text, "answers": answers}
         tried = ["leads back"] if led and trip and trip.lead is not None else []
         tried += ["passage needed"] if trip else []
-        measured = {} if trip is None else {"nats": trip.plain()}
+        judge = prompt(f"answer_{self.tongue}").reference
+        measured = {} if trip is None else {"nats": trip.plain(), "judged by": judge}
         tried += [] if self.by == RULE else ["answered again"]
         origin = {**self.passage.origin, "kind": self.span.kind, "by": self.by, **measured}
         return Made(row, origin, () if problem else (*FILTERS, *tried), problem)

@@ -81,7 +81,7 @@ def test_every_answer_stands_where_the_row_says_and_the_row_says_where_it_came_f
         text = (texts / name).read_text(encoding="utf-8")
         assert line == "1" and text[origin["start"] : origin["stop"]] == row["context"]
         assert (origin["model"], origin["weights"], origin["seed"]) == ("scribe", "0" * 64, 0)
-        assert origin["by"] == "question_for_span_en@1"
+        assert (origin["by"], origin["judged by"]) == ("question_for_span_en@1", "answer_en@1")
         assert origin["passed"] == [
             "passage",
             "span",
