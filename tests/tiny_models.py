@@ -70,6 +70,9 @@ class Scribe(Toy):
             behind = _last(last, "Passage").partition(words)[2]
             found = re.match(r"\s*(\d+ March \d{4}|[\d,]+ euro)", behind)
             return f" {found[1]}\nPassage: and so on" if found else " nobody knows"
+        if last.endswith("Question:"):
+            dated = re.match(r"(.*) \d+ March \d{4}", _last(last, "Passage"))
+            return f" When {' '.join(dated[1].split()[-8:])}?" if dated else " What is it?"
         before = _last(last, "Sentence").partition(_last(last, "Answer"))[0].split()[-8:]
         return f" {' '.join(before)}?\nSentence: and so on"
 

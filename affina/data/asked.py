@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,22 @@ class Put(NamedTuple):
         if row.cut or len(row.tokens) > renderer.max_tokens:
             raise _too_long(self.prompt, len(row.tokens) + row.cut, renderer)
         return row
+
+
+def fits(model: Model, put: Put, tokens: int) -> bool:
+    """Whether a prompt leaves room for so many tokens behind it."""
+    return len(put.opened(model.renderer)) + tokens <= model.renderer.max_tokens
+
+
+def fewer(model: Model, puts: Iterable[Put], tokens: int) -> Put:
+    """The first of some prompts that leaves room for so many tokens, the last where none does: the same request after
+    fewer and fewer examples."""
+    last = None
+    for last in puts:
+        if fits(model, last, tokens):
+            break
+    assert last is not None, "there is one at least"
+    return last
 
 
 def said(model: Model, asked: Sequence[Put], how: Sampling) -> list[Sampled]:

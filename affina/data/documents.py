@@ -23,7 +23,7 @@ def documents(records: Iterable[Record]) -> list[Document]:
     """Every record that is a text, or has a column of text. Raises Refused where there is none."""
     sound = [record for record in records if not record.problem]
     if not sound:
-        raise Refused("there is no text to ask about", why="no record of the files could be read")
+        raise Refused("there is no text to ask about", why="no record of the files could be read", instead="mend them")
     shape, reason = shape_for(sound)
     if shape.makes is not Text:
         raise Refused(

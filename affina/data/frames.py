@@ -213,7 +213,7 @@ def _italian_subject(place: Place, tongue: str) -> Iterator[str]:
         rf"(?:[-•]\s*)?(?:{DETERMINER})?\s*", place.before, re.IGNORECASE
     ):
         return
-    verb = re.match(rf"\s+(?P<verb>\w+(?:a|e|ò|à|rà))\s+{DETERMINER}", place.after)
+    verb = re.match(rf"\s+(?P<verb>(?!\w+[ae]nte\b)\w+(?:a|e|ò|à))\s+{DETERMINER}", place.after)
     if verb and verb["verb"] not in FUNCTION["it"]:
         yield f"Chi {_first_sentence(place.after)}"
 

@@ -11,6 +11,7 @@ from affina.core.kinds import Made
 from affina.data.chunks import sentences
 from affina.data.documents import Document
 from affina.data.likeness import words
+from affina.data.prompt import prompt
 from affina.data.spans import Span, spans
 from affina.data.trip import RIVALS, Asked, Trip
 
@@ -42,6 +43,8 @@ class Passage(NamedTuple):
     def flaw(self) -> str:
         """Why nothing is asked about it; empty where something may be."""
         text = self.text
+        if any("\ud800" <= sign <= "\udfff" for sign in text):
+            return "the passage holds half a letter"
         if len(words(text)) < FEWEST:
             return "the passage is too short"
         plain = sum(sign.isalpha() or sign.isspace() for sign in text) >= PROSE * len(text)
@@ -61,14 +64,14 @@ class Idea(NamedTuple):
     def answer(self) -> str:
         return self.passage.text[self.span.start : self.span.stop]
 
-    def made(self, trip: Trip | None, problem: str) -> Made:
-        """The row, kept where there is no problem."""
+    def made(self, trip: Trip | None, problem: str, led: bool = True) -> Made:
+        """The row, kept where there is no problem; `led`: whether its lead was looked at."""
         answers = {"text": [self.answer], "answer_start": [self.span.start]}
         row = {"question": self.question, "context": self.passage.text, "answers": answers}
-        tried = [
-            name for name, nats in (("leads back", trip and trip.lead), ("passage needed", trip)) if nats is not None
-        ]
-        measured = {} if trip is None else {"nats": trip.plain()}
+        tried = ["leads back"] if led and trip and trip.lead is not None else []
+        tried += ["passage needed"] if trip else []
+        judge = prompt(f"answer_{self.tongue}").reference
+        measured = {} if trip is None else {"nats": trip.plain(), "judged by": judge}
         tried += [] if self.by == RULE else ["answered again"]
         origin = {**self.passage.origin, "kind": self.span.kind, "by": self.by, **measured}
         return Made(row, origin, () if problem else (*FILTERS, *tried), problem)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -149,7 +150,14 @@ def make_rows(order: Order, enter: Callable[[], Workshop], out: Path, say: Say) 
         material = order.maker.material(records)
         say.line(f"{order.maker.name}: {len(material):,} of {len(records):,} records to make rows from")
         ended = _rounds(order, material, workshop, sheaf, say)
-        report = {**asked, "ended": ended, **made_report.counted(sheaf.kept(), sheaf.refused(), order.seed)}
+        problems = Counter(record.problem for record in records if record.problem)
+        read = {"read": len(records), "used": len(material), "problems": dict(problems.most_common())}
+        report = {
+            **asked,
+            "records": read,
+            "ended": ended,
+            **made_report.counted(sheaf.kept(), sheaf.refused(), order.seed),
+        }
         write_text(sheaf.page, made_report.page(out.name, report), OWNER_ONLY)
         write_json(sheaf.report, report, OWNER_ONLY)
         return report

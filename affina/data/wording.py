@@ -24,7 +24,8 @@ FUNCTION: dict[str, frozenset[str]] = {
             ai agli alle dal dallo dalla dai dagli dalle nel nello nella nei negli nelle sul sullo sulla sui sugli sulle
             e o ed che chi cosa quale quali qual quando dove quanto quanta quanti quante come perché è sono era erano
             essere ha hanno ho aveva non più si ci vi ne se anche questo questa questi queste quello quella loro suo sua
-            l d dell all dall nell sull un c s cui deve devono può possono viene vengono stato stata entro"""
+            l d dell all dall nell sull un c s cui deve devono può possono viene vengono stato stata entro ogni
+            ciascun ciascuna"""
         )
     ),
 }
@@ -70,7 +71,7 @@ _SPOKEN_OF = re.compile(
     r"\b(?:passage|paragraph|text|above|excerpt|answer|question|sentence|brano|testo|paragrafo|risposta|domanda|frase)\b",
     re.IGNORECASE,
 )
-FEWEST, FEWEST_TELLING = 5, 2
+FEWEST, FEWEST_TELLING = 5, 3
 """Words and telling words of a question, at least."""
 OWN = 0.65
 """Share of a question's words that must stand in the answer's sentence, in their order: what else there is, a model

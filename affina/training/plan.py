@@ -67,6 +67,7 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
         "steps": steps,
         "shape": shapes.dump(prepared.shape),
         "labels": list(prepared.labels),
+        "notes": list(prepared.notes),
         "task": type(prepared.examples["train"][0]).__name__.lower(),
     }
     begun = run.read("lock.json") if run else None

@@ -81,7 +81,7 @@ def test_every_answer_stands_where_the_row_says_and_the_row_says_where_it_came_f
         text = (texts / name).read_text(encoding="utf-8")
         assert line == "1" and text[origin["start"] : origin["stop"]] == row["context"]
         assert (origin["model"], origin["weights"], origin["seed"]) == ("scribe", "0" * 64, 0)
-        assert origin["by"] == "question_for_span_en@1"
+        assert (origin["by"], origin["judged by"]) == ("question_for_span_en@1", "answer_en@1")
         assert origin["passed"] == [
             "passage",
             "span",
@@ -118,6 +118,16 @@ def test_the_report_adds_up_and_gives_every_reason_with_examples(texts: Path, tm
     assert "<script" not in page and "://" not in page
     assert page.count("<article>") == len(report["samples"])
     assert all(reason in page for reason in report["rejected"])
+
+
+def test_records_that_cannot_be_read_are_counted_with_their_reason(tmp_path: Path) -> None:
+    text = "The last of the amber and barley under cedar went on 3 March 1950. It was the work of many hands in winter."
+    rows = [json.dumps({"text": text}), "{not json", json.dumps({"text": " "})]
+    (tmp_path / "texts.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    told = made(tmp_path / "texts.jsonl", tmp_path / "qa.jsonl")["records"]
+    assert (told["read"], told["used"]) == (3, 1)
+    (problem,) = told["problems"]
+    assert "JSON" in problem and problem in (tmp_path / "qa.make" / "report.html").read_text(encoding="utf-8")
 
 
 def test_only_the_owner_reads_what_was_rejected(texts: Path, tmp_path: Path) -> None:

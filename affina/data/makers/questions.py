@@ -102,7 +102,7 @@ class Questions(Maker):
             )
 
         def size(text: str) -> int:
-            return len(renderer.continued(text))
+            return len(renderer.continued(text.encode("utf-8", "replace").decode()))  # half a letter is no token
 
         order = sorted(material, key=lambda each: drawn(workshop.seed, each.id))
         left: dict[str, list[Passage]] = {}
@@ -215,7 +215,7 @@ class Questions(Maker):
                 problem = REPEATS
             if not problem:
                 pool.append(words(idea.question))
-            yield idea.made(trip, problem)
+            yield idea.made(trip, problem, self.lead is not None)
             for idea, trip in others:
                 problem = self._untrue(trip) or lost.get(idea, "")
                 yield idea.made(trip, problem or "another question for the same answer is better")

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from affina.core.errors import Refused
 from affina.core.kinds import Made, Maker, Record, Sampling, Workshop
-from affina.data.asked import Put, likelihoods, said
+from affina.data.asked import Put, fewer, likelihoods, said
 from affina.data.likeness import likest, repeats_itself, words
 from affina.data.prompt import prompt
 from affina.data.seeds import Task, tasks
@@ -24,6 +24,8 @@ NOTHING = "none"
 """How an empty input is written in prompts."""
 SHORTEST, LONGEST = 3, 150
 """Words of an instruction (the published bounds)."""
+CHOICE_TOKENS = 8
+"""What yes or no may take."""
 CUT = 300
 """Characters of a demonstration's input and output that are shown."""
 BEYOND = re.compile(
@@ -107,15 +109,20 @@ class SelfInstruct(Maker):
             listed = [each.instruction for each in draws.sample(about.seeds, self.seeds)]
             listed += [row["instruction"] for row in draws.sample(kept, min(self.made, len(kept)))]
             draws.shuffle(listed)
-            lines = [f"{place}. {' '.join(each.split())[:CUT]}" for place, each in enumerate(listed, 1)]
-            asked.append(Put(prompt("instructions"), {"tasks": "\n".join(lines), "next": str(len(lines) + 1)}))
+            shorter = (_list(listed[:size]) for size in range(len(listed), 0, -1))
+            asked.append(fewer(workshop.model, shorter, self.instruction_tokens))
         how = Sampling(self.instruction_tokens, self.temperature, 0.95, draws.randrange(2**31))
         for put, answer in zip(asked, said(workshop.model, asked, how), strict=True):
             yield from _listed(f"{put.given['next']}.{answer.text}", whole=answer.stopped)
 
     def _examples(self, new: Sequence[str], about: Drawn, workshop: Workshop, draws: random.Random) -> Iterator[Made]:
         choices = _choices(new, about.seeds, workshop, draws)
-        asked = [_example_of(each, choice, about.seeds, draws) for each, choice in zip(new, choices, strict=True)]
+        asked = []
+        for instruction, choice in zip(new, choices, strict=True):
+            alike = [each for each in about.seeds if each.choice is choice] or [*about.seeds]
+            shown = draws.sample(alike, min(DEMONSTRATIONS, len(alike)))
+            shorter = (_example_of(instruction, choice, shown[:size]) for size in range(len(shown), -1, -1))
+            asked.append(fewer(workshop.model, shorter, self.example_tokens))
         how = Sampling(self.example_tokens, self.temperature, 0.95, draws.randrange(2**31))
         for instruction, choice, put, answer in zip(new, choices, asked, said(workshop.model, asked, how), strict=True):
             row = {"instruction": instruction, **_parted(answer.text, choice)}
@@ -156,25 +163,35 @@ def _choices(new: Sequence[str], seeds: Sequence[Task], workshop: Workshop, draw
         return [bool(both[True])] * len(new)
     shown = [each for kind in (True, False) for each in draws.sample(both[kind], min(DEMONSTRATIONS, len(both[kind])))]
     draws.shuffle(shown)
-    lines = "\n\n".join(f"Task: {_short(each.instruction)}\nLabels: {'yes' if each.choice else 'no'}" for each in shown)
-    pairs = [
-        (Put(prompt("is_classification"), {"examples": f"{lines}\n", "instruction": each}), answer)
-        for each in new
-        for answer in (" yes", " no")
-    ]
+    pairs = []
+    for each in new:
+        put = fewer(
+            workshop.model, (_decision(each, shown[:size]) for size in range(len(shown), -1, -1)), CHOICE_TOKENS
+        )
+        pairs += [(put, answer) for answer in (" yes", " no")]
     found = likelihoods(workshop.model, pairs)
     return [bool(yes > no) for yes, no in zip(found[::2], found[1::2], strict=True)]
 
 
-def _example_of(instruction: str, choice: bool, seeds: Sequence[Task], draws: random.Random) -> Put:
-    """The prompt for an example, after worked tasks of the same kind where there are any."""
-    alike = [each for each in seeds if each.choice is choice] or [*seeds]
-    shown = draws.sample(alike, min(DEMONSTRATIONS, len(alike)))
-    given, answer = ("Input", "Output") if not choice else ("Input", "Label")
+def _decision(instruction: str, shown: Sequence[Task]) -> Put:
+    """The prompt that asks whether a task has labels, after tasks of both kinds."""
+    parts = [f"Task: {_short(each.instruction)}\nLabels: {'yes' if each.choice else 'no'}" for each in shown]
+    given = {"examples": "\n\n".join(parts) + "\n", "instruction": instruction}
+    return Put(prompt("is_classification"), given)
+
+
+def _list(instructions: Sequence[str]) -> Put:
+    """The prompt that goes on with a list of tasks."""
+    lines = [f"{place}. {_short(each)}" for place, each in enumerate(instructions, 1)]
+    return Put(prompt("instructions"), {"tasks": "\n".join(lines), "next": str(len(lines) + 1)})
+
+
+def _example_of(instruction: str, choice: bool, shown: Sequence[Task]) -> Put:
+    """The prompt for an example, after worked tasks."""
     parts = []
     for each in shown:
-        told = f"{given}: {_short(each.input) or NOTHING}"
-        right = f"{answer}: {_short(each.output)}"
+        told = f"Input: {_short(each.input) or NOTHING}"
+        right = f"{'Label' if choice else 'Output'}: {_short(each.output)}"
         both = (right, told) if choice else (told, right)
         parts.append("\n".join((f"Task: {_short(each.instruction)}", *both)))
     name = "output_first" if choice else "input_first"

@@ -10,7 +10,7 @@ from pydantic import Field
 from affina.core.errors import Refused
 from affina.core.example import Chat, Message, Text
 from affina.core.kinds import Made, Maker, Record, Sampling, Unusable, Workshop
-from affina.data.asked import Put, likelihoods, said
+from affina.data.asked import Put, fits, likelihoods, said
 from affina.data.likeness import repeats_itself, rouge_l, words
 from affina.data.prompt import prompt
 from affina.data.recognise import shape_for
@@ -19,6 +19,8 @@ TOGETHER = 8
 """Requests in a round."""
 FEEDBACK_TOKENS = 96
 """What the critic may say."""
+AROUND = 96
+"""What the prompts themselves take, templates included, with room to spare."""
 FILTERS = ("ended", "not empty", "not the request", "no circles", "score")
 
 
@@ -71,9 +73,12 @@ class SelfRefine(Maker):
 
     def round(self, about: Sequence[Request], kept: Sequence[Mapping[str, Any]], workshop: Workshop) -> Iterator[Made]:
         """The best answer to every request, kept or rejected."""
-        able: list[Request] = []
+        able, both = list[Request](), (workshop.model, workshop.critic)
         for request in about:
-            if problem := workshop.objection(Text(id=request.id, text=request.text)):
+            problem = workshop.objection(Text(id=request.id, text=request.text))
+            if not problem and not all(fits(each, Put(prompt("draft"), _of(request)), self._room) for each in both):
+                problem = "the request is too long for the model"
+            if problem:
                 yield Made({"prompt": request.text}, {"request": request.id}, rejected=problem)
             else:
                 able.append(request)
@@ -89,6 +94,11 @@ class SelfRefine(Maker):
     def known(self) -> dict[str, str]:
         """The prompts with their versions."""
         return {name: prompt(name).reference for name in ("draft", "feedback", "rewrite", "judge")}
+
+    @property
+    def _room(self) -> int:
+        """Tokens that a request must leave: an answer, what is said of it, the answer again, and the words around."""
+        return 2 * self.answer_tokens + FEEDBACK_TOKENS + AROUND
 
     def _again(
         self, able: Sequence[Request], tried: list[list[Answer]], going: list[int], turn: int, workshop: Workshop
