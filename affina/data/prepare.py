@@ -1,7 +1,7 @@
 """From a recipe to examples in three splits, every input row accounted for; torch is never imported.
 
 Memory does not grow with the data until the splits are loaded: records are read in a stream, examples that are many
-stand on disk between two transforms, and the splits are files in the cache (`kept`), made once for the same inputs.
+stand on disk between two transforms, and the splits are files in the cache (`once`), made once for the same inputs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from affina.core.errors import Refused
 from affina.core.example import Example
 from affina.core.kinds import Desk, Model, Package, Shape, no_model, no_package, shapes
 from affina.core.recipe import Data, Recipe
-from affina.data import encoding, kept, stored
+from affina.data import encoding, once, stored
 from affina.data.classes import WITH_LABELS, label_set, refuse_one_class, under_several
 from affina.data.files import listed, short_names
 from affina.data.held import held
@@ -101,8 +101,8 @@ def build(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALO
     Raises Refused for unreadable files, an unknown shape, no usable row, a single class, a missing or an empty split.
     """
     found = _Files(recipe.data, recipe.folder)
-    folder = kept.place(recipe, found.hashes, objection.by if objection else "")
-    made = kept.made_once(folder, lambda aside: _make(recipe, found, objection, reach, aside))
+    folder = once.place(recipe, found.hashes, objection.by if objection else "")
+    made = once.made_once(folder, lambda aside: _make(recipe, found, objection, reach, aside))
     return Built(folder, made)
 
 

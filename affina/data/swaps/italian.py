@@ -87,9 +87,11 @@ class _Swap(People):
                 self.reached.add(place)
                 if not self.new[place]:
                     raise Unknown
-                if number == "p" and word.startswith("de") and self.beside(place - 1):
-                    self._one_of(place - 1, at, gender)
                 before = self.held[place - 1].plain if self.beside(place - 1) else ""
+                if number == "p" and word.startswith("de") and before:
+                    self._one_of(place - 1, at, gender)
+                if number == "p" and before in ("tra", "fra") and self.beside(place - 2):
+                    self._one_of(place - 2, at, gender)
                 if word not in OWN and before not in ALL_OF and not self._was(word, place - 1, (gender, number)):
                     return
             elif (other := agreeing(word, gender, number)) and word not in ADVERBS:
@@ -215,6 +217,8 @@ class _Swap(People):
                 raise Unknown
             if at in self.reached or not agreeing(word, gender, number) or word in ADVERBS:
                 continue
+            if token.text[0].isupper() and not self.begins(at):
+                continue  # a surname
             before = self.held[at - 1] if at and self.beside(at - 1) else None
             if before is None or before.plain in BEING:
                 raise Unknown

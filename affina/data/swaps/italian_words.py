@@ -64,7 +64,9 @@ NOUNS = """
     soldato/soldatessa/soldati/soldatesse poliziotto/poliziotta/poliziotti/poliziotte ballerin
     cantautore/cantautrice/cantautori/cantautrici giovanotto/signorina
     """
-EPICENE = listed(
+EPICENE = frozenset(
+    entry.split("/")[0] for entry in NOUNS.split() if len({*entry.split("/")[:2]}) == 1 < len(entry.split("/"))
+) | listed(
     """
     nipote nipoti insegnante insegnanti cantante cantanti cliente clienti parente parenti paziente pazienti giovane
     giovani coniuge coniugi dirigente dirigenti docente docenti adolescente adolescenti residente residenti

@@ -39,6 +39,9 @@ PAIRS = [
     ("La mia ragazza si è arrabbiata.", "Il mio ragazzo si è arrabbiato."),
     ("Maria è una persona gentile.", "Marco è una persona gentile."),
     ("Lo psicologo dell'attore", "La psicologa dell'attrice"),
+    ("Un omaggio al musicista e attore Mario Rossi", "Un omaggio alla musicista e attrice Lucia Rossi"),
+    ("Alcuni tra i migliori registi", "Alcune tra le migliori registe"),
+    ("Uno dei suoi amici è partito.", "Una delle sue amiche è partita."),
     ("SIGNORA, IL MARITO", "SIGNORE, LA MOGLIE"),
 ]
 
@@ -77,6 +80,7 @@ def test_what_names_no_one_stays(text: str) -> None:
         "Ha adottato quel ragazzo orfano.",  # an adjective that is not known
         "Rivide il padre, il quale tacque.",
         "Voglio aiutarla: la signora è sola.",
+        "Il giornalista e critico tace.",  # a noun that is not known
         "La moglie Manlia era romana.",  # a first name that is not known
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from affina.core.atomic import MANIFEST
 from affina.core.errors import Failed, Refused
 from affina.core.recipe import Recipe
-from affina.data import kept, prepare
+from affina.data import once, prepare
 
 ROWS = [(f"{'abcdefghij'[n % 10] * 5} {n * 7919} {n * 104729 % 997}", "xy"[n % 2]) for n in range(60)]
 
@@ -90,14 +90,14 @@ def test_a_refused_preparation_leaves_nothing_and_a_killed_one_is_made_anew(
         prepare.build(recipe(folder, data={"transforms": ["dedup"]}))
     cache = folder / "cache" / "data"
     assert not list(cache.iterdir())
-    place = kept.place(recipe(folder), {"rows.jsonl": "0"}, "")
+    place = once.place(recipe(folder), {"rows.jsonl": "0"}, "")
     left = cache / f".{place.name}.99999"
     left.mkdir()
     (left / "train.parquet").write_bytes(b"half")
-    assert kept.made_once(place, lambda aside: (aside / "train.parquet").write_text("whole") and None)
-    assert not left.exists() and not kept.made_once(place, lambda aside: None)
+    assert once.made_once(place, lambda aside: (aside / "train.parquet").write_text("whole") and None)
+    assert not left.exists() and not once.made_once(place, lambda aside: None)
     (place / "train.parquet").unlink()
-    assert not kept.whole(place)
+    assert not once.whole(place)
 
 
 def test_what_nobody_asked_for_in_a_month_is_forgotten(folder: Path) -> None:
