@@ -211,8 +211,6 @@ class Package:
     size_bytes: int
     files: tuple[str, ...]
     """Paths inside the archive."""
-    folder: str = ""
-    """Where the archive lies on the registry, for those that do not tell it by the name."""
 
 
 # ── records: what a model says ─────────────────────────────────────────────────────────────────────────────────────

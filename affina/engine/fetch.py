@@ -157,9 +157,13 @@ def require_hash(file: Path, expected: str) -> None:
         raise Failed(f"{file.name} is not the file it should be", why, "do not use it; check who serves it")
 
 
-def run_quietly(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_quietly(
+    command: list[str], environment: dict[str, str], folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     plain = {**os.environ, **environment}
-    return subprocess.run(command, env=plain, capture_output=True, text=True, encoding="utf-8", errors="replace")
+    return subprocess.run(
+        command, cwd=folder, env=plain, capture_output=True, text=True, encoding="utf-8", errors="replace"
+    )
 
 
 def last_line(text: str) -> str:

