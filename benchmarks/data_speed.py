@@ -1,0 +1,145 @@
+"""Rows a second of tokenising, exact and near deduplication and packing, and how they grow; beside `datasets.map`.
+
+    python benchmarks/data_speed.py --base smollm2-135m-instruct --peer OTHER/bin/python --out data_speed.json
+
+Rows are made from a seed: a sentence of about 90 characters, of which 3 % repeat an earlier one. OTHER has `datasets` and
+`tokenizers`; it tokenises the same rows with the same tokenizer.json in batches on all cores, and drops exact repetitions
+by hashes that `map` computes. Each number is the median of --repeat runs, each in a process of its own.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from prepare import words
+
+SIZES = (10_000, 100_000, 1_000_000)
+PEER = """
+import hashlib, json, sys, time
+from datasets import load_dataset, disable_caching, disable_progress_bars
+from tokenizers import Tokenizer
+disable_caching(), disable_progress_bars()
+path, tokenizer, cores = sys.argv[1], sys.argv[2], int(sys.argv[3])
+rows = load_dataset("json", data_files=path, split="train", cache_dir=sys.argv[4])
+own = Tokenizer.from_file(tokenizer)
+began = time.perf_counter()
+encode = lambda batch: {"ids": [each.ids for each in own.encode_batch(batch["text"], add_special_tokens=False)]}
+rows.map(encode, batched=True, remove_columns=["text"])
+tokenise = time.perf_counter() - began
+began = time.perf_counter()
+seen = set()
+digest = lambda batch: {"h": [hashlib.blake2b(" ".join(t.split()).encode(), digest_size=16).hexdigest() for t in batch["text"]]}
+hashed = rows.map(digest, batched=True, num_proc=cores)
+kept = hashed.filter(lambda batch: [not (h in seen or seen.add(h)) for h in batch["h"]], batched=True)
+print(json.dumps({"tokenise": tokenise, "dedup": time.perf_counter() - began, "kept": len(kept)}))
+"""
+
+
+def made(path: Path, count: int) -> None:
+    """Writes the rows."""
+    dice = random.Random(0)
+    vocabulary, kept = words(dice), ["an earlier row"]
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(count):
+            text = " ".join(dice.choices(vocabulary, k=14)) if dice.random() > 0.03 else dice.choice(kept)
+            kept = kept if len(kept) > 5000 else [*kept, text]
+            file.write(json.dumps({"text": text}) + "\n")
+
+
+def own(path: Path, base: str) -> dict[str, Any]:
+    """Seconds of each step on the rows of a file."""
+    from affina.core.example import Text
+    from affina.core.kinds import Desk, transforms
+    from affina.data.layout import batches_of
+    from affina.data.ledger import Ledger
+    from affina.data.near import clusters
+    from affina.data.rows import Renderer
+    from affina.engine.source import find
+
+    lines = path.read_text(encoding="utf-8").splitlines()
+    examples = [Text(id=f"a:{place}", text=json.loads(line)["text"]) for place, line in enumerate(lines)]
+    renderer = Renderer.open(find(base).folder)
+    rows: list[Any] = []
+    kept: list[Any] = []
+
+    def tokenise() -> None:
+        rows.extend(renderer.rows(examples))
+
+    def dedup() -> None:
+        kept.extend(transforms.build("dedup").apply(examples, Desk(Ledger())))
+
+    steps: dict[str, Callable[[], Any]] = {
+        "tokenise": tokenise,
+        "dedup": dedup,
+        "near": lambda: clusters([each.text for each in examples], 0.8),
+        "pack": lambda: sum(len(batch.tokens) for batch in batches_of(rows, 4096)),
+    }
+    return {**{name: timed(step) for name, step in steps.items()}, "kept": len(kept)}
+
+
+def timed(step: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+
+def printed(command: list[str]) -> dict[str, Any]:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    from affina.engine.source import find
+
+    tokenizer, cores = str(find(given.base).folder / "tokenizer.json"), len(os.sched_getaffinity(0))
+    found = []
+    for size in given.sizes:
+        path = folder / f"{size}.jsonl"
+        made(path, size)
+        ours, theirs = [], []
+        for turn in range(given.repeat):
+            ours.append(printed([sys.executable, __file__, "--base", given.base, "--rows", str(path)]))
+            if given.peer:
+                cache = str(folder / f"peer-{size}-{turn}")
+                theirs.append(printed([given.peer, "-c", PEER, str(path), tokenizer, str(cores), cache]))
+        line: dict[str, Any] = {"rows": size, "cores": cores, "kept": ours[0]["kept"]}
+        for who, runs in (("affina", ours), ("datasets", theirs)):
+            steps = [name for name in (runs[0] if runs else {}) if name != "kept"]
+            line[who] = {name: round(size / median(run[name] for run in runs)) for name in steps}
+        print(json.dumps(line), flush=True)
+        found.append(line)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default="smollm2-135m-instruct", help="whose tokenizer")
+    parser.add_argument("--peer", help="the python of an environment with datasets and tokenizers")
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES))
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--out", help="where the JSON goes")
+    parser.add_argument("--rows", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.rows:
+        print(json.dumps(own(given.rows, given.base)))
+        return
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        found = measure(given, Path(folder))
+    if given.out:
+        Path(given.out).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
