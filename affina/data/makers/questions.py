@@ -24,7 +24,7 @@ from affina.data.trip import Trip, trips
 
 TOGETHER = 8
 """Passages in a round."""
-ASKED_TOKENS, ANSWERED_TOKENS = 28, 16
+ASKED_TOKENS, ANSWERED_TOKENS = 48, 24
 """What a question and an answer may take."""
 REPEATS = "it repeats a question that is kept"
 Read = Sequence[tuple[Passage, str]]
