@@ -75,11 +75,8 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
         _same(run, begun, lock)
         needed = device().type == "cpu" and begun["machine"]["compute"].get("kernels")
         if needed and native.library() is None:
-            raise Refused(
-                f"run '{run.name}' was begun with fused kernels",
-                native.reason(),
-                "make them possible again to resume it",
-            )
+            what = f"run '{run.name}' was begun with fused kernels"
+            raise Refused(what, native.reason(), "make them possible again to resume it")
         lock["machine"] = {**begun["machine"], "folder": lock["machine"]["folder"]}
     machine = lock["machine"]
     return Plan(settled, steps, rate, Computing(**machine["compute"]), machine["threads"], lock)
