@@ -2,8 +2,8 @@
 
     python benchmarks/make.py --data DATA --out results.json
 
-DATA holds piano_triennale_ict_it, sec_contracts and self_instruct_seed_tasks. Only figures are written; the rows, the
-rejected ones and the pages with samples go to --keep where it is given, else nowhere.
+DATA holds piano_triennale_ict_it, sec_contracts, self_instruct_seed_tasks and alpaca_en_demo. Only figures are written;
+the rows, the rejected ones and the pages with samples go to --keep where it is given, else nowhere.
 """
 
 import argparse
@@ -31,10 +31,11 @@ TOLD = ("maker", "kept", "tried", "yield", "ended", "spans", "by", "passed", "re
 WORKS = {
     # the embedded model finds the right stretch less often than chance in Italian (docs/why.md), so it is not asked to
     "piano-rules": Work({"name": "questions", "lead": None}, "piano_triennale_ict_it/*.rst", 60),
-    "piano-model": Work({"name": "questions", "ask": "model"}, "piano_triennale_ict_it/capitolo-1*.rst", 20),
+    "piano-model": Work({"name": "questions", "ask": "model"}, "piano_triennale_ict_it/capitolo-1*pa.rst", 20),
     "contracts-rules": Work({"name": "questions"}, "sec_contracts/severance*.txt", 60),
-    "contracts-model": Work({"name": "questions", "ask": "model"}, "sec_contracts/severance__1003*.txt", 20),
+    "contracts-model": Work({"name": "questions", "ask": "model"}, "sec_contracts/severance__1003124_2010*.txt", 20),
     "instruct": Work({"name": "self_instruct", "example_tokens": 96}, "self_instruct_seed_tasks/seed_tasks.jsonl", 10),
+    "refine": Work({"name": "self_refine", "answer_tokens": 96}, "alpaca_en_demo/*.json", 8),
 }
 
 

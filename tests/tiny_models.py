@@ -15,7 +15,7 @@ TASKS = (
 
 class Parrot(Toy):
     """Goes on with a list of tasks, gives an example of a task, and answers anything else in one sentence; what stands
-    in the text before it is likelier than what does not."""
+    in the text before it is likelier than what does not, and so is yes."""
 
     def __init__(self, max_tokens: int = 16384) -> None:
         super().__init__(max_tokens)
@@ -27,7 +27,9 @@ class Parrot(Toy):
         found = []
         for row in rows:
             before, said = text_of(row.tokens[row.weights == 0].tolist()), text_of(row.tokens[row.weights > 0].tolist())
-            found.append(Scored(np.full(row.targets, -0.1 if said.strip() in before else -1.0)))
+            found.append(
+                Scored(np.full(row.targets, -0.1 if said.strip() in before or said.startswith("Yes") else -1.0))
+            )
         return found
 
     def answer(self, text: str) -> str:

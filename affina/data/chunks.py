@@ -42,10 +42,12 @@ def chunks(text: str, budget: int, size: Callable[[str], int]) -> Iterator[Stret
     start, stop, held = 0, 0, 0
     for first, last in sentences(text):
         for begun, ended, cost in _within(text, first, last, budget, size):
-            if stop > start and held + cost > budget:
+            between = text[stop:begun]  # marks without a letter that belong to no sentence
+            passed = size(between) if stop > start and between.strip() else 0
+            if stop > start and held + passed + cost > budget:
                 yield start, stop
-                start, held = begun, 0
-            start, stop, held = (begun if stop <= start else start), ended, held + cost
+                start, held, passed = begun, 0, 0
+            start, stop, held = (begun if stop <= start else start), ended, held + passed + cost
     if stop > start:
         yield start, stop
 

@@ -91,6 +91,8 @@ _LEADS_ON = re.compile(
     rf"\b(?:the|any|these) following\b|\bas follows\b|\bthe same\b|[\"“”«»]|\b(?:{MONTHS})\s\d{{1,2}}\?$", re.IGNORECASE
 )
 """A list to come, a term that is only quoted, or a date whose year was cut off."""
+_ANOTHER = re.compile(rf",?\s+and\s+(?=(?:each|all|any|the|such|this|it)\b[^,;]*\b{AUXILIARY}\b)")
+"""Where a second clause with a subject of its own begins."""
 _NOBODY = frozenset(re.findall(r"\w+", "neither each any such no either both"))
 _HANGING = frozenset(re.findall(r"\w+", "pursuant prior relating subsequent unless except equal according due subject"))
 _ATTACHED = frozenset(re.findall(r"\w+", "of after following from before by per"))
@@ -171,7 +173,7 @@ def _english_subject(place: Place, tongue: str) -> Iterator[str]:
         and not nobody
         and re.fullmatch(r"(?:\([a-z0-9]+\)|\d[\d.]*)?\s*(?:the\s+)?", place.before, re.IGNORECASE)
     ):
-        yield f"Who {_first_sentence(place.after)}"
+        yield f"Who {_ANOTHER.split(_first_sentence(place.after), maxsplit=1)[0]}"
 
 
 def _english_behind(place: Place, tongue: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _WORD = re.compile(r"[^\W_]+")
+_SENTENCE_END = re.compile(r"[.!?\n]")
 
 
 def words(text: str) -> list[str]:
@@ -63,7 +64,9 @@ def longest_run(one: Sequence[str], two: Sequence[str]) -> int:
 
 
 def repeats_itself(text: str) -> bool:
-    """Whether a text of some length goes round in circles: fewer than a third of its runs of three words differ."""
+    """Whether a text goes round in circles: a sentence of three words or more stands in it twice, or of more than
+    twenty runs of three words fewer than a third differ."""
     said = words(text)
     runs = [tuple(said[start : start + 3]) for start in range(len(said) - 2)]
-    return len(runs) > 20 and len(set(runs)) * 3 < len(runs)
+    sentences = [told for part in _SENTENCE_END.split(text) if len(told := tuple(words(part))) >= 3]
+    return len(set(sentences)) < len(sentences) or (len(runs) > 20 and len(set(runs)) * 3 < len(runs))

@@ -26,6 +26,11 @@ def asked(sentence: str, answer: str, tongue: str) -> list[str]:
             "Who shall pay the premiums for the cover of the crew?",
         ),
         (
+            "The Company shall pay the costs of the court, and each party shall pay for its own counsel.",
+            "Company",
+            "Who shall pay the costs of the court?",
+        ),
+        (
             "“Covered Period” means the time that begins on the day of the sale and ends a year later.",
             "Covered Period",
             "Which term means the time that begins on the day of the sale and ends a year later?",

@@ -46,3 +46,5 @@ def test_a_text_that_goes_round_in_circles_repeats_itself() -> None:
     assert repeats_itself("the same thing again " * 12)
     assert not repeats_itself(" ".join(f"word{n}" for n in range(60)))
     assert not repeats_itself("the same thing again " * 3)  # short: a refrain is none
+    assert repeats_itself("It is dying. What is? It is dying!")
+    assert not repeats_itself("Yes. No. Yes. It is dying. It was dying.")

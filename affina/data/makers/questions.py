@@ -24,9 +24,9 @@ from affina.data.trip import Trip, trips
 
 TOGETHER = 8
 """Passages in a round."""
-ASKED_TOKENS, ANSWERED_TOKENS = 28, 16
+ASKED_TOKENS, ANSWERED_TOKENS = 48, 24
 """What a question and an answer may take."""
-REPEATS = "it repeats a question that is kept"
+REPEATS, BETTER = "it repeats a question that is kept", "another question for the same answer is better"
 Read = Sequence[tuple[Passage, str]]
 """Passages that are asked about, each with its language."""
 
@@ -209,16 +209,16 @@ class Questions(Maker):
                 sound.append(idea)
         tried = [*zip(sound, trips(workshop.critic, [each.put() for each in sound]), strict=True)]
         lost = _lost([idea for idea, trip in tried if idea.by != RULE and not self._untrue(trip)], workshop)
-        for (idea, trip), *others in best_first(tried):
-            problem = self._untrue(trip) or lost.get(idea, "")
-            if not problem and likest(words(idea.question), pool, self.alike):
-                problem = REPEATS
-            if not problem:
-                pool.append(words(idea.question))
-            yield idea.made(trip, problem, self.lead is not None)
-            for idea, trip in others:
-                problem = self._untrue(trip) or lost.get(idea, "")
-                yield idea.made(trip, problem or "another question for the same answer is better")
+        for group in best_first(tried):
+            taken = False
+            for idea, trip in group:
+                problem = self._untrue(trip) or lost.get(idea, "") or (BETTER if taken else "")
+                if not problem and likest(words(idea.question), pool, self.alike):
+                    problem = REPEATS
+                if not problem:
+                    taken = True
+                    pool.append(words(idea.question))
+                yield idea.made(trip, problem, self.lead is not None)
 
     def _untrue(self, trip: Trip) -> str:
         if trip.lead is not None and self.lead is not None and trip.lead < self.lead:

@@ -200,15 +200,15 @@ def _example_of(instruction: str, choice: bool, shown: Sequence[Task]) -> Put:
 
 def _parted(text: str, choice: bool) -> dict[str, str]:
     """The input and the output of an example as the model wrote it, up to where it begins another task."""
-    first, *rest = (part.strip() for part in _SECOND.split(_END.split(text, maxsplit=1)[0], maxsplit=1))
-    given, output = ("".join(rest), first) if choice else (first, "".join(rest))
+    first, second, *_ = (*(part.strip() for part in _SECOND.split(_END.split(text, maxsplit=1)[0])), "")
+    given, output = (second, first) if choice else (first, second)
     return {"input": "" if given.casefold().strip(".") == NOTHING else given, "output": output}
 
 
 def _bad(row: Mapping[str, str], choice: bool, ended: bool) -> str:
     """What is wrong with an example; empty where nothing is."""
     given, output = row["input"], row["output"]
-    if not output:
+    if not words(output) or output.casefold().strip(".") == NOTHING:
         return "its example has no output"
     if choice and not given:
         return "its example has no input"

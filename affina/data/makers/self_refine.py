@@ -11,8 +11,8 @@ from affina.core.errors import Refused
 from affina.core.example import Chat, Message, Text
 from affina.core.kinds import Made, Maker, Record, Sampling, Unusable, Workshop
 from affina.data.asked import Put, fits, likelihoods, said
-from affina.data.likeness import repeats_itself, rouge_l, words
-from affina.data.prompt import prompt
+from affina.data.likeness import longest_run, repeats_itself, rouge_l, words
+from affina.data.prompt import PLACE, prompt
 from affina.data.recognise import shape_for
 
 TOGETHER = 8
@@ -21,7 +21,9 @@ FEEDBACK_TOKENS = 96
 """What the critic may say."""
 AROUND = 96
 """What the prompts themselves take, templates included, with room to spare."""
-FILTERS = ("ended", "not empty", "not the request", "no circles", "score")
+ECHO = 6
+"""Words in a row of the prompts' own that an answer may not have."""
+FILTERS = ("ended", "not empty", "not the request", "not the prompt", "no circles", "score")
 
 
 class Request(NamedTuple):
@@ -51,8 +53,8 @@ class SelfRefine(Maker):
     """How often an answer is written again, at most: it ends when the score does not rise."""
     judge: Literal["model", "right"] = "model"
     """Who scores: the critic, by log p(yes) - log p(no) of a good answer; or the row's own right answer, by ROUGE-L."""
-    least: float | None = None
-    """The score an answer must reach: nats of the critic (0: yes is as likely as no), or ROUGE-L. Any when left out."""
+    least: float = 0.0
+    """The score an answer must reach: nats of the critic (0: yes is as likely as no), or ROUGE-L."""
     temperature: float = Field(0.0, ge=0)
     """Of drafts and rewritten answers."""
     answer_tokens: int = Field(192, ge=8)
@@ -143,12 +145,12 @@ class SelfRefine(Maker):
         sound = [each for each in answers if not _flaw(each, request)]
         best = max(sound or answers, key=lambda each: (each.score, -each.turn))
         problem = _flaw(best, request)
-        if not problem and self.least is not None and best.score < self.least:
+        if not problem and best.score < self.least:
             problem = "no answer is good enough for the critic"
         scores = [round(each.score, 4) for each in answers]
         origin = {"request": request.id, "turn": best.turn, "scores": scores, "prompts": [*self.known().values()]}
         row = {"prompt": request.text, "completion": best.text}
-        return Made(row, origin, () if problem else FILTERS[: None if self.least is not None else -1], problem)
+        return Made(row, origin, () if problem else FILTERS, problem)
 
 
 def _of(request: Request) -> dict[str, str]:
@@ -163,7 +165,15 @@ def _flaw(answer: Answer, request: Request) -> str:
         return "the answer did not come to an end"
     if words(answer.text) == words(request.text):
         return "the answer repeats the request"
+    if any(longest_run(words(answer.text), own) >= ECHO for own in _own_words()):
+        return "the answer repeats the prompt"
     return "the answer goes round in circles" if repeats_itself(answer.text) else ""
+
+
+def _own_words() -> list[list[str]]:
+    """What the prompts say beside what is put into them."""
+    turns = (turn for name in ("feedback", "rewrite", "judge") for turn in prompt(name).turns)
+    return [words(PLACE.sub(" ", turn.content)) for turn in turns]
 
 
 def _requests(records: Sequence[Record]) -> list[Request]:

@@ -62,6 +62,21 @@ def test_the_model_may_ask_beside_the_rules_and_must_find_its_answer_again() -> 
     assert "the model answers it otherwise" in {each.rejected for each in lost}
 
 
+def test_where_the_best_question_for_an_answer_fails_the_next_is_kept() -> None:
+    class Picky(Scribe):
+        """Finds no answer to questions that begin as the best of each answer does."""
+
+        def answer(self, text: str) -> str:
+            return " nothing" if text.endswith("Answer:") and "On what date" in text else super().answer(text)
+
+    found = made(ENGLISH, workshop=Workshop(Scribe(), Picky()), ask="model", tries=2, **UNLEAD)
+    dated = {each.row["question"][:4]: each.rejected for each in found if "1950" in str(each.row.get("answers"))}
+    assert dated == {"When": "", "On w": "the model answers it otherwise"}
+    both = made(ENGLISH, ask="model", tries=2, **UNLEAD)
+    reasons = sorted(each.rejected for each in both if "1950" in str(each.row.get("answers")))
+    assert reasons == ["", "another question for the same answer is better"]
+
+
 def test_a_free_answer_must_stand_in_the_passage_once() -> None:
     found = made(ENGLISH, ask="free", answers=1, tries=1, **UNLEAD)
     (row,) = (each.row for each in found if not each.rejected)

@@ -112,6 +112,7 @@ def test_rows_made_before_are_listed_among_the_seeds() -> None:
     [
         (" none\nOutput: ", "its example has no output"),
         (" none", "its example has no output"),
+        (" none\nOutput: None.", "its example has no output"),
         (" the input\nOutput: The input.", "its output repeats what was given"),
         (f" none\nOutput: {'so it goes on and ' * 30}", "its output repeats itself"),
         (" none\nOutput: an answer", ""),

@@ -39,7 +39,7 @@ class Writer(Parrot):
 
 
 def refined(model: Writer, *rows: Any, critic: Writer | None = None, **settings: Any) -> list[Made]:
-    part = makers.find("self_refine").model_validate(settings)
+    part = makers.find("self_refine").model_validate({"least": -99.0, **settings})
     records = [Record(row, "a.jsonl", line) for line, row in enumerate(rows or ("Say something about it",), 1)]
     workshop = Workshop(model, critic or model)
     material = part.material(records)
@@ -79,6 +79,7 @@ def test_an_answer_that_does_not_end_is_never_kept_however_good_it_is_found() ->
         ("", "the answer is empty"),
         ("Say something, about it!", "the answer repeats the request"),
         ("it goes on and " * 30, "the answer goes round in circles"),
+        ("Here it is. Write the answer again with this put right.", "the answer repeats the prompt"),
     ],
 )
 def test_answers_that_say_nothing_are_rejected(answer: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +93,15 @@ def test_an_answer_must_reach_the_score_that_is_asked_for() -> None:
     assert refined(Writer(*answers), rewrites=1, least=1.0)[0].rejected == ""
     assert refined(Writer(*answers), rewrites=1, least=1.5)[0].rejected == "no answer is good enough for the critic"
     assert refined(Writer(*answers), rewrites=1, least=1.0)[0].passed[-1] == "score"
+
+
+def test_by_default_an_answer_must_be_good_rather_than_not() -> None:
+    part = makers.build("self_refine")
+    for answer, kept in (("first try", False), ("third try", True)):
+        model = Writer(answer)
+        (request,) = part.material([Record("Say something about it", "a.jsonl", 1)])
+        (made,) = part.round([request], [], Workshop(model, model))
+        assert bool(made.rejected) != kept, GOOD[answer]
 
 
 def test_a_right_answer_can_be_the_judge() -> None:
