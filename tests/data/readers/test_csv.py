@@ -131,6 +131,11 @@ def test_names_that_do_not_tell_columns_apart_are_refused_unless_others_are_give
     ]
 
 
+def test_a_header_that_comes_again_is_no_row(tmp_path: Path) -> None:
+    found = read(written(tmp_path, "text,label\ngood,yes\ntext,label\nbad,no\n"))
+    assert [each.problem for each in found] == ["", "it is the header again", ""]
+
+
 def test_any_character_may_be_the_separator(tmp_path: Path) -> None:
     path = written(tmp_path, "text/label\ngood, very/yes\nbad/no\n")
     assert [record.values["text"] for record in read(path, separator="/")] == ["good, very", "bad"]
