@@ -1,6 +1,7 @@
 """affina: specialise a pretrained language model on your own data, and prove that the result is better.
 
-Every verb of the command line is a function here, imported when it is first used: `import affina` loads nothing.
+Every verb of the command line is a function here (`affina data look` is `data_look`), imported when it is first used:
+`import affina` loads nothing.
 """
 
 import gc
@@ -14,6 +15,10 @@ __version__ = "0.1.0"
 VERBS = {
     "Recipe": "affina.core.recipe",
     "new": "affina.data.new",
+    "data_look": "affina.evaluation.data_look",
+    "data_prepare": "affina.training.data_prepare",
+    "data_ledger": "affina.data.books",
+    "data_diff": "affina.data.diff",
     "check": "affina.training.check",
     "train": "affina.training.train",
     "evaluate": "affina.evaluation.evaluate",
@@ -26,6 +31,8 @@ VERBS = {
     "Watch": "affina.training.anomaly",
     "Where": "affina.training.embedded",
     "matrix": "affina.training.matrix",
+    "data_make": "affina.evaluation.data_make",
+    "Making": "affina.evaluation.data_make",
     "runs": "affina.core.inspect",
     "show": "affina.core.inspect",
     "list": "affina.core.inspect",

@@ -18,6 +18,11 @@ from affina.cli.runtime import prepare
 from affina.cli.verbs import VERBS
 from affina.core.errors import AffinaError, Refused, nearest
 
+WIDTH = 14
+"""Columns that a verb's name takes in the help."""
+FIRST = {"": "new FILE", "data": "data look FILE"}
+"""What to begin with; and in a group of verbs."""
+
 
 class Parser(argparse.ArgumentParser):
     """argparse that refuses in affina's own words."""
@@ -51,35 +56,32 @@ def run(argv: list[str]) -> int:
         raise
 
 
-def usage() -> str:
-    """What `affina --help` prints."""
-    verbs = "\n".join(f"  {verb:<10}{line}" for verb, (line, _) in VERBS.items())
+def usage(group: str = "") -> str:
+    """What `affina --help` prints; of a `group` of verbs, what `affina GROUP --help` does."""
+    verbs = "\n".join(f"  {verb:<{WIDTH}}{line}" for verb, line in _lines(group).items())
     return (
-        "usage: affina VERB …\n\n"
+        f"usage: affina {f'{group} ' if group else ''}VERB …\n\n"
         "Specialises a pretrained language model on your own data and proves that the result is better.\n\n"
         f"{verbs}\n\n"
         "`affina VERB --help` explains a verb. Every verb takes --json, --quiet and --root.\n"
-        "Start with: affina new FILE\n"
+        f"Start with: affina {FIRST[group]}\n"
     )
 
 
 def _answer(argv: list[str]) -> int:
-    first = next((word for word in argv if word != "--json"), "--help")
-    if first in ("-h", "--help"):
-        _print(
-            usage(), {"usage": usage(), "verbs": {verb: line for verb, (line, _) in VERBS.items()}}, "--json" in argv
-        )
+    as_json = "--json" in argv
+    words = [word for word in argv if word != "--json"] or ["--help"]
+    group = words[0] if words[0] in _groups() else ""
+    if (words[1:] if group else words)[:1] in ([], ["-h"], ["--help"]):
+        _print(usage(group), {"usage": usage(group), "verbs": _lines(group)}, as_json)
         return 0
-    if first == "--version":
-        _print(f"affina {__version__}\n", {"version": __version__}, "--json" in argv)
+    if words[0] == "--version":
+        _print(f"affina {__version__}\n", {"version": __version__}, as_json)
         return 0
-    if argv[0].startswith("-"):
-        raise Refused(f"no verb before '{argv[0]}'", instead="the verb comes first: affina VERB … OPTIONS")
-    if argv[0] not in VERBS:
-        raise Refused(f"no verb is called '{argv[0]}'", instead=nearest(argv[0], [*VERBS]))
+    name, rest = _verb(argv)
     prepare()
-    verb = import_module(VERBS[argv[0]][1])
-    given = _parse(argv[0], argv[1:], verb)
+    verb = import_module(VERBS[name][1])
+    given = _parse(name, rest, verb)
     if given.offline:
         from affina.engine.offline import refuse_connections
 
@@ -93,6 +95,29 @@ def _answer(argv: list[str]) -> int:
     else:
         verb.show(result, screen)
     return verb.exit_code(result) if hasattr(verb, "exit_code") else 0
+
+
+def _groups() -> set[str]:
+    """The first words of verbs of two words."""
+    return {verb.partition(" ")[0] for verb in VERBS if " " in verb}
+
+
+def _lines(group: str) -> dict[str, str]:
+    """Verb → what it does; of all, or of one group."""
+    return {verb: line for verb, (line, _) in VERBS.items() if not group or verb.startswith(f"{group} ")}
+
+
+def _verb(argv: list[str]) -> tuple[str, list[str]]:
+    """The verb, of one word or of two, and what follows it. Raises Refused for none, and for an unknown one."""
+    words = 2 if argv[0] in _groups() else 1
+    option = next((word for word in argv[:words] if word.startswith("-")), None)
+    if option is not None:
+        raise Refused(f"no verb before '{option}'", instead="the verb comes first: affina VERB … OPTIONS")
+    name = " ".join(argv[:words])
+    if name not in VERBS:
+        known = [*_lines(argv[0])] if words == 2 else [*(verb for verb in VERBS if " " not in verb), *_groups()]
+        raise Refused(f"no verb is called '{name}'", instead=nearest(name, known))
+    return name, argv[words:]
 
 
 def _parse(name: str, argv: list[str], verb: Any) -> argparse.Namespace:

@@ -33,18 +33,23 @@ def sampling(parser: argparse.ArgumentParser) -> None:
 
 def changes(given: argparse.Namespace) -> dict[str, Any]:
     """The dotted settings of `--set`, values read as YAML. Raises Refused for one that is not `a.b=c`."""
-    import yaml
-
     found = {}
     for each in given.set:
         key, equals, value = each.partition("=")
         if not equals or not key.strip("."):
             raise Refused(f"--set {each} sets nothing", instead="write it as --set train.epochs=1")
-        try:
-            found[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise Refused(f"--set {each} cannot be read", why=" ".join(str(error).split())) from error
+        found[key] = inline(f"--set {each}", value)
     return found
+
+
+def inline(option: str, text: str | None) -> Any:
+    """What an option's text is as YAML; None where it is not given. Raises Refused for what is not YAML."""
+    import yaml
+
+    try:
+        return None if text is None else yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise Refused(f"{option} cannot be read", why=" ".join(str(error).split())) from error
 
 
 def sampled(given: argparse.Namespace) -> Any:

@@ -1,7 +1,15 @@
-"""Every verb of the `affina` command: what it does in a few words, and the file that does it."""
+"""Every verb of the `affina` command: what it does in a few words, and the file that does it.
+
+A verb of two words, `data look`, is the function `data_look` of the package; its first word is a group.
+"""
 
 VERBS = {
     "new": ("look at files of examples and write a recipe for them", "affina.cli.new"),
+    "data look": ("look at files: format, shape, lengths, classes, problems, samples", "affina.cli.data_look"),
+    "data prepare": ("read, transform and split a recipe's data, once, into files", "affina.cli.data_prepare"),
+    "data ledger": ("show what became of every row that a run read", "affina.cli.data_ledger"),
+    "data diff": ("hold two data sets side by side", "affina.cli.data_diff"),
+    "data make": ("make rows from documents, seed tasks or requests by a model", "affina.cli.data_make"),
     "check": ("read a recipe and its data, and show what training would see", "affina.cli.check"),
     "train": ("train a recipe, or resume it, and prove whether the result is better", "affina.cli.train"),
     "evaluate": ("measure a model, with intervals", "affina.cli.evaluate"),

@@ -10,13 +10,13 @@ class Example:
     """One thing to learn from. `id` is `file:line`, unique in a run; `split` is empty until a transform sets it.
 
     `facts` are columns kept beside what is learnt (a customer, a date, a region), by name, as text. `made` tells how a
-    transform made this example, and `source` the id of the one it was made from; both are empty where it was read.
+    transform made this example, and `origin` the id of the one it was made from; both are empty where it was read.
     """
 
     id: str
     split: str = ""
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
-    source: str = ""
+    origin: str = ""
     made: str = ""
 
     @property
@@ -111,10 +111,11 @@ class MultiLabelled(Example):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rated(Example):
-    """A text and a number."""
+    """A text and a number. Where the text is a conversation whose last answer is rated, `messages` are its turns."""
 
     text: str
     value: float
+    messages: tuple[Message, ...] = ()
 
     @property
     def given(self) -> str:

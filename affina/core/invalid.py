@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from affina.core.address import masked
 from affina.core.errors import Refused, nearest
 from affina.core.part import InvalidPart
 from affina.core.yaml_text import Location, lines
@@ -133,6 +134,7 @@ def _yaml(value: Any) -> str:
 
 
 def _cut(text: str) -> str:
+    text = masked(text)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 

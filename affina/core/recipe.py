@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
 
 from affina.core import kinds
+from affina.core.address import WRITTEN_OUT, literal_secret
 from affina.core.errors import Refused
 from affina.core.invalid import located
 from affina.core.kinds import (
@@ -48,11 +49,14 @@ class Data(Section):
     """Where the examples come from and what happens to them before training."""
 
     read: list[str] = Field(min_length=1)
-    """Files, read in order; paths are relative to the recipe's own folder."""
+    """Files, folders, patterns, archives (`a.zip!/inside/*.csv`), `-` for standard input, or a database's address with
+    its secrets as `${NAME}`; read in order. Paths are relative to the recipe's own folder."""
     reader: Annotated[Reader, readers] | None = None
     """The file format; recognised from the ending and the bytes when left out."""
     shape: Annotated[Shape, shapes] | None = None
     """The dataset shape; recognised by looking at many records when left out."""
+    keep: list[str] = Field(default=[])
+    """Columns kept beside each example (a customer, a date, a region): what data is split, weighed and looked at by."""
     transforms: list[Annotated[Transform, kinds.transforms]] = Field(default=["dedup", "split"])  # type: ignore[list-item]
     """Applied in order. A `split` is needed somewhere."""
     template: Literal["own", "tools", "plain"] | None = None
@@ -69,6 +73,13 @@ class Data(Section):
     @classmethod
     def _one_file(cls, given: Any) -> Any:
         return [given] if isinstance(given, str) else given
+
+    @field_validator("read")
+    @classmethod
+    def _no_secret(cls, given: list[str]) -> list[str]:
+        if any(map(literal_secret, given)):
+            raise ValueError(WRITTEN_OUT)
+        return given
 
 
 class Compute(Section):
@@ -206,6 +217,16 @@ class Recipe(Section):
             why = "random weights know nothing to adapt, so every one of them has to move"
             raise ValueError(
                 f"tuning {self.tuning.name} goes with a base, and model.scratch has none: {why}. Set tuning: full"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _kept_in_order(self) -> Self:
+        ordering = next((transform.name for transform in self.data.transforms if transform.orders), "")
+        if ordering and self.regime.shuffles:
+            raise ValueError(
+                f"{ordering} puts the training rows in order, and the regime {self.regime.name} would shuffle them. "
+                "Set regime: ordered"
             )
         return self
 

@@ -12,11 +12,30 @@ USUAL = 0.9
 TEXTS = tuple(
     re.findall(
         r"\w+",
-        """text sentence utterance message query question review tweet comment content body title description input
-    document testo frase messaggio domanda recensione commento contenuto titolo descrizione documento""",
+        """text sentence utterance message query question review tweet comment content body description input
+    document abstract testo frase messaggio domanda recensione commento contenuto descrizione documento title headline
+    titolo""",
     )
 )
 """What columns of text are called, likeliest first."""
+
+
+TWO_TEXTS = (
+    ("premise", "hypothesis"),
+    ("premessa", "ipotesi"),
+    ("sentence1", "sentence2"),
+    ("sentence_1", "sentence_2"),
+    ("sentence_a", "sentence_b"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("question1", "question2"),
+    ("question", "sentence"),
+    ("question", "passage"),
+    ("query", "passage"),
+    ("frase1", "frase2"),
+    ("testo1", "testo2"),
+)
+"""What two columns are called of which a class or a number tells how they stand to each other."""
 
 
 class MissingColumn(Unusable):
@@ -35,9 +54,12 @@ def row(record: Record) -> Mapping[str, Any]:
 
 
 def value(record: Record, column: str) -> Any:
-    """A column's value. Raises MissingColumn."""
+    """A column's value; `a.b` is what the object in column `a` has under `b`. Raises MissingColumn."""
     values = row(record)
     if column not in values:
+        outer, dot, key = column.partition(".")
+        if dot and isinstance(inside := values.get(outer), Mapping) and key in inside:
+            return inside[key]
         raise MissingColumn(column, [str(name) for name in values])
     return values[column]
 
@@ -48,6 +70,13 @@ def text(record: Record, column: str, what: str) -> str:
     if not found.strip():
         raise Unusable(f"the {what} is empty (column '{column}')")
     return found
+
+
+def lines(record: Record, names: str | tuple[str, ...], what: str) -> str:
+    """A column's text; of several columns a line each, `column: text`. Raises Unusable when one is empty."""
+    if isinstance(names, str):
+        return text(record, names, what)
+    return "\n".join(f"{name}: {text(record, name, what)}" for name in names)
 
 
 def optional(record: Record, column: str) -> str:
@@ -107,8 +136,30 @@ def prose(values: Sequence[str]) -> bool:
     return bool(filled) and distinct and sum(" " in each for each in filled) >= len(filled) / 2
 
 
+def two_texts(found: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Two columns of texts that are told apart by nothing but their usual pair of names; none where there are none."""
+    for pair in TWO_TEXTS:
+        two = tuple(name for each in pair for name in named(found, (each,)))
+        if len(two) == 2 and all(sum(" " in cell for cell in found[name]) >= len(found[name]) / 2 for name in two):
+            return two
+    return ()
+
+
+def last_word(columns: Collection[str], names: Sequence[str]) -> list[str]:
+    """The columns whose last word is one of these names: `Best Answer`, `target_text` is none of `target`."""
+    parts = {column: re.findall(r"[A-Z]?[a-z]+|[A-Z]+", column) for column in columns}
+    return [column for column, found in parts.items() if len(found) > 1 and found[-1].lower() in names]
+
+
+def bracketed(values: Sequence[str]) -> bool:
+    """Whether these are sentences as trees in brackets, which say again what a text says."""
+    filled = [each for each in values if each]
+    return all(each[0] == "(" and each.endswith(")") and each.count("(") > 2 for each in filled)
+
+
 def text_column(found: Mapping[str, Sequence[str]]) -> str:
     """The column that reads most like the text: by its name, else the longest; empty where none reads like text."""
-    others = {name: values for name, values in found.items() if prose(values)}
+    others = {name: values for name, values in found.items() if prose(values) and not bracketed(values)}
     longest = max(others, key=lambda name: sum(map(len, others[name])), default="")
-    return next(iter(named(others, TEXTS)), longest)
+    called = named(others, TEXTS) or last_word(others, TEXTS)
+    return called[0] if called and (len(called) == 1 or called == named(others, TEXTS)) else longest

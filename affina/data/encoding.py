@@ -11,6 +11,7 @@ from typing import NamedTuple, TextIO
 
 from affina.core.errors import Refused
 from affina.core.kinds import Record
+from affina.data import scratch
 from affina.data.charsets import likeliest
 
 CHUNK = 1 << 20
@@ -90,7 +91,11 @@ def _detected(path: Path, given: str | None, head: bytes, state: tuple[int, int]
         return _certain(path, given or marked or "", "as the reader was told" if given else "by its first bytes")
     for magic, what in MAGIC:
         if head.startswith(magic):
-            raise Refused(f"{path} is {what}", why="not text", instead="convert it to CSV, JSON, JSONL or text first")
+            raise Refused(
+                f"{path} is {what}",
+                why="not text",
+                instead="leave out `data.reader` where it has a reader of its own, or convert it to CSV, JSON or text",
+            )
     if (wide := _wide(head)) and _undecodable(path, wide) is None:
         return Encoding(wide)
     for sign, names in SWITCHED:
@@ -152,7 +157,7 @@ def _unmarked(path: Path, head: bytes) -> Encoding:
 
 def _guessed(path: Path, why: str, name: str) -> str:
     return (
-        f"{path} {why} and was read as {name}, a guess by its letters: "
+        f"{scratch.shown(path)} {why} and was read as {name}, a guess by its letters: "
         "if they look wrong, write `reader: {name: …, encoding: …}` under `data`"
     )
 

@@ -26,7 +26,8 @@ def fit(prepared: Prepared, objective: Objective, renderer: Renderer, truncate: 
     rows = {split: renderer.rows(objective.expand(held)) for split, held in prepared.examples.items()}
     if truncate == "allow":
         gone = {row.id for held in rows.values() for row in held if row.cut_targets and not row.targets}
-        prepared.ledger.withdraw(gone, WITHDRAWN)
+        for split, held in prepared.examples.items():
+            prepared.ledger.withdraw(split, [each.id for each in held if each.id in gone], WITHDRAWN)
         rows = {split: [row for row in held if row.id not in gone] for split, held in rows.items()}
         kept = {split: [each for each in held if each.id not in gone] for split, held in prepared.examples.items()}
         _none_empty(kept, renderer.max_tokens)

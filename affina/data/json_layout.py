@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from affina.data.json_stream import JsonStream
 from affina.data.nested import leads
 
-NESTED = ("data[].paragraphs[].qas[]", "[].paragraphs[].qas[]", "instances[].questions[]")
+NESTED = ("data[].paragraphs[].qas[]", "[].paragraphs[].qas[]", "instances[].questions[]", "[].questions[]")
 """Lists in lists that are known: SQuAD's, and those of its variants."""
 LOOKED_AT = 100
 """Elements of a list in which further lists are looked for."""

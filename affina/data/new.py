@@ -1,7 +1,6 @@
 """`new`: looks at files of examples and writes the short commented recipe that fits them."""
 
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from affina.core.address import moved
 from affina.core.errors import Refused
 from affina.core.example import (
     Chat,
@@ -100,7 +100,7 @@ def new(files: Sequence[str], out: str | None = None) -> dict[str, Any]:
     """
     path = _free(Path(out) if out else Path(f"{_name(Path(files[0]))}.yaml"))
     listed(files, Path())  # a missing file is refused under the name that was typed
-    read = [os.path.relpath(file, path.parent) for file in files]
+    read = [moved(file, Path(), path.parent) for file in files]
     seen = _look(read, path.parent)
     text = _written(_name(path), read, seen)
     prepared = prepare(Recipe.build(yaml.safe_load(text), path.parent))  # refused before it is written

@@ -1,23 +1,49 @@
-"""From a recipe to examples in three splits, every input row accounted for; torch is never imported."""
+"""From a recipe to examples in three splits, every input row accounted for; torch is never imported.
 
+Memory does not grow with the data until the splits are loaded: records are read in a stream, examples that are many
+stand on disk between two transforms, and the splits are files in the cache (`kept`), made once for the same inputs.
+"""
+
+from __future__ import annotations
+
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from affina.core.errors import Refused, nearest
-from affina.core.example import Example, Labelled, MultiLabelled, Tagged
-from affina.core.kinds import Desk, Record, Shape, Unusable, describe_columns
+from affina.core.atomic import sha256, write_json
+from affina.core.errors import Refused
+from affina.core.example import Example
+from affina.core.kinds import Desk, Model, Package, Shape, no_model, no_package, shapes
 from affina.core.recipe import Data, Recipe
-from affina.data import encoding
-from affina.data.columns import MissingColumn
-from affina.data.files import listed, sha256, short_names
+from affina.data import encoding, kept, stored
+from affina.data.classes import WITH_LABELS, label_set, refuse_one_class, under_several
+from affina.data.files import listed, short_names
+from affina.data.held import held
 from affina.data.ledger import Ledger
-from affina.data.recognise import readings, shape_for
+from affina.data.recognise import Reading, readings, shape_for
+from affina.data.shaped import Objection, Shaped
+from affina.data.stream import Records
 
 SPLITS = ("train", "validation", "test")
-WITH_LABELS = (Labelled, MultiLabelled, Tagged)
+ABOUT = "prepared.json"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What preparation can get at beside its files; nothing where it is not told how."""
+
+    open: Callable[[str], Model] = no_model
+    """A model by its reference."""
+    fetch: Callable[[Package], Path] = no_package
+    """A package's files in a local folder."""
+
+
+ALONE = Reach()
 
 
 @dataclass(frozen=True)
@@ -35,188 +61,181 @@ class Prepared:
     """What was recognised, guessed or passed over, a sentence each."""
 
 
-Objection = Callable[[Example], str]
-"""Why an example cannot be used, in a sentence; empty when it can."""
+@dataclass(frozen=True)
+class Built:
+    """Prepared data in its folder of the cache: `train.parquet`, `validation.parquet`, `test.parquet`, the ledger's
+    files, and `prepared.json`."""
+
+    folder: Path
+    made: bool = False
+    """Whether it was made now, not found."""
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """`shape`, `files` (name → SHA-256), `labels`, `notes` and the ledger's `marks`."""
+        found: dict[str, Any] = json.loads((self.folder / ABOUT).read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def ledger(self) -> Ledger:
+        """The books, to be gone on with."""
+        return Ledger.opened(self.folder, self.about["marks"])
+
+    def loaded(self) -> Prepared:
+        """All of it in memory."""
+        about, labels = self.about, tuple(self.about["labels"])
+        examples = {split: list(stored.read_parquet(self.folder / f"{split}.parquet", labels)) for split in SPLITS}
+        shape = shapes.build(about["shape"])
+        return Prepared(examples, self.ledger, shape, about["files"], labels, tuple(about["notes"]))
 
 
-def prepare(recipe: Recipe, objection: Objection | None = None) -> Prepared:
+def prepare(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALONE) -> Prepared:
+    """`build`, and its examples loaded."""
+    return build(recipe, objection, reach).loaded()
+
+
+def build(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALONE) -> Built:
     """Reads, recognises, transforms and splits; what there is an `objection` to is quarantined. The ledger adds up.
 
+    Transforms get models and packages through `reach`. Made once for the same files, settings, seed and objector.
     Raises Refused for unreadable files, an unknown shape, no usable row, a single class, a missing or an empty split.
     """
-    files, records, ledger, notes, used = _read(recipe.data, recipe.folder)
-    shape, examples = _shaped(recipe.data, records, ledger, notes, objection)
-    desk = Desk(ledger, recipe.train.seed, recipe.folder, notes=notes)
-    for transform in recipe.data.transforms:
-        examples = list(transform.apply(examples, desk))
-    examples, labels = _labelled(examples, notes)
-    _refuse_one_class(examples, labels)
-    splits = _divided(examples, used == {"text"})
-    ledger.use(splits)
-    ledger.reconcile()
-    return Prepared(splits, ledger, shape, files, labels, tuple(notes))
+    found = _Files(recipe.data, recipe.folder)
+    folder = kept.place(recipe, found.hashes, objection.by if objection else "")
+    made = kept.made_once(folder, lambda aside: _make(recipe, found, objection, reach, aside))
+    return Built(folder, made)
 
 
 def read_examples(data: Data, folder: Path, objection: Objection | None = None) -> Prepared:
     """Every usable row of `data.read` under the key `all`, no transform applied: what a file is evaluated on."""
-    files, records, ledger, notes, _ = _read(data, folder)
-    shape, examples = _shaped(data, records, ledger, notes, objection)
-    examples, labels = _labelled(examples, notes)
-    ledger.use({"all": examples})
+    found = _Files(data, folder)
+    ledger, notes = Ledger(data.on_bad), [*found.notes]
+    shape, examples = _shaped(data, found, ledger, notes, objection)
+    labels = _labels(examples, notes)
+    ledger.use("all", examples)
     ledger.reconcile()
-    return Prepared({"all": examples}, ledger, shape, files, labels, tuple(notes))
+    return Prepared({"all": _with_labels(examples, labels)}, ledger, shape, found.hashes, labels, tuple(notes))
 
 
-class _Found(NamedTuple):
-    """What the files hold: each one's hash, every record with the id its example will have, and by which readers."""
-
-    files: dict[str, str]
-    records: list[tuple[str, Record]]
-    ledger: Ledger
-    notes: list[str]
-    readers: set[str]
+def read_held(data: Data, folder: Path) -> Collection[Example]:
+    """Every usable row of `data.read`, no transform applied, in memory or on disk."""
+    ledger = Ledger(data.on_bad)
+    return _shaped(data, _Files(data, folder), ledger, [], None)[1]
 
 
-def _read(data: Data, folder: Path) -> _Found:
-    paths, notes = listed(data.read, folder, data.reader)
-    names, ledger = short_names(paths), Ledger(data.on_bad)
-    found: list[tuple[str, Record]] = []
-    reasons: dict[str, list[str]] = {}
-    used: set[str] = set()
-    for reading in readings(paths, data.reader):
-        first = reading.paths[0]
-        used.add(reading.reader.name)
-        reasons.setdefault(reading.reason, []).append(names[first])
-        if "encoding" in type(reading.reader).model_fields and getattr(data.reader, "encoding", None) is None:
-            notes += filter(None, [encoding.detect(path).note for path in reading.paths])
-        records = list(_numbered(names[first], reading.records()))
-        ledger.read(str(first), len(records))
-        found += records
-    for reason, told in reasons.items():
-        notes.append(f"{told[0]}{f' and {len(told) - 1} more' if len(told) > 1 else ''}: {reason}")
-    return _Found({names[path]: sha256(path) for path in paths}, found, ledger, notes, used)
+class _Files:
+    """What `data.read` names: each file's hash, its records, and how it is read."""
+
+    def __init__(self, data: Data, folder: Path) -> None:
+        self.paths, self.notes = listed(data.read, folder, data.reader)
+        self._names, self._data = short_names(self.paths), data
+        self.hashes = {self._names[path]: sha256(path) for path in self.paths}
+
+    @cached_property
+    def readings(self) -> list[Reading]:
+        return readings(self.paths, self._data.reader)
+
+    @property
+    def divisible(self) -> bool:
+        """They are of text that can be divided into smaller rows."""
+        return all(reading.reader.texts for reading in self.readings)
+
+    def records(self) -> Records:
+        return Records(self.readings, [self._names[reading.paths[0]] for reading in self.readings])
+
+    def told(self) -> list[str]:
+        """How each file is read, and what was guessed."""
+        notes: list[str] = []
+        reasons: dict[str, list[str]] = {}
+        for reading in self.readings:
+            reasons.setdefault(reading.reason, []).append(self._names[reading.paths[0]])
+            if "encoding" in type(reading.reader).model_fields and not getattr(self._data.reader, "encoding", None):
+                named = getattr(reading.reader, "encoding", None)
+                found = [encoding.detect(path) for path in reading.paths]
+                notes += [each.note for each in found if each.note and each.name == named]
+        for reason, names in reasons.items():
+            notes.append(f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}")
+        return notes
 
 
-def _numbered(name: str, records: Iterator[Record]) -> Iterator[tuple[str, Record]]:
-    """`file:line`; further records that start on the same line (JSON without line ends) get `.2`, `.3` …"""
-    times: Counter[int] = Counter()
-    for record in records:
-        times[record.line] += 1
-        turn = times[record.line]
-        yield f"{name}:{record.line}{f'.{turn}' if turn > 1 else ''}", record
+def _make(recipe: Recipe, found: _Files, objection: Objection | None, reach: Reach, folder: Path) -> None:
+    """Fills the folder of a `Built`."""
+    ledger, notes = Ledger(recipe.data.on_bad), [*found.notes]
+    shape, examples = _shaped(recipe.data, found, ledger, notes, objection)
+
+    def open_beside(reference: str) -> Model:
+        beside = recipe.folder / Path(reference).expanduser()
+        return reach.open(str(beside.resolve()) if beside.is_dir() else reference)
+
+    desk = Desk(ledger, recipe.train.seed, recipe.folder, open_beside, reach.fetch, notes)
+    for transform in recipe.data.transforms:
+        examples = held(transform.apply(examples, desk))
+    labels = _labels(examples, notes)
+    refuse_one_class(examples, labels)
+    _divide(examples, ledger, found.divisible, folder, labels)
+    ledger.reconcile()
+    ledger.write(folder)
+    about = {
+        "shape": shapes.dump(shape),
+        "files": found.hashes,
+        "labels": labels,
+        "notes": notes,
+        "marks": ledger.marks(),
+    }
+    write_json(folder / ABOUT, about, 0o600)
 
 
 def _shaped(
-    data: Data, records: Sequence[tuple[str, Record]], ledger: Ledger, notes: list[str], objection: Objection | None
-) -> tuple[Shape, list[Example]]:
-    """Every record as an example or in quarantine. Raises Refused when nothing is left."""
-    examples: list[Example] = []
-    missing: Counter[str] = Counter()
-    objected = 0
+    data: Data, found: _Files, ledger: Ledger, notes: list[str], objection: Objection | None
+) -> tuple[Shape, Collection[Example]]:
+    """Every record as an example or in quarantine, counted twice. Raises Refused when nothing is left."""
+    records = found.records()
+    notes += found.told()
     shape = data.shape
-    if shape is None and any(not record.problem for _, record in records):
-        shape, reason = shape_for([record for _, record in records])
+    if shape is None and (sample := records.sample()):
+        shape, reason = shape_for(sample)
         notes.append(reason)
-    for id, record in records:
-        if record.problem or shape is None:
-            ledger.quarantine(record, record.problem)
-            continue
-        try:
-            example = replace(shape.example(record), id=id)
-            if objection and (reason := objection(example)):
-                objected += 1
-                raise Unusable(reason)
-            examples.append(example)
-        except MissingColumn as error:
-            missing[error.column] += 1
-            ledger.quarantine(record, str(error))
-        except Unusable as error:
-            ledger.quarantine(record, str(error))
-    if shape is None or not examples:
-        raise _nothing_left([record for _, record in records], missing, objected, ledger)
+    facts = dict.fromkeys([*data.keep, *(name for each in data.transforms for name in each.reads())])
+    examples = Shaped(shape, [*facts], ledger, objection).examples(records)
+    assert shape is not None, "without a shape no example is left"
+    for file, count in records.counts().items():
+        ledger.counted(file, count)
     return shape, examples
 
 
-def _nothing_left(records: Sequence[Record], missing: Counter[str], objected: int, ledger: Ledger) -> Refused:
-    sound = [record for record in records if not record.problem]
-    columns = describe_columns(sound)
-    if missing and missing.total() == len(sound):
-        column = missing.most_common(1)[0][0]
-        return Refused(
-            f"no column is called '{column}'",
-            why=f"the columns are {', '.join(columns) or 'none: the rows are plain text'}",
-            instead=f"{_meant(column, columns)}name the columns under `data.shape`",
-            where=records[0].file,
+def _labels(examples: Collection[Example], notes: list[str]) -> tuple[str, ...]:
+    if several := under_several(examples):
+        notes.append(several)
+    return label_set(examples)
+
+
+def _with_labels(examples: Iterable[Example], labels: tuple[str, ...]) -> list[Example]:
+    return [replace(each, labels=labels) if isinstance(each, WITH_LABELS) else each for each in examples]
+
+
+def _divide(
+    examples: Collection[Example], ledger: Ledger, divisible: bool, folder: Path, labels: tuple[str, ...]
+) -> None:
+    """Writes each split's file. Raises Refused when nothing sets the split or one is empty."""
+    counts = Counter(example.split for example in examples)
+    if examples and set(counts) - set(SPLITS):
+        raise Refused(
+            "no transform says which rows are for training and which for the test",
+            instead="add `split` to `data.transforms`: [dedup, split]",
         )
-    remedies = ["mend the file"] if objected < len(sound) or not sound else ["mend the texts, or choose another base"]
-    if columns and objected < len(sound):
-        remedies.append("or name its columns under `data.shape`")
-    reasons = "; ".join(f"{times} × {reason}" for reason, times in ledger.reasons()[:5])
-    return Refused(
-        "no usable row is left",
-        why=f"{len(records)} were read and all were set aside: {reasons}" if records else "there are no rows",
-        instead=", ".join(remedies),
-        where=records[0].where if records else "",
-    )
-
-
-def _meant(column: str, columns: Sequence[str]) -> str:
-    """A question that offers the nearest column; empty when none is near."""
-    close = nearest(column, [*columns])
-    return f"{close} " if close.endswith("?") else ""
-
-
-def _labelled(examples: list[Example], notes: list[str]) -> tuple[list[Example], tuple[str, ...]]:
-    """Gives every labelled example the whole label set, and notes texts that stand under several labels."""
-    labels = tuple(sorted({label for example in examples for label in _own_labels(example)}))
-    under: dict[str, set[str]] = {}
-    shared: list[Example] = []
-    for example in examples:
-        if isinstance(example, Labelled):
-            under.setdefault(" ".join(example.text.split()), set()).add(example.label)
-        shared.append(replace(example, labels=labels) if isinstance(example, WITH_LABELS) else example)
-    several = [text for text, found in under.items() if len(found) > 1]
-    if several:
-        notes.append(f"{len(several)} texts stand under more than one label, for example: {several[0][:80]!r}")
-    return shared, labels
-
-
-def _own_labels(example: Example) -> tuple[str, ...]:
-    if isinstance(example, Labelled):
-        return (example.label,)
-    if isinstance(example, MultiLabelled):
-        return example.right
-    return example.tags if isinstance(example, Tagged) else ()
-
-
-def _refuse_one_class(examples: Sequence[Example], labels: Sequence[str]) -> None:
-    """Raises Refused where every answer is the same: there is nothing to tell apart."""
-    asked = isinstance(examples[0], WITH_LABELS) if examples else False
-    sets = {each.right for each in examples if isinstance(each, MultiLabelled)}
-    if not asked or (len(sets) > 1 if sets else len(labels) > 1):
-        return
-    told = f"'{', '.join(labels)}'" if labels else "without a class"
-    raise Refused("there is only one class to learn", why=f"every usable row is {told}", instead="add rows of others")
-
-
-def _divided(examples: Sequence[Example], divisible: bool) -> dict[str, list[Example]]:
-    """Examples by split. Raises Refused when nothing sets the split or one is empty; `divisible`: they are of text that
-    can be divided into smaller rows."""
-    splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
-    for example in examples:
-        if example.split not in splits:
-            raise Refused(
-                "no transform says which rows are for training and which for the test",
-                instead="add `split` to `data.transforms`: [dedup, split]",
-            )
-        splits[example.split].append(example)
-    empty = [split for split, held in splits.items() if not held]
+    empty = [split for split in SPLITS if not counts[split]]
     if empty:
         raise Refused(
             f"the {empty[0]} split is empty",
-            why=", ".join(f"{split} {len(held)}" for split, held in splits.items()) + f" of {len(examples)} examples",
-            instead="divide the text into more rows: `reader: {name: text, by: paragraph}`"
+            why=", ".join(f"{split} {counts[split]}" for split in SPLITS) + f" of {len(examples)} examples",
+            instead="divide the text into more rows: `by: paragraph` of `data.reader`"
             if divisible
             else "add rows: three that are no near-duplicates of each other are the least",
         )
-    return splits
+    notes = {"labels": json.dumps(labels)}
+    kind = type(next(iter(examples)))
+    with ExitStack() as files:
+        writers = {each: files.enter_context(stored.Writer(folder / f"{each}.parquet", kind, notes)) for each in SPLITS}
+        for example in examples:
+            writers[example.split].add(example)
+            ledger.use(example.split, [example])

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, shapes
-from affina.data import encoding
+from affina.data import encoding, magic, prefixed, scratch
 from affina.data.dialect import sniff
+from affina.data.suggest import unrecognised
 
 SAMPLE = 1000
-"""Records a shape is recognised on."""
+"""Records a shape is recognised on; at most twice as many."""
 LINES = 50
 """Lines of which most are JSON by themselves where a file holds one value a line."""
 UNUSED = 8
@@ -31,9 +33,10 @@ def _claimed(names: tuple[str, ...]) -> dict[str, str]:
 
 def reader_for(path: Path, given: Reader | None = None) -> tuple[Reader, str]:
     """The reader of a file, what it found in it filled in, and the reason. Raises Refused for an unreadable file."""
-    reader, reason = (given, "") if given is not None else _named(path)
-    settled, found = reader.look(path)
-    return settled, "; ".join(part for part in (reason, found) if part)
+    with scratch.called_by_name():
+        reader, reason = (given, "") if given is not None else _named(path)
+        settled, found = reader.look(path)
+    return settled, scratch.told("; ".join(part for part in (reason, found) if part))
 
 
 class Reading(NamedTuple):
@@ -44,7 +47,16 @@ class Reading(NamedTuple):
     reason: str
 
     def records(self) -> Iterator[Record]:
-        return self.reader.together(self.paths)
+        """Every record, its file called what it is called before people."""
+        file = scratch.shown(self.paths[0])
+        with scratch.called_by_name():
+            for record in self.reader.together(self.paths):
+                yield record if record.file == file else replace(record, file=file)
+
+    def recount(self) -> int | None:
+        """The records counted a second way; None where there is none."""
+        with scratch.called_by_name():
+            return self.reader.count(self.paths[0]) if len(self.paths) == 1 else None
 
 
 def readings(paths: Sequence[Path], given: Reader | None = None) -> list[Reading]:
@@ -67,16 +79,11 @@ def readings(paths: Sequence[Path], given: Reader | None = None) -> list[Reading
 def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
     """The shape that uses most columns of these records, and why. Raises Refused when none fits or two fit equally."""
     sound = [record for record in records if not record.problem]
-    sample = sound[:: max(1, len(sound) // SAMPLE)][:SAMPLE]
+    sample = sound[:: -(-len(sound) // (2 * SAMPLE))] if sound else []
     columns = describe_columns(sample)
     found = [match for name in shapes.names() if (match := shapes.build(name).recognise(sample)) is not None]
     if not found:
-        raise Refused(
-            "the dataset's shape is not recognised",
-            why=f"its columns are {', '.join(columns) or 'none'}, and no known shape has such columns",
-            instead="name them under `data`: `shape: {name: labelled, text: COLUMN, label: COLUMN}` for classes, "
-            "`shape: {name: prompt_completion, prompt: COLUMN, completion: COLUMN}` for answers",
-        )
+        raise unrecognised(sample)
     used = {shape.name: len(shape.uses(columns)) for shape, _ in found}
     best = [match for match in found if used[match[0].name] == max(used.values())]
     if len(best) > 1:
@@ -84,7 +91,7 @@ def shape_for(records: Sequence[Record]) -> tuple[Shape, str]:
         raise Refused(
             f"the dataset fits {' and '.join(shape.name for shape, _ in best)} equally well",
             why="; ".join(reason for _, reason in best),
-            instead=f"say which with `data.shape`: write {lines} under `data`",
+            instead=f"say which with `data.shape`: write {lines} under `data`, or after `--shape`",
         )
     shape, reason = best[0]
     unused = [repr(name) for name in columns if name not in shape.uses(columns)]
@@ -103,6 +110,13 @@ def _line(shape: Shape) -> str:
 
 def _named(path: Path) -> tuple[Reader, str]:
     claimed = suffixes().get(path.suffix.lower())
+    if (known := magic.found(path)) is not None and known != claimed:
+        whatever = f", whatever its ending {path.suffix}" if claimed else ""
+        return readers.build(known), f"{known} by its first bytes{whatever}"
+    if claimed == "excel" and known is None and magic.textual(path):
+        claimed = None  # a web page or a table of tabs, which spreadsheet programs open under that ending too
+    if claimed == "text" and _marked(path):
+        return readers.build("labelled_lines"), f"labelled_lines by the marks its lines begin with, {prefixed.MARK}"
     if claimed not in (None, "json", "jsonl"):
         return readers.build(claimed), f"{claimed} by its ending {path.suffix}"
     seen = _by_bytes(path, claimed or "json")
@@ -114,10 +128,13 @@ def _named(path: Path) -> tuple[Reader, str]:
 
 
 def _by_bytes(path: Path, either: str) -> str:
-    """json, jsonl, csv or text, from the beginning of the file; `either` for a single object, which is both."""
+    """html, xml, json, jsonl, conll, csv, labelled_lines or text, from the beginning of the file; `either` for a single
+    object, which is both."""
     with encoding.open_text(path) as stream:
         head = stream.read(1 << 16)
         whole = not stream.read(1)
+    if (marked := magic.markup(head)) is not None:
+        return marked
     lines = [line.strip() for line in head.splitlines() if line.strip()]
     if lines and lines[0][0] in "[{":
         if len(lines) == 1:
@@ -127,7 +144,14 @@ def _by_bytes(path: Path, either: str) -> str:
     if _by_sentences(head.splitlines()):
         return "conll"
     dialect = sniff(head, whole)
-    return "csv" if dialect.width > 1 and dialect.share >= 0.9 and len(lines) > 1 else "text"
+    if dialect.width > 1 and dialect.share >= 0.9 and len(lines) > 1:
+        return "csv"
+    return "labelled_lines" if prefixed.labelled(lines if whole else lines[:-1]) else "text"
+
+
+def _marked(path: Path) -> bool:
+    with encoding.open_text(path) as stream:
+        return prefixed.marked(stream.read(1 << 16).splitlines()[:-1])
 
 
 def _by_sentences(lines: Sequence[str]) -> bool:

@@ -54,6 +54,11 @@ def short(labels: set[str]) -> bool:
 def lists_of_labels(cells: Sequence[Any]) -> bool:
     """Whether nearly every cell is a list of short texts, and the same few texts come again and again."""
     found = [items(cell) for cell in cells if cell not in (None, "")]
-    lists = [each for each in found if each is not None and all(isinstance(one, str) for one in each)]
-    labels = [label for each in lists for label in each]
+    lists = [each for each in found if each is not None and all(_is_label(one) for one in each)]
+    labels = [str(label) for each in lists for label in each]
     return bool(labels) and len(lists) == len(found) and 2 * len(set(labels)) <= len(labels) and short(set(labels))
+
+
+def _is_label(one: Any) -> bool:
+    """A text, or a class's number."""
+    return isinstance(one, str) or (isinstance(one, int) and not isinstance(one, bool))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from affina.core.atomic import sha256
 from affina.core.errors import Refused
 
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
@@ -26,6 +27,7 @@ class Vocabulary:
             raise Refused(
                 f"{folder} has no tokenizer.json", instead="save the tokenizer in its fast form beside the model"
             )
+        self.digest = sha256(path)
         self.tokenizer = _tokenizer(path)
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()

@@ -1,22 +1,14 @@
-"""The model cache, `$AFFINA_CACHE` else `~/.cache/affina`: an entry is whole or absent, and made once."""
+"""Models in this machine's cache: an entry is whole or absent, and made once."""
 
-import errno
-import fcntl
-import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from affina.core.atomic import MANIFEST, sealed, write_json
+from affina.core.cache import Progress, cache_root, disk_errors, only_one, short_hash
 from affina.core.errors import Failed, Refused
 from affina.engine.folder import licence_of
-
-Progress = Callable[[str, int, int], None]
-"""Called with a label, the bytes done and the bytes in all (0: not known), sometimes from a second thread."""
 
 _CONVERSION = "1"  # raised whenever convert.py writes something else for the same input; older entries are left alone
 
@@ -36,11 +28,6 @@ class Source:
     licence: str
 
 
-def cache_root() -> Path:
-    """Where fetched and converted models lie on this machine: `$AFFINA_CACHE`, else `~/.cache/affina`."""
-    return Path(os.environ.get("AFFINA_CACHE") or "~/.cache/affina").expanduser().resolve()
-
-
 def entry(kind: str, of: str, make: Callable[[Path], tuple[str, Path]], tell: Progress, missing: str = "") -> Source:
     """The cache entry made from `of`, made now unless it is there; `missing` names what offline may not be fetched.
 
@@ -51,7 +38,7 @@ def entry(kind: str, of: str, make: Callable[[Path], tuple[str, Path]], tell: Pr
         return held
     if missing:
         raise missing_offline(missing)
-    with _only_one(place, tell):
+    with only_one(place, tell):
         if (held := _read(place)) is not None:  # another process made it while this one waited
             return held
         with sealed(place) as aside, disk_errors():
@@ -78,40 +65,6 @@ def _read(place: Path) -> Source | None:
         if not (folder / name).is_file() or (folder / name).stat().st_size != size:
             return None
     return Source("", folder, plain["digest"], plain["licence"])
-
-
-@contextmanager
-def _only_one(place: Path, tell: Progress) -> Iterator[None]:
-    """Keeps every other process from making the same entry; the lock goes with the process that holds it."""
-    locks = cache_root() / "locks"
-    for folder in (locks, place.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    with (locks / place.name).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell("waiting for another process that fetches the same model", 0, 0)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        for left_by_a_killed_process in place.parent.glob(f".{place.name}.*"):
-            shutil.rmtree(left_by_a_killed_process)
-        yield
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason, remedy = f"{error.filename or cache_root()}: {error.strerror}", "set AFFINA_CACHE to a writable folder"
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise Refused("the model cannot be kept or read here", reason, remedy) from error
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Failed("the disk is full", reason, "free space, or set AFFINA_CACHE to a roomier disk") from error
-        raise
-
-
-def short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def missing_offline(reference: str) -> Refused:

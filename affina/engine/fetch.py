@@ -15,8 +15,8 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from affina.core.atomic import sha256
+from affina.core.cache import Progress, cache_root
 from affina.core.errors import AffinaError, Failed, Refused
-from affina.engine.cache import Progress, cache_root
 
 KEPT = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "README.md")
 

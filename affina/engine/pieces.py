@@ -100,10 +100,13 @@ class Lattices:
 
 
 def pieces(words: Mapping[str, int], wanted: int) -> list[tuple[str, float]]:
-    """At most `wanted` pieces with their log-probabilities, the likeliest first; every character is one of them."""
+    """At most `wanted` pieces with their log-probabilities, the likeliest first; every character is one of them. Where
+    there are more characters than pieces wanted, these alone."""
     words = _stretches(words)
     held, logs = _seeds(words, SEEDS * wanted)
     single = np.array([len(piece) == 1 for piece in held])
+    if single.sum() > wanted:
+        return [(piece, log) for piece, log in zip(held, logs.tolist(), strict=True) if len(piece) == 1]
     texts = Lattices.of(dict(sorted(words.items())), {piece: number for number, piece in enumerate(held)}, whole=True)
     while True:
         for _ in range(PASSES):

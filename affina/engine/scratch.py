@@ -3,7 +3,7 @@ split), and the same folder with random weights. Both are cache entries, made ag
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,18 +12,20 @@ from typing import Any
 from tokenizers import Tokenizer, processors
 
 from affina.core.atomic import write_json
+from affina.core.cache import Progress
 from affina.core.errors import Refused
 from affina.core.example import Chat, Example
 from affina.core.kinds import Architecture, Tokenization, architectures, tokenizers
 from affina.core.model_choice import ModelChoice
-from affina.engine.cache import Progress, Source, entry
+from affina.data.shaped import Objection
+from affina.engine.cache import Source, entry
 from affina.engine.folder import digest_of, sample
 
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 LICENCE = "none: made from nothing"
 
 
-def objection(model: ModelChoice) -> Callable[[Example], str]:
+def objection(model: ModelChoice) -> Objection:
     """Why an example cannot be learnt from, by the special tokens that the tokenizer will have."""
     special = _chosen(model)[0].special
 
@@ -32,7 +34,7 @@ def objection(model: ModelChoice) -> Callable[[Example], str]:
         token = next((token for token in special if any(token in text for text in texts)), "")
         return f"its text spells out the special token {token}, which the model would obey" if token else ""
 
-    return found
+    return Objection(f"special tokens {' '.join(special)}", found)
 
 
 def draft(model: ModelChoice, examples: Iterable[Example], tell: Progress) -> Source:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from affina.core.atomic import sha256, write_text
+from affina.core.cache import Progress, cache_root, disk_errors, short_hash
 from affina.core.errors import Failed, Refused, nearest
-from affina.engine.cache import Progress, Source, cache_root, disk_errors, entry, missing_offline, short_hash
+from affina.engine.cache import Source, entry, missing_offline
 from affina.engine.fetch import (
     KEPT,
     broken_download,

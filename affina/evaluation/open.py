@@ -13,14 +13,16 @@ from affina.core.example import Example, Gapped, Labelled, Message, MultiLabelle
 from affina.core.kinds import Ending, Metric, Model, Objective, metrics, objectives, shapes
 from affina.core.recipe import Compute, Data, Recipe
 from affina.core.run import Run
-from affina.core.say import Say
+from affina.core.say import Say, Silent
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare, read_examples
 from affina.data.rows import Renderer
+from affina.data.shaped import Objection
 from affina.engine import scratch
 from affina.engine.folder import reads
 from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import usual
+from affina.evaluation.reach import reach
 from affina.evaluation.typed import typed
 
 PLAIN = {
@@ -75,11 +77,12 @@ class Opened:
 
 
 def open_model(
-    reference: str, root: Path, offline: bool, say: Say, beside: Opened | None = None, vectors: bool = False
+    reference: str, root: Path, offline: bool, say: Say, beside: Opened | None = None, vectors: bool | None = False
 ) -> Opened:
     """A model by its reference; a base that is measured `beside` a run is asked and computed as in that run.
 
-    `vectors`: a base is opened for its embeddings alone, so that an encoder without words will do.
+    `vectors`: a base is opened for its embeddings alone, so that an encoder without words will do; None: where it has
+    none.
 
     Raises Refused for an unknown reference (with the nearest run or alias), a run without a checkpoint, or an
     encoder without words.
@@ -89,12 +92,13 @@ def open_model(
 
     run = _run(reference, root)
     recipe, lock = (recipe_of(run), run.read("lock.json")) if run else (None, {})
-    source = _source(recipe, lock["base"]["reference"] if run else reference, offline, say)
+    source = _source(recipe, lock["base"]["reference"] if run else reference, root, offline, say)
     shared = beside.recipe if beside else None
     data = recipe.data if recipe else shared.data if shared else Data(read=["-"])
     renderer = Renderer.open(source.folder, data.template, data.max_tokens)
     if run is None or recipe is None:
         how = reads(source.folder)
+        vectors = not how if vectors is None else vectors
         if not vectors and not how:
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
         computing = computing_of(beside.lock) if beside and beside.run else settled_on(Compute())
@@ -108,11 +112,11 @@ def open_model(
     return Opened(run.name, model, run)
 
 
-def _source(recipe: Recipe | None, reference: str, offline: bool, say: Say) -> Source:
+def _source(recipe: Recipe | None, reference: str, root: Path, offline: bool, say: Say) -> Source:
     """The base; one that was made from nothing and is gone is made again, of the run's own data and seed."""
     if recipe is None or recipe.model.scratch is None or Path(reference).is_dir():
         return find(reference, offline, say.progress)
-    prepared = prepare(recipe, scratch.objection(recipe.model))
+    prepared = prepare(recipe, scratch.objection(recipe.model), reach(root, offline, say))
     drafted = scratch.draft(recipe.model, prepared.examples["train"], say.progress)
     return scratch.weighed(drafted, recipe.train.seed, say.progress)
 
@@ -131,7 +135,8 @@ def recipe_of(run: Run) -> Recipe:
 def test_split(opened: Opened) -> list[Example]:
     """The run's own test items, as they were. Raises Refused when the files are not what they were."""
     assert opened.run is not None and opened.recipe is not None
-    prepared = prepare(opened.recipe, objection(opened))
+    near = reach(opened.run.folder.parent, False, Silent())
+    prepared = prepare(opened.recipe, objection(opened), near)
     if prepared.files != opened.lock["data"]:
         raise Refused(f"the data of run '{opened.name}' has changed since", instead="give the items with --on FILE")
     fitting, _ = fit(prepared, opened.objective, opened.model.renderer, opened.recipe.data.truncate)
@@ -195,10 +200,13 @@ def chosen_metrics(opened: Opened, examples: list[Example]) -> list[Metric]:
     return list(named.values())
 
 
-def objection(opened: Opened) -> Any:
-    """What its renderer has against an example: see `Renderer.objection`."""
+def objection(opened: Opened) -> Objection:
+    """What its renderer has against an example (see `Renderer.objection`), or what the one it was made with had."""
+    recipe = opened.recipe
     renderer: Any = opened.model.renderer
-    return renderer.objection
+    if recipe is not None and recipe.model.scratch is not None:
+        return scratch.objection(recipe.model)
+    return Objection(renderer.vocabulary.digest, renderer.objection)
 
 
 def is_run(reference: str, root: Path) -> bool:

@@ -1,6 +1,5 @@
 """Texts beside all that would have been right: the best of them counts, as SQuAD, ROUGE and chrF have it."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -8,8 +7,7 @@ import numpy as np
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats
-
-_WORD = re.compile(r"[^\W_]+")
+from affina.data.likeness import dice, words
 
 
 def pairs(answers: Answers) -> list[tuple[str, Sequence[str]]]:
@@ -24,16 +22,6 @@ def best(answers: Answers, score: Callable[[str, str], float]) -> Floats:
     return np.array([max(score(said, one) for one in right) for said, right in pairs(answers)], dtype=np.float64)
 
 
-def words(text: str) -> list[str]:
-    """Runs of letters and digits of any script, in lower case."""
-    return _WORD.findall(text.lower())
-
-
-def dice(shared: int, one: int, two: int) -> float:
-    """F1 of `shared` parts among `one` and `two`: 2·shared / (one + two), 0 where there are none."""
-    return 2 * shared / (one + two) if one + two else 0.0
-
-
 def ngram_f1(one: str, two: str, size: int) -> float:
     """F1 of the runs of `size` words, each counted as often as both texts have it."""
     a, b = (Counter(_runs(words(text), size)) for text in (one, two))
@@ -42,16 +30,3 @@ def ngram_f1(one: str, two: str, size: int) -> float:
 
 def _runs(parts: Sequence[str], size: int) -> list[tuple[str, ...]]:
     return [tuple(parts[start : start + size]) for start in range(len(parts) - size + 1)]
-
-
-def longest_common(one: Sequence[str], two: Sequence[str]) -> int:
-    """Length of the longest common subsequence, 64 and more places at a time (Hyyrö, 2004: bit-vector LCS)."""
-    places: dict[str, int] = {}
-    for at, part in enumerate(one):
-        places[part] = places.get(part, 0) | 1 << at
-    whole = (1 << len(one)) - 1
-    missing = whole
-    for part in two:
-        met = missing & places.get(part, 0)
-        missing = ((missing + met) | (missing - met)) & whole
-    return len(one) - missing.bit_count()

@@ -124,17 +124,9 @@ class Summary(TypedDict, total=False):
 
 def report_html(summary: Summary) -> str:
     """The page, in UTF-8; its size hardly grows with the number of steps."""
-    page = Environment(
-        loader=PackageLoader("affina", "evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page.filters |= {"number": number, "excerpt": excerpt}
     events = summary.get("events") or []
-    return page.get_template("report.html.jinja").render(
+    return rendered(
+        "report.html.jinja",
         name=summary.get("name", "run"),
         created=summary.get("created", ""),
         verdict=summary.get("verdict"),
@@ -153,6 +145,20 @@ def report_html(summary: Summary) -> str:
         settings=list(_flat(summary.get("settings") or {})),
         versions=summary.get("versions") or {},
     )
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A page of this folder: everything printed is escaped, what no page can show is replaced."""
+    page = Environment(
+        loader=PackageLoader("affina", "evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page.filters |= {"number": number, "excerpt": excerpt}
+    return page.get_template(template).render(**values)
 
 
 def number(value: float | int | None) -> str:

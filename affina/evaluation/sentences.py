@@ -2,7 +2,7 @@
 
 import re
 
-from affina.evaluation.references import words
+from affina.data.likeness import words
 
 _END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 

@@ -1,4 +1,4 @@
-"""Small inline SVG pictures for the report: curves and intervals, coloured by the page's style sheet."""
+"""Small inline SVG pictures for pages: curves, histograms, intervals, coloured by the page's style sheet."""
 
 import math
 from collections.abc import Sequence
@@ -65,6 +65,42 @@ def line_chart(title: str, lines: Sequence[Line], mark: Mark | None = None) -> M
             _curve(root, scale, line)
         if mark:
             _mark(root, scale, mark)
+    return _written(root)
+
+
+def histogram(title: str, bins: Sequence[tuple[int, int, int]], marks: Sequence[Mark] = ()) -> Markup:
+    """How many texts have which length: bins (start, stop, texts) of equal width, the last one open; `marks` stand at a
+    length. Nothing is drawn where there are no bins."""
+    root = _root(title, WIDTH, HEIGHT, "chart")
+    if not bins:
+        return _written(root)
+    size = bins[0][1] - bins[0][0]
+    open_end = bins[-1][1] - bins[-1][0] > size
+    left, right = float(bins[0][0]), float(bins[-1][0] + size)
+    scale = _Scale(left, right, 0.0, 1.06 * max(texts for _, _, texts in bins))
+    for tick in ticks(0.0, scale.high):
+        if tick == int(tick):
+            _add(root, "line", "grid", x1=_LEFT, x2=WIDTH - _RIGHT, y1=scale.y(tick), y2=scale.y(tick))
+            _add(root, "text", "tick end", x=_LEFT - 7, y=scale.y(tick) + 4).text = f"{tick:,.0f}"
+    for start, stop, texts in bins:
+        at, width = scale.x(start), scale.x(start + size) - scale.x(start)
+        bar = _add(
+            root,
+            "rect",
+            "bin",
+            x=at + 0.5,
+            y=scale.y(texts),
+            width=max(width - 1, 0.5),
+            height=scale.y(0) - scale.y(texts),
+        )
+        ET.SubElement(bar, "title").text = f"{start:,} to {stop - 1:,}: {texts:,}"
+    for tick in ticks(left, right, 5):
+        if left <= tick <= right and tick == int(tick):
+            _add(root, "text", "tick middle", x=scale.x(tick), y=HEIGHT - 18).text = f"{int(tick):,}"
+    if open_end:
+        _add(root, "text", "tick end", x=WIDTH - _RIGHT, y=HEIGHT - 3).text = f"the last bar: up to {bins[-1][1] - 1:,}"
+    for mark in marks:
+        _mark(root, scale, Mark((min(mark.at[0], right), mark.at[1]), mark.words))
     return _written(root)
 
 

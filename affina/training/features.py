@@ -21,6 +21,7 @@ from affina.evaluation.compare import compare
 from affina.evaluation.gate import judge
 from affina.evaluation.measure import measure
 from affina.evaluation.open import Opened, objection, open_model
+from affina.evaluation.reach import reach
 from affina.training import parquet, saved
 from affina.training.chances import hedged
 from affina.training.embedded import Where, recipe_for, vectors
@@ -56,9 +57,10 @@ def features(
     chosen = [each if isinstance(each, Head) else kinds.heads.find(each)() for each in heads]
     opened = open_model(model, Path(where.root), where.offline, say, vectors=True)
     recipe = recipe_for(opened, file)
-    prepared = (
-        prepare(recipe, objection(opened)) if chosen else read_examples(recipe.data, recipe.folder, objection(opened))
-    )
+    if chosen:
+        prepared = prepare(recipe, objection(opened), reach(Path(where.root), where.offline, say))
+    else:
+        prepared = read_examples(recipe.data, recipe.folder, objection(opened))
     for note in prepared.notes:
         say.line(note)
     examples = [each for held in prepared.examples.values() for each in held]

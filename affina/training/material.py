@@ -16,12 +16,16 @@ from affina.core.recipe import Recipe
 from affina.core.say import Say
 from affina.data.compose import units
 from affina.data.fit import fit, too_long
-from affina.data.prepare import Prepared, prepare
+from affina.data.prepare import Prepared, Reach, prepare
 from affina.data.rows import Renderer
+from affina.data.shaped import Objection
 from affina.engine import scratch
 from affina.engine.folder import has_words, reads
 from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import asker, require, usual
+from affina.evaluation.reach import reach
+
+RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,12 @@ class Material:
     by_split: Mapping[str, Sequence[Row]]
 
     @classmethod
-    def gather(cls, recipe: Recipe, offline: bool, say: Say) -> "Material":
-        """Raises Refused for anything in the data, the base or the metrics that cannot work."""
-        source, renderer, prepared = (_from_scratch if recipe.model.scratch else _from_base)(recipe, offline, say)
+    def gather(cls, recipe: Recipe, offline: bool, say: Say, root: Path = RUNS) -> "Material":
+        """Models that transforms ask are runs under `root`, or bases. Raises Refused for anything in the data, the base
+        or the metrics that cannot work."""
+        source, renderer, prepared = (_from_scratch if recipe.model.scratch else _from_base)(
+            recipe, offline, say, reach(root, offline, say)
+        )
         _consumed(recipe, prepared)
         _coupled(recipe)
         _penalised(recipe)
@@ -96,9 +103,14 @@ class Material:
     def trivial(self) -> Answers | None:
         """What answers to the test split without a model, where an untrained base cannot be asked."""
         asking = asker(self.split("test"))
-        in_words = all(metric.reads in ("nats", "words") for metric in self.metrics)
-        if self.recipe.model.scratch is not None and in_words:
-            return asking.counted(self.rows, self.by_split["test"], len(self.renderer.vocabulary))
+        if self.recipe.model.scratch is not None:
+            counted = asking.counted(self.rows, self.by_split["test"], len(self.renderer.vocabulary))
+            said = asking.said(self.split("train"), self.split("test"))
+            columns = {metric.reads for metric in self.metrics}
+            if counted is not None and columns <= {"nats", "words"}:
+                return counted
+            if counted is not None and said is not None and columns <= {"nats", "words", "text"}:
+                return replace(counted, **said)
         return asking.trivial(self.split("train"), self.split("test"))
 
     @cached_property
@@ -134,18 +146,26 @@ class Material:
 Found = tuple[Source, Renderer, Prepared]
 
 
-def _from_base(recipe: Recipe, offline: bool, say: Say) -> Found:
+def _from_base(recipe: Recipe, offline: bool, say: Say, near: Reach) -> Found:
     """The data as the base reads them."""
     source = find(_base(recipe), offline, say.progress)
     renderer = _renderer(recipe, source)
-    return source, renderer, prepare(recipe, renderer.objection)
+    return source, renderer, prepare(recipe, Objection(renderer.vocabulary.digest, renderer.objection), near)
 
 
-def _from_scratch(recipe: Recipe, offline: bool, say: Say) -> Found:
+def _from_scratch(recipe: Recipe, offline: bool, say: Say, near: Reach) -> Found:
     """The data, and a model whose tokenizer is learnt from their training split; it has no weights yet."""
-    prepared = prepare(recipe, scratch.objection(recipe.model))
+    prepared = prepare(recipe, scratch.objection(recipe.model), near)
     source = scratch.draft(recipe.model, prepared.examples["train"], say.progress)
     return source, _renderer(recipe, source), prepared
+
+
+def objection(recipe: Recipe, offline: bool, say: Say) -> Objection:
+    """What the recipe's model has against an example."""
+    if recipe.model.scratch is not None:
+        return scratch.objection(recipe.model)
+    renderer = _renderer(recipe, find(_base(recipe), offline, say.progress))
+    return Objection(renderer.vocabulary.digest, renderer.objection)
 
 
 def _renderer(recipe: Recipe, source: Source) -> Renderer:

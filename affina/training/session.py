@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 
+from affina.core.address import moved
 from affina.core.errors import Failed
 from affina.core.example import Example
 from affina.core.kinds import Sampling
@@ -90,7 +91,7 @@ class Session:
     def _moved(self) -> Recipe:
         """The recipe as it reads from the run's own folder."""
         recipe, here = self.material.recipe, self.run.folder.resolve()
-        paths = [os.path.relpath(recipe.folder.resolve() / each, here) for each in recipe.data.read]
+        paths = [moved(each, recipe.folder.resolve(), here) for each in recipe.data.read]
         if recipe.model.base is None:
             return recipe.change({"data.read": paths})
         base = recipe.folder.resolve() / recipe.model.base

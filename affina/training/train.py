@@ -40,7 +40,7 @@ def train(
     """
     say = say or Silent()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    material = Material.gather(recipe, offline, say)
+    material = Material.gather(recipe, offline, say, Path(root))
     if material.problems:
         raise Refused("; ".join(material.problems))
     material = material.weighed(say)

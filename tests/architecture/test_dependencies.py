@@ -111,13 +111,15 @@ def test_what_is_imported_is_declared() -> None:
     extras = project["optional-dependencies"].values()
     everything = [*project["dependencies"], *(each for extra in extras for each in extra)]
     declared = {re.split(r"[<>=!~;\[ ]", each)[0].lower() for each in everything}
-    called = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
+    called = {"yaml": "pyyaml", "sklearn": "scikit-learn", "docx": "python-docx", "python_calamine": "python-calamine"}
     brought = {  # libraries that come with a declared one, always
         "numpy": "scikit-learn",
         "scipy": "scikit-learn",
         "pydantic_core": "pydantic",
         "huggingface_hub": "transformers",
         "markupsafe": "jinja2",
+        "lxml": "python-docx",
+        "markdown_it": "rich",
     }
     for module, path in modules().items():
         for imported, _ in imports(path):

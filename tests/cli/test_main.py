@@ -64,7 +64,16 @@ def test_help_names_every_verb_and_is_no_error(arguments: list[str], capsys: Any
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     for verb, (line, _) in VERBS.items():
-        assert f"  {verb:<10}{line}\n" in shown
+        assert f"  {verb:<14}{line}\n" in shown
+
+
+@pytest.mark.parametrize("arguments", [["data"], ["data", "--help"], ["data", "-h"], ["data", "--json"]])
+def test_a_group_of_verbs_names_its_own(arguments: list[str], capsys: Any) -> None:
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    own = [verb for verb in VERBS if verb.startswith("data ")]
+    assert own and all(verb in shown for verb in own)
+    assert "quickstart" not in shown and "  train" not in shown
 
 
 def test_the_version_is_the_packages(capsys: Any) -> None:
@@ -132,7 +141,7 @@ def test_help_answers_in_under_100_ms() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_and_the_common_options(verb: str, capsys: Any) -> None:
     with pytest.raises(SystemExit) as caught:
-        main([verb, "--help"])
+        main([*verb.split(), "--help"])
     assert caught.value.code == 0
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: affina {verb}")
@@ -144,6 +153,9 @@ def test_every_verb_has_help_and_the_common_options(verb: str, capsys: Any) -> N
     ("arguments", "sentence"),
     [
         (["trian"], "affina: no verb is called 'trian'. did you mean 'train'?\n"),
+        (["dat"], "affina: no verb is called 'dat'. did you mean 'data'?\n"),
+        (["data", "lok"], "affina: no verb is called 'data lok'. did you mean 'data look'?\n"),
+        (["data", "--quiet"], "affina: no verb before '--quiet'. the verb comes first: affina VERB … OPTIONS\n"),
         (["--jsn"], "affina: no verb before '--jsn'. the verb comes first: affina VERB … OPTIONS\n"),
         (["show"], "affina: affina show: the following arguments are required: RUN. see `affina show --help`\n"),
         (["runs", "--qiet"], "affina: affina runs: '--qiet' is not understood. did you mean '--quiet'?\n"),

@@ -8,8 +8,10 @@ from typing import Any
 
 from tiny import data, environment, recipe
 
+import affina
+
 UNUSED = (
-    "scipy", "sklearn", "pandas", "pyarrow", "peft", "rich", "sqlalchemy", "gguf", "transformers.trainer",
+    "scipy", "sklearn", "pandas", "peft", "rich", "sqlalchemy", "gguf", "transformers.trainer",
     "torch._inductor.compile_fx", "affina.training.conclude", "affina.evaluation.statistics",
 )  # fmt: skip
 FIRST_STEP = """
@@ -51,6 +53,7 @@ def imported(script: str, *arguments: str) -> Any:
 
 def test_until_the_first_step_nothing_is_imported_that_the_run_does_not_use(tmp_path: Path, chat_model: Path) -> None:
     asked = recipe(data(tmp_path), chat_model)
+    affina.check(asked)  # the data are prepared: a warm start is looked at
     modules = imported(FIRST_STEP, str(asked), str(tmp_path / "runs"))
     assert "affina.engine.torch.step" in modules
     assert not {*UNUSED} & {*modules}

@@ -112,13 +112,19 @@ def test_drawing_weights_leaves_the_callers_draws_alone() -> None:
 
 
 def test_a_text_that_spells_out_a_special_token_is_objected_to() -> None:
-    object_to = scratch.objection(choice("bert"))
+    object_to = scratch.objection(choice("bert")).to
     assert "[MASK]" in object_to(Text(id="1", text="a [MASK] here")) and not object_to(Text(id="2", text="<s>"))
 
 
 @pytest.mark.parametrize(
     ("name", "size", "sentence"),
-    [("bpe", 9000, "give"), ("bpe", 100, "alone are"), ("unigram", 9000, "give"), ("wordpiece", 9000, "give")],
+    [
+        ("bpe", 9000, "give"),
+        ("bpe", 100, "alone are"),
+        ("unigram", 9000, "give"),
+        ("unigram", 260, "alone are"),
+        ("wordpiece", 9000, "give"),
+    ],
 )
 def test_a_vocabulary_that_the_texts_do_not_give_is_refused_with_the_size_they_give(
     name: str, size: int, sentence: str

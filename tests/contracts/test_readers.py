@@ -1,19 +1,60 @@
 """The law of readers: twice the same, every record says where it stood, and what is no text is refused."""
 
+import io
+import sqlite3
 from pathlib import Path
+from typing import Any
 
+import made_files
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from affina.core.errors import Refused
 from affina.core.kinds import readers
 
-SOUND = {
+
+def parquet() -> bytes:
+    held = io.BytesIO()
+    pq.write_table(pa.table({"text": ["first words", "other words"]}), held)
+    return held.getvalue()
+
+
+def arrow() -> bytes:
+    held, rows = io.BytesIO(), pa.table({"text": ["first words", "other words"]})
+    with pa.ipc.new_file(held, rows.schema) as writer:
+        writer.write(rows)
+    return held.getvalue()
+
+
+def sqlite() -> bytes:
+    with sqlite3.connect(":memory:") as connection:
+        connection.execute("create table rows (text)")
+        connection.execute("insert into rows values ('first words'), ('other words')")
+    content = connection.serialize()
+    connection.close()
+    return content
+
+
+SOUND: dict[str, Any] = {
+    ".ft": "__label__a first words\n__label__b other words\n",
     ".csv": "text,label\nfirst words,a\nother words,b\n",
     ".jsonl": '{"text": "first words"}\n{"text": "other words"}\n',
     ".json": '[{"text": "first words"},\n{"text": "other words"}]',
     ".txt": "first words\n\nother words\n",
     ".conll": "first\tO\nwords\tO\n\nother\tO\nwords\tO\n",
     ".en": "first words\nother words\n",
+    ".parquet": parquet,
+    ".arrow": arrow,
+    ".sqlite": sqlite,
+    ".md": "# A title\n\nfirst words\n",
+    ".rst": "A title\n=======\n\nfirst words\n",
+    ".html": "<!doctype html><title>t</title><h1>A title</h1><p>first words</p>",
+    ".xml": '<rows><row a="1">first</row>\n<row a="2">other</row></rows>',
+    ".pdf": made_files.pdf(["first words", "other words"]),
+    ".docx": made_files.docx(("Heading 1", "A title"), ("Normal", "first words")),
+    ".epub": made_files.epub({"one.xhtml": made_files.xhtml("<p>first words</p>")}),
+    ".xlsx": made_files.xlsx([["text", "label"], ["first words", "a"], ["other words", "b"]]),
 }
 
 
@@ -47,7 +88,13 @@ def test_a_reader_claims_endings_that_no_other_claims(name: str) -> None:
 @pytest.mark.parametrize("name", readers.names())
 def test_records_come_in_order_with_file_and_line_and_twice_the_same(name: str, tmp_path: Path) -> None:
     suffix = next(suffix for suffix in readers.find(name).suffixes if suffix in SOUND)
-    paths = written(name, SOUND[suffix].encode(), suffix, tmp_path)
+    sound = SOUND[suffix]
+    paths = written(
+        name,
+        sound.encode() if isinstance(sound, str) else sound if isinstance(sound, bytes) else sound(),
+        suffix,
+        tmp_path,
+    )
     settled, _ = readers.build(name).look(paths[0])
     records = list(settled.together(paths))
     assert records == list(readers.build(name).together(paths))

@@ -20,6 +20,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "parallel": {"en": "some words", "it": "alcune parole"},
     "squad": {"context": "some words", "question": "which?", "answers": {"text": ["words"], "answer_start": [5]}},
     "record": {"age": "{}.5", "job": "cook", "city": "Bari", "esito": "{half}"},
+    "tree": {"root": {"role": "prompter", "text": "a", "replies": [{"role": "assistant", "text": "b", "replies": []}]}},
     "preference": {"prompt": "which?", "chosen": "this", "rejected": "that"},
     "related": {"query": "which?", "positive": "this one", "negative": "another"},
 }

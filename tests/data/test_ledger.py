@@ -20,7 +20,8 @@ def example(number: int) -> Text:
 @given(ends=st.lists(st.sampled_from(["train", "validation", "test", "dropped", "quarantined"]), max_size=50))
 def test_totals_add_up_whatever_becomes_of_the_rows(ends: list[str]) -> None:
     ledger = Ledger()
-    ledger.read("rows.csv", len(ends))
+    for number in range(1, len(ends) + 1):
+        ledger.read("rows.csv", f"rows.csv:{number}")
     used: dict[str, list[Text]] = {}
     for number, end in enumerate(ends, 1):
         if end == "quarantined":
@@ -29,7 +30,8 @@ def test_totals_add_up_whatever_becomes_of_the_rows(ends: list[str]) -> None:
             ledger.drop(example(number), "exact duplicate of rows.csv:1")
         else:
             used.setdefault(end, []).append(example(number))
-    ledger.use(used)  # type: ignore[arg-type]
+    for split, examples in used.items():
+        ledger.use(split, examples)
     ledger.reconcile()
     found = ledger.summary()
     assert found["read"] == sum(found["used"].values()) + found["dropped"]["total"] + found["quarantined"]["total"]
@@ -37,11 +39,12 @@ def test_totals_add_up_whatever_becomes_of_the_rows(ends: list[str]) -> None:
     assert len(found["dropped"]["reasons"]) <= 1  # reasons differ in their numbers only
 
 
-@pytest.mark.parametrize(("read", "used"), [(2, [1]), (1, [1, 2]), (2, [1, 1])])
+@pytest.mark.parametrize(("read", "used"), [(2, [1]), (1, [1, 2]), (2, [1, 1]), (2, [1, 3])])
 def test_a_lost_an_invented_and_a_doubled_row_are_noticed(read: int, used: list[int]) -> None:
     ledger = Ledger()
-    ledger.read("rows.csv", read)
-    ledger.use({"train": [example(number) for number in used]})
+    for number in range(1, read + 1):
+        ledger.read("rows.csv", f"rows.csv:{number}")
+    ledger.use("train", [example(number) for number in used])
     with pytest.raises(Failed, match="does not add up"):
         ledger.reconcile()
 
@@ -53,10 +56,11 @@ def test_the_first_bad_row_stops_the_run_when_asked() -> None:
 
 def test_quarantined_rows_are_kept_whole_and_private(tmp_path: Path) -> None:
     ledger = Ledger()
-    ledger.read("rows.csv", 3)
+    for number in (1, 2, 3):
+        ledger.read("rows.csv", f"rows.csv:{number}")
     ledger.quarantine(Record({"text": "è \ud800", "label": None}, "rows.csv", 2), "the label is empty")
     ledger.drop(example(3), "exact duplicate of rows.csv:1")
-    ledger.use({"train": [example(1)]})
+    ledger.use("train", [example(1)])
     ledger.cut(rows=1, tokens=20, targets=5)
     ledger.write(tmp_path)
     ledger.write(tmp_path)

@@ -15,6 +15,7 @@ from affina.core.kinds import readers
 from affina.core.recipe import Recipe
 from affina.data.prepare import prepare, read_examples
 from affina.data.recognise import reader_for
+from affina.data.shaped import Objection
 
 
 def recipe(folder: Path, *read: str, **data: Any) -> Recipe:
@@ -127,7 +128,7 @@ def test_what_there_is_an_objection_to_is_quarantined(tmp_path: Path) -> None:
     def objection(example: Example) -> str:
         return "it is the first" if example.id.endswith(":1") else ""
 
-    found = prepare(recipe(tmp_path, "rows.jsonl"), objection)
+    found = prepare(recipe(tmp_path, "rows.jsonl"), Objection("the test", objection))
     assert found.ledger.summary()["quarantined"]["reasons"] == {"it is the first": 1}
 
 
@@ -166,7 +167,7 @@ def test_a_table_of_one_text_is_not_told_to_be_divided(tmp_path: Path) -> None:
 
 def test_rows_that_there_is_an_objection_to_are_not_blamed_on_the_columns(tmp_path: Path) -> None:
     rows = [f"{text},{label}" for text, label in distinct(9)]
-    refused = said(tmp_path, *rows, objection=lambda _: "its text spells out the special token <x>")
+    refused = said(tmp_path, *rows, objection=Objection("x", lambda _: "its text spells out the special token <x>"))
     assert "9 × its text spells out the special token <x>. mend the texts, or choose another base" in refused
     assert "data.shape" not in refused
 

@@ -1,5 +1,9 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from affina.core.errors import Refused
@@ -12,7 +16,7 @@ from affina.data.recognise import reader_for, shape_for
     [
         ("a.csv", "text,label\nx,y\n", "csv"),
         ("a.TSV", "text\tlabel\nx\ty\n", "csv"),
-        ("a.md", "text,label\nx,y\n", "text"),
+        ("a.md", "text,label\nx,y\n", "markdown"),
         ("a.json", '[{"a": 1}]', "json"),
         ("a.json", '{"a": 1}\n{"a": 2}\n', "jsonl"),
         ("a.jsonl", '[\n{"a": 1}\n]', "json"),
@@ -23,6 +27,14 @@ from affina.data.recognise import reader_for, shape_for
         ("a.ndjson", '{"a": 1}\n', "jsonl"),
         ("a", "ham\thello\nspam\twin\nham\tbye\n", "csv"),
         ("a.data", '{"a": 1}\n{"a": 2}\n', "jsonl"),
+        ("a.xls", "<html><table><tr><td>a</td></tr></table></html>", "html"),
+        ("a.xls", "name\tn\na\t1\nb\t2\n", "csv"),
+        ("a", "\n<!-- made -->\n<!DOCTYPE HTML PUBLIC '-//W3C//DTD HTML 4.01//EN'><p>words", "html"),
+        ("a", '<?xml version="1.0"?><!DOCTYPE html><html><p>words</p></html>', "html"),
+        ("a", '<?xml version="1.0"?><rows><row>a</row></rows>', "xml"),
+        ("a.dat", "<rows>\n<row>a</row></rows>", "xml"),
+        ("a.txt", "<html><p>the page's source</p></html>", "text"),
+        ("a", "<3 is a heart, and so on.\nThen others\n", "text"),
         ("a.log", "Some words of prose, and more.\nThen others\n", "text"),
     ],
 )
@@ -31,6 +43,20 @@ def test_the_reader_is_chosen_by_ending_then_by_bytes(tmp_path: Path, name: str,
     reader, reason = reader_for(tmp_path / name)
     assert reader.name == expected
     assert reason.startswith(expected)
+
+
+def test_files_with_a_mark_are_known_by_it_whatever_their_ending(tmp_path: Path) -> None:
+    rows = pa.table({"text": ["uno", "due"]})
+    pq.write_table(rows, tmp_path / "a.csv")
+    with pa.ipc.new_stream(str(tmp_path / "b"), rows.schema) as stream:
+        stream.write(rows)
+    with closing(sqlite3.connect(tmp_path / "c.data")) as connection:
+        connection.execute("create table rows (text)")
+        connection.commit()
+    found = [reader_for(tmp_path / name) for name in ("a.csv", "b", "c.data")]
+    assert [reader.name for reader, _ in found] == ["parquet", "arrow", "sql"]
+    assert found[0][1].startswith("parquet by its first bytes, whatever its ending .csv; 2 rows of 1 columns")
+    assert found[1][1].startswith("arrow by its first bytes; Arrow stream")
 
 
 def test_a_reader_that_is_given_is_kept(tmp_path: Path) -> None:
@@ -89,3 +115,14 @@ def test_damaged_records_do_not_count() -> None:
     sound = records(question=["a", "b"], answer=["c", "d"])
     damaged = [Record("torn", "rows.jsonl", 9, "not JSON")] * 5
     assert shape_for([*damaged, *sound])[0].name == "prompt_completion"
+
+
+def test_what_is_not_recognised_gets_lines_with_its_own_columns() -> None:
+    two: list[object] = [f"some words {n}" for n in range(8)]
+    rows = records(alfa=two, **{"b c": ["x", "y"] * 4, "d: e": ["p", "q"] * 4})
+    with pytest.raises(Refused) as error:
+        shape_for(rows)
+    assert "`shape: {name: labelled, text: alfa, label: b c}`, or `shape: {name: raw, text: alfa}`" in str(error.value)
+    many = records(**{f"column{n}": [n, n + 1] for n in range(30)})
+    with pytest.raises(Refused, match="column11 and 18 more"):
+        shape_for(many)

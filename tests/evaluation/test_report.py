@@ -130,11 +130,13 @@ def test_classes_and_confusions_are_counted_by_hand() -> None:
 
 def test_the_books_as_the_ledger_writes_them_are_shown() -> None:
     ledger = Ledger()
-    ledger.read("tickets.csv", 4)
+    for line in range(4):
+        ledger.read("tickets.csv", f"tickets.csv:{line}")
     ledger.quarantine(Record({}, "tickets.csv", 3), "the label is empty")
     examples = [Text(id=f"tickets.csv:{line}", text="a") for line in (1, 2, 4)]
     ledger.drop(examples[2], "exact duplicate of another row")
-    ledger.use({"train": examples[:1], "test": examples[1:2]})
+    ledger.use("train", examples[:1])
+    ledger.use("test", examples[1:2])
     text = Tags(report_html({"name": "x", "ledger": cast(LedgerSummary, ledger.summary())})).text
     for words in (
         "used for train",

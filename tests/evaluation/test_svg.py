@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from affina.evaluation.svg import HEIGHT, WIDTH, Line, Mark, interval_plot, line_chart, thinned, ticks
+from affina.evaluation.svg import HEIGHT, WIDTH, Line, Mark, histogram, interval_plot, line_chart, thinned, ticks
 
 
 def test_thinning_keeps_the_ends_and_every_extreme() -> None:
@@ -61,3 +61,21 @@ def test_an_open_interval_runs_to_the_edges_without_an_end() -> None:
     lines = drawn(picture, "line")
     assert len(lines) == 2 and (lines[1].attrib["x1"], lines[1].attrib["x2"]) == ("0.0", "200.0")
     assert len(drawn(interval_plot(None, None, None, "open"), "line")) == 1
+
+
+def test_a_histogram_has_a_bar_for_each_bin_as_high_as_its_texts() -> None:
+    bins = [(0, 10, 4), (10, 20, 8), (20, 500, 2)]
+    root = ET.fromstring(histogram("lengths", bins, [Mark((12.0, 0.0), "half: 12")]))
+    bars = list(root.iter("rect"))
+    heights = [float(bar.attrib["height"]) for bar in bars]
+    assert len(bars) == 3
+    assert heights[1] == pytest.approx(2 * heights[0], abs=0.2) and heights[0] == pytest.approx(2 * heights[2], abs=0.2)
+    assert len({bar.attrib["width"] for bar in bars}) == 1  # the open end is as wide as the others
+    texts = [each.text for each in root.iter("text")]
+    assert "half: 12" in texts and "the last bar: up to 499" in texts
+
+
+@pytest.mark.parametrize("bins", [[], [(0, 1, 1)], [(5, 6, 3)]])
+def test_a_histogram_of_nothing_and_of_one_length_is_drawn_without_complaint(bins: list[tuple[int, int, int]]) -> None:
+    root = ET.fromstring(histogram("lengths", bins))
+    assert len([*root.iter("rect")]) == len(bins)

@@ -53,6 +53,25 @@ def test_the_standard_is_the_smoothed_unigram_model_of_the_training_rows(tmp_pat
     assert found.tokens_N[0] == row.targets == len(row.tokens) - 1
 
 
+def test_texts_that_random_weights_would_write_are_held_against_the_source_itself(tmp_path: Path) -> None:
+    """chrF of the untouched source is the standard beside the unigram model's loss: random weights write nothing."""
+    rows = [
+        f'{{"source": "the word {n} of row {n * 7919}", "target": "row {n * 7919} has the word {n}"}}'
+        for n in range(60)
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    sections: dict[str, Any] = {
+        "name": "pairs", "tuning": "full", "objective": "seq2seq", "evaluate": {"metrics": ["chrf", "loss"]},
+        "data": {"read": ["pairs.jsonl"], "max_tokens": 64, "shape": "parallel"},
+        "model": {"scratch": {"name": "t5", "layers": 1, "width": 32, "heads": 2, "context": 64},
+                  "tokenizer": {"name": "unigram", "vocabulary": 400}},
+    }  # fmt: skip
+    material = Material.gather(Recipe.build(sections, tmp_path), offline=True, say=Silent())
+    found, test = material.trivial, material.split("test")
+    assert found is not None and found.said == tuple(each.given for each in test)
+    assert found.expected == tuple(each.target for each in test) and found.nats_N.min() > 0
+
+
 def test_the_tokenizer_is_learnt_from_the_training_split_alone(tmp_path: Path) -> None:
     asked = Recipe.load(scratch_recipe(tmp_path))
     found = Material.gather(asked, offline=True, say=Silent())

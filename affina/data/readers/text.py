@@ -1,4 +1,4 @@
-"""Plain text and Markdown: each document, paragraph or line is one record, a string."""
+"""Plain text: each document, paragraph or line is one record, a string."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class PlainText(Reader):
     """Text without columns. Line ends become \\n; nothing else is changed. Of paragraphs and lines one is in memory at
     a time."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".md", ".markdown", ".rst", ".text")
+    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".text")
+    texts: ClassVar[bool] = True
 
     by: Literal["document", "paragraph", "line"] = "document"
     """What one record is: the whole file, what stands between blank lines, or a line that is not blank."""

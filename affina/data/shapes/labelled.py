@@ -14,13 +14,15 @@ from affina.data import columns, several
 LABELS = tuple(
     re.findall(
         r"\w+",
-        "label intent category class sentiment target topic etichetta intento categoria classe sentimento argomento",
+        """label intent category class sentiment target topic act etichetta intento categoria classe sentimento
+    argomento""",
     )
 )
 RATINGS = tuple(
     re.findall(
         r"\w+",
-        "rating score stars value similarity relatedness grade punteggio voto valutazione stelle valore somiglianza",
+        """rating score stars value similarity relatedness grade overall star_rating review_rating review_score
+    relatedness_score similarity_score punteggio voto valutazione stelle valore somiglianza""",
     )
 )
 SETS = tuple(
@@ -30,6 +32,7 @@ SETS = tuple(
     argomenti termini classi emozioni""",
     )
 )
+BY_NAME = "by its name"
 ANSWERS = tuple(
     re.findall(
         r"\w+",
@@ -43,8 +46,8 @@ class Labelled(Shape):
 
     makes: ClassVar[type[Example]] = LabelledText
 
-    text: str = "text"
-    """The column of the text to classify."""
+    text: str | tuple[str, ...] = "text"
+    """The column of the text to classify; of several columns each is told in a line, `column: text`."""
     label: str = "label"
     """The column of its class."""
 
@@ -54,15 +57,17 @@ class Labelled(Shape):
             return None
         found = columns.flat(columns.usual(distinct(records)))
         label, why = label_column(found)
-        text = columns.text_column({name: values for name, values in found.items() if name != label})
-        if not label or not text:
+        others = {name: values for name, values in found.items() if name != label}
+        text = (columns.two_texts(others) if why == BY_NAME else ()) or columns.text_column(others)
+        if not label or not text or chooses(found[label], others) or (why != BY_NAME and _holds_more(records)):
             return None
-        return Labelled(text=text, label=label), f"labelled: text in column '{text}', class in '{label}' ({why})"
+        told = f"column '{text}'" if isinstance(text, str) else " and ".join(f"'{name}'" for name in text)
+        return Labelled(text=text, label=label), f"labelled: text in {told}, class in '{label}' ({why})"
 
     def example(self, record: Record) -> LabelledText:
         """Raises Unusable when the text or the label is empty or missing; the label set is added later."""
         label = columns.text(record, self.label, "label").strip()
-        return LabelledText(id=record.where, text=columns.text(record, self.text, "text"), label=label)
+        return LabelledText(id=record.where, text=columns.lines(record, self.text, "text"), label=label)
 
 
 def distinct(records: Sequence[Record]) -> list[Record]:
@@ -85,13 +90,39 @@ def label_column(found: Mapping[str, list[str]]) -> tuple[str, str]:
     fits = {name: values for name, values in found.items() if _repeats(values) and not _is_other(name, values)}
     called = columns.named(fits, LABELS) or [name for name in fits if words(name) & set(LABELS)]
     if called:
-        return called[0], "by its name"
-    if len(fits) != 1 or columns.named(found, ANSWERS):
+        return called[0], BY_NAME
+    several_classes = repeating(fits)
+    if len(several_classes) != 1 or columns.named(found, ANSWERS) or _looks_measured(found[several_classes[0]]):
         return "", ""
-    only = next(iter(fits))
-    if _looks_measured(fits[only]):
-        return "", ""
-    return only, "few values that repeat"
+    return several_classes[0], "few values that repeat"
+
+
+def repeating(found: Mapping[str, Sequence[str]]) -> list[str]:
+    """The columns of a few values, two at least, that come again and again."""
+    return [name for name, values in found.items() if _repeats(values) and len(set(filter(None, values))) > 1]
+
+
+def classes(found: Mapping[str, Sequence[str]]) -> list[str]:
+    """The columns that could be the class, for a person to choose from."""
+    fits = [name for name in repeating(found) if not _is_other(name, found[name]) and not _looks_measured(found[name])]
+    return sorted(fits, key=lambda name: not words(name) & set(LABELS))
+
+
+def _holds_more(records: Sequence[Record]) -> bool:
+    """Whether a column holds lists of objects: then a column whose values happen to repeat is not what rows are for."""
+    return any(
+        isinstance(value, list) and any(isinstance(each, Mapping) for each in value)
+        for values in columns.usual(records).values()
+        for value in values
+    )
+
+
+def chooses(label: Sequence[str], others: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the label is the number of a column among several of one name, `ans0`, `ans1` …: a choice, no class."""
+    kinds = set(filter(None, label))
+    families = {re.sub(r"[_ ]?\d+$", "", name) for name in others if name[-1:].isdigit()}
+    numbered = [{name for name in others if re.fullmatch(rf"{re.escape(stem)}[_ ]?\d+", name)} for stem in families]
+    return all(each.isdigit() for each in kinds) and any(len(names) == len(kinds) for names in numbered if names)
 
 
 def _is_other(name: str, values: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from affina.core.example import Example, MultiLabelled
 from affina.core.kinds import Record, Shape, Unusable
 from affina.data import columns, several
-from affina.data.shapes.labelled import LABELS, SETS, distinct, label_column, words
+from affina.data.shapes.labelled import BY_NAME, LABELS, SETS, distinct, label_column, words
 from affina.data.shapes.tagged import pair
 
 DIGITS = frozenset(("0", "1", "0.0", "1.0"))
@@ -79,7 +79,7 @@ def _labels(found: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], str, str]:
     flat = columns.flat(found)
     switches = tuple(name for name, values in flat.items() if set(values) <= DIGITS)
     label, why = label_column({name: values for name, values in flat.items() if name not in switches})
-    if label and why == "by its name":
+    if label and why == BY_NAME:
         return (), "", ""
     lists = {name: values for name, values in found.items() if several.lists_of_labels(values)}
     sets = [name for name in _called(lists) if not _beside_another(name, found)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from typing import ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -52,9 +52,13 @@ class Parallel(Shape):
     """Columns of further right results, where there are any; empty cells are passed over."""
 
     def recognise(self, records: Sequence[Record]) -> tuple[Shape, str] | None:
-        """Two columns of texts called by a usual pair of names, or by two languages."""
+        """Two columns of texts called by a usual pair of names, or by two languages; also keys of one column's objects,
+        `{"translation": {"en": …, "it": …}}`."""
         found = columns.usual(records)
-        names = pair([name for name, values in found.items() if columns.texts([_first(each) for each in values])])
+        names = _named(found)
+        for outer, values in [] if names else found.items():
+            inner = _named(columns.usual([Record(each, "", 0) for each in values]))
+            names = tuple(f"{outer}.{key}" for key in inner) if inner else names
         if names is None:
             return None
         source, *targets = names
@@ -71,6 +75,10 @@ class Parallel(Shape):
             raise Unusable(f"the target is empty (column '{self.target}')")
         further = [text for name in self.references for text in _texts(columns.row(record).get(name), name)]
         return ParallelTexts(id=record.where, source=source, result=results[0], references=(*results[1:], *further))
+
+
+def _named(found: Mapping[str, Sequence[Any]]) -> tuple[str, ...] | None:
+    return pair([name for name, values in found.items() if columns.texts([_first(each) for each in values])])
 
 
 def pair(names: Collection[str]) -> tuple[str, ...] | None:

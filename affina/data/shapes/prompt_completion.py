@@ -21,10 +21,15 @@ ASKED = tuple(
 ANSWERED = tuple(
     re.findall(
         r"\w+",
-        """completion response answer output target reply assistant solution summary highlights
+        """completion response answer output target reply assistant solution code summary highlights
     risposta completamento uscita soluzione riassunto sintesi""",
     )
 )
+
+
+LAST = re.findall(r"\w+", "prompt question query instruction domanda richiesta istruzione")
+LAST_ANSWERED = re.findall(r"\w+", "completion response answer output reply solution risposta soluzione")
+"""What a column's name may end in that asks, or answers."""
 
 
 class PromptCompletion(Shape):
@@ -38,9 +43,13 @@ class PromptCompletion(Shape):
     """The column of the right answer."""
 
     def recognise(self, records: Sequence[Record]) -> tuple[Shape, str] | None:
-        """Exactly one column with a name for questions and one with a name for answers, in English or Italian."""
+        """Exactly one column with a name for questions and one with a name for answers, in English or Italian; or with
+        such a last word in its name."""
         found = [name for name, values in columns.usual(records).items() if columns.texts(values)]
-        asked, answered = columns.named(found, ASKED), columns.named(found, ANSWERED)
+        asked = columns.named(found, ASKED) or columns.last_word(found, LAST)
+        if len(asked) > 1:  # where a question came from, or who asked it
+            asked = [name for name in asked if name.lower() not in ("source", "user")]
+        answered = columns.named(found, ANSWERED) or columns.last_word(found, LAST_ANSWERED)
         if (
             len(asked) != 1
             or len(answered) != 1

@@ -13,8 +13,19 @@ from affina.core.kinds import Record, Shape, Unusable
 from affina.data import columns
 from affina.data.shapes.labelled import LABELS, distinct
 
-TARGETS = (*LABELS, "y", "outcome", "result", "fraud", "is_fraud", "churn", "default", "survived", "esito", "frode")
+TARGETS = (
+    *LABELS,
+    *re.findall(
+        r"\w+",
+        """y outcome result fraud is_fraud churn churned exited default survived species diagnosis income attrition
+    loan_status approved subscribed deposit risk esito frode specie abbandono reddito""",
+    ),
+)
 PLACE = re.compile(r"\{([^{}]+)\}")
+SENTENCE = 6
+"""Mean words from which a column that no name tells is a text."""
+WIDE = 5
+"""Columns from which a table is wide: one that reads like text may then be a name."""
 FEWEST = 3
 """Columns below which rows are no records of many columns."""
 
@@ -49,7 +60,7 @@ class ManyColumns(Shape):
             return None
         found = columns.usual(distinct(records))
         flat = columns.flat(found)
-        if len(flat) < len(found) or len(flat) < FEWEST or any(map(columns.prose, flat.values())):
+        if len(flat) < len(found) or len(flat) < FEWEST or any(_is_text(*each, len(flat)) for each in flat.items()):
             return None
         called = [name for name in columns.named(flat, TARGETS) if 1 < len(set(flat[name])) <= len(flat[name]) / 2]
         if not called:
@@ -86,6 +97,12 @@ class ManyColumns(Shape):
 
     def _whole(self, record: Record) -> str:
         return PLACE.sub(lambda place: columns.plain(columns.value(record, place[1]), place[1]), self.template)
+
+
+def _is_text(name: str, values: Sequence[str], width: int) -> bool:
+    """Whether a column is a text to be read, and not a name or an address among the columns of a wide table."""
+    words = sum(len(each.split()) for each in values) / max(1, len(values))
+    return columns.prose(values) and (width < WIDE or words >= SENTENCE or bool(columns.named([name], columns.TEXTS)))
 
 
 def _numbers_rows(values: Sequence[str]) -> bool:

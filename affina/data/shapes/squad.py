@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -29,7 +30,8 @@ class Squad(Shape):
     """The column of the right answers: `{text: […], answer_start: […]}`, a list of `{text, answer_start}` or of `{text,
     span: [start, stop]}`, or one text."""
     start: str = "answer_start"
-    """Where an answer begins, in characters from 0: the key beside its text; a column where the answer is one text."""
+    """Where an answer begins, in characters from 0: the key beside its text; a column where the answer is one text.
+    Empty where the data do not say: an answer is then wherever its text stands in the context."""
 
     def recognise(self, records: Sequence[Record]) -> tuple[Shape, str] | None:
         """A context, a question, and answers with the place where they begin."""
@@ -51,7 +53,7 @@ class Squad(Shape):
         """Raises Unusable for an answer that does not stand where it is said to, and for an empty one."""
         context = _text(record, self.context, "context")
         question = _text(record, self.question, "question")
-        answers = dict.fromkeys(self._pairs(record))
+        answers = dict.fromkeys(self._pairs(record) if self.start else self._found(record, context))
         for text, start in answers:
             if start < 0 or context[start : start + len(text)] != text:
                 raise Unusable(_misplaced(text, start, context))
@@ -67,6 +69,18 @@ class Squad(Shape):
         if isinstance(given, list):
             return [self._answer(each) for each in given]
         return [_pair(columns.text(record, self.answers, "answer"), columns.value(record, self.start))]
+
+    def _found(self, record: Record, context: str) -> list[tuple[str, int]]:
+        """Every place of every answer. Raises Unusable for an answer that stands nowhere."""
+        given = columns.value(record, self.answers)
+        found = []
+        for each in given if isinstance(given, list) else [given]:
+            text = columns.plain(each.get("text") if isinstance(each, Mapping) else each, self.answers).strip()
+            places = [place.start() for place in re.finditer(re.escape(text), context)] if text else []
+            if not places:
+                raise Unusable(_misplaced(text, -1, context) if text else "an answer has no text")
+            found += [(text, place) for place in places]
+        return found
 
     def _answer(self, given: Any) -> tuple[str, int]:
         if not isinstance(given, Mapping):
@@ -107,6 +121,8 @@ def _text(record: Record, column: str, what: str) -> str:
 def _misplaced(text: str, start: int, context: str) -> str:
     found = context.find(text)
     elsewhere = f"it stands at {found}" if found >= 0 else "it stands nowhere in it"
+    if start < 0 and found < 0:
+        return f"the answer '{text[:40]}' stands nowhere in the context"
     return f"the answer '{text[:40]}' does not stand at {start} of the context: {elsewhere}"
 
 

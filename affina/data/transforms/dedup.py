@@ -1,28 +1,89 @@
-"""Exact duplicates: of rows that show and teach the same, white space aside, the first is kept."""
+"""Duplicates: of rows that show and teach the same, nearly the same or the same in meaning, the first is kept.
+
+Exact repetition is of everything but white space; near: MinHash, then Jaccard (`near.clusters`); in meaning: cosine of
+a model's embeddings (SemDeDup, Abbas et al. 2023).
+"""
 
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import fields
+from hashlib import blake2b
+
+import numpy as np
+from pydantic import Field, model_validator
 
 from affina.core.example import Chat, Example
 from affina.core.kinds import Desk, Transform
+from affina.data.minhash import Indices
+from affina.data.near import clusters
+from affina.data.together import Mapped, compared
 
-ASIDE = ("id", "split", "labels", "facts", "source", "made")
+ASIDE = ("id", "split", "labels", "facts", "origin", "made")
 """What says where an example came from, not what it teaches."""
 
 
 class Dedup(Transform):
-    """Drops exact repetitions. The same text with another target is none: both stay, and preparation counts them."""
+    """Drops repetitions. The same text with another target is none: both stay, and preparation counts them."""
+
+    near: float | None = Field(None, gt=0, le=1)
+    """Drop also what is this similar (Jaccard, sets of 5 characters) to an earlier row with the same target."""
+    semantic: float | None = Field(None, gt=0, le=1)
+    """Drop also what is as close as this (cosine of embeddings) to an earlier row with the same target."""
+    model: str | None = None
+    """The model whose embeddings `semantic` compares: a base or a run."""
+
+    @model_validator(mode="after")
+    def _both(self) -> "Dedup":
+        if (self.semantic is None) != (self.model is None):
+            raise ValueError("`semantic` and `model` go together: a threshold, and whose embeddings are compared")
+        return self
 
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The examples without repetitions, order kept; each dropped one names the row it repeats."""
-        first: dict[str, Example] = {}
-        for example in examples:
-            earlier = first.setdefault(_content(example), example)
-            if earlier is example:
-                yield example
-            else:
-                desk.books.drop(example, f"exact duplicate of {earlier.id}")
+        kinds = [("exact duplicate of", _firsts(map(_content, examples), len(examples)))]
+        if self.near is not None or self.semantic is not None:
+            same_N = _firsts((example.target for example in examples), len(examples))
+            if self.near is not None:
+                kinds.append(("near duplicate of", _both(clusters(Mapped(examples, compared), self.near), same_N)))
+            if self.semantic is not None and self.model is not None:
+                from affina.data.meaning import alike
+
+                vectors = desk.open(self.model).embed
+                found = alike(Mapped(examples, compared), vectors, self.semantic)
+                kinds.append(("in meaning a duplicate of", _both(found, same_N)))
+        yield from _kept(examples, kinds, desk)
+
+
+def _kept(examples: Collection[Example], kinds: list[tuple[str, Indices]], desk: Desk) -> Iterator[Example]:
+    """`kinds`: how to say it, and of each example [N] the first of its group."""
+    repeated = {place for _, first_N in kinds for place in first_N[first_N != np.arange(len(first_N))].tolist()}
+    names: dict[int, str] = {}
+    for place, example in enumerate(examples):
+        if place in repeated:
+            names[place] = example.id
+        why = next((f"{what} {names[int(first)]}" for what, first_N in kinds if (first := first_N[place]) != place), "")
+        if why:
+            desk.books.drop(example, why)
+        else:
+            yield example
+
+
+def _firsts(texts: Iterator[str], count: int) -> Indices:
+    """For each the place of the first that is equal; of each text 128 bits are kept."""
+    digests = np.fromiter(map(_digest, texts), np.dtype([("high", "u8"), ("low", "u8")]), count)
+    _, begins, which = np.unique(digests, return_index=True, return_inverse=True)
+    return begins[which].astype(np.int64)
+
+
+def _both(one_N: Indices, two_N: Indices) -> Indices:
+    """Groups of what is together in both."""
+    _, begins, which = np.unique(np.stack([one_N, two_N]), axis=1, return_index=True, return_inverse=True)
+    return begins[which].astype(np.int64)
+
+
+def _digest(text: str) -> tuple[int, int]:
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 
 
 def _content(example: Example) -> str:

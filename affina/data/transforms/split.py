@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from hashlib import blake2b
-from statistics import mean
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
-from affina.core.example import Chat, Example, Labelled, MultiLabelled, Pair, Rated
+from affina.core.errors import Refused
+from affina.core.example import Example, Labelled, MultiLabelled, Rated
 from affina.core.kinds import Desk, Transform
 from affina.data import stratify
-from affina.data.near import clusters
+from affina.data.minhash import Indices
+from affina.data.moments import moments
+from affina.data.together import Groups
 
-
-class _Cluster(NamedTuple):
-    """Examples that stay together: their places in the list, and the order they are dealt in."""
-
-    order: bytes
-    places: list[int]
+TRAIN, VALIDATION, TEST = range(3)
+NAMES = ("train", "validation", "test")
 
 
 class Split(Transform):
@@ -38,6 +35,11 @@ class Split(Transform):
     """The share of rows that early stopping watches."""
     by: Literal["label", "none"] = "label"
     """Keep the proportions of classes and ratings in every split, where rows have them; or deal all rows alike."""
+    group: str | None = None
+    """A column whose rows with the same value stay in one split: a customer, a patient, a document."""
+    time: str | None = None
+    """A column of dates or numbers: the latest rows are the test, those before them validation. `by` then says nothing;
+    near-duplicates and groups go where their earliest row goes."""
     near: float = Field(0.8, gt=0, le=1)
     """The similarity (Jaccard, of sets of 5 characters) from which two texts may not be in different splits. Case and
     white space do not count, nor does a prompt that makes up most of a typical text."""
@@ -48,95 +50,89 @@ class Split(Transform):
             raise ValueError(f"test ({self.test}) and validation ({self.validation}) leave nothing to train on")
         return self
 
-    def apply(self, given: Collection[Example], desk: Desk) -> list[Example]:
-        """The same examples in the same order, each with its split."""
-        examples = list(given)
-        groups: dict[int, list[int]] = {}
-        for place, cluster in enumerate(clusters(list(map(_compared, examples)), self.near)):
-            groups.setdefault(cluster, []).append(place)
-        found = []
-        for places in groups.values():
-            found.append(_Cluster(min(_order(examples[place], desk.seed) for place in places), places))
-        chosen = [""] * len(examples)
-        for split, dealt in self._assigned(examples, found):
-            for place in dealt.places:
-                chosen[place] = split
-        return [replace(example, split=split) for example, split in zip(examples, chosen, strict=True)]
+    def reads(self) -> tuple[str, ...]:
+        """The group's column and the time's."""
+        return tuple(filter(None, (self.group, self.time)))
 
-    def _assigned(self, examples: Sequence[Example], found: list[_Cluster]) -> Iterator[tuple[str, _Cluster]]:
-        """Every cluster with its split."""
-        members = [[examples[place] for place in cluster.places] for cluster in found]
-        sets = [[each.right for each in held if isinstance(each, MultiLabelled)] for held in members]
-        if self.by == "label" and any(sets):
-            yield from self._by_sets(found, sets)
-            return
-        strata: dict[str, list[_Cluster]] = {}
-        for cluster, stratum in zip(found, self._strata(members), strict=True):
-            strata.setdefault(stratum, []).append(cluster)
-        for held in strata.values():
-            for split, dealt in self._deal(held).items():
-                yield from ((split, cluster) for cluster in dealt)
+    def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
+        """The same examples in the same order, each with its split. Raises Refused for times that cannot be read."""
+        groups = Groups.of(examples, self.near, desk.seed, self.group)
+        split_G = self._dealt(examples, groups)
+        for example, which in zip(examples, groups.which_N.tolist(), strict=True):
+            yield replace(example, split=NAMES[split_G[which]])
 
-    def _by_sets(
-        self, found: list[_Cluster], sets: Sequence[Sequence[Sequence[str]]]
-    ) -> Iterator[tuple[str, _Cluster]]:
-        order = sorted(range(len(found)), key=lambda at: found[at].order)
+    def _dealt(self, examples: Collection[Example], groups: Groups) -> list[int]:
+        """The split of each group."""
+        if self.time is not None:
+            return self._by_time(examples, groups, self.time)
+        first = next(iter(examples), None)
+        if self.by == "label" and isinstance(first, MultiLabelled):
+            return self._by_sets(examples, groups)
+        chosen = [TRAIN] * len(groups.size_G)
+        stratum_G = self._strata(examples, groups, first)
+        for stratum in np.unique(stratum_G):
+            members = np.flatnonzero(stratum_G == stratum)
+            ordered = members[np.argsort(groups.order_G[members])]
+            for split, group in zip(self._deal(groups.size_G[ordered].tolist()), ordered.tolist(), strict=True):
+                chosen[group] = split
+        return chosen
+
+    def _strata(self, examples: Collection[Example], groups: Groups, first: Example | None) -> Indices:
+        """For each group what it is dealt among: its commonest class, the part of the range its mean is in, or all."""
+        if self.by == "label" and isinstance(first, Labelled):
+            codes = {label: code for code, label in enumerate(sorted({each.target for each in examples}))}
+            return groups.commonest(np.fromiter((codes[each.target] for each in examples), np.int64, len(examples)))
+        if self.by == "label" and isinstance(first, Rated):
+            values = np.array([each.value for each in examples if isinstance(each, Rated)])
+            means = np.bincount(groups.which_N, values) / groups.size_G
+            return np.unique(stratify.binned(means.tolist()), return_inverse=True)[1].astype(np.int64)
+        return np.zeros(len(groups.size_G), np.int64)
+
+    def _by_sets(self, examples: Collection[Example], groups: Groups) -> list[int]:
+        sets: list[list[Sequence[str]]] = [[] for _ in groups.size_G]
+        for example, which in zip(examples, groups.which_N.tolist(), strict=True):
+            if isinstance(example, MultiLabelled):
+                sets[which].append(example.right)
+        order = np.argsort(groups.order_G).tolist()
         shares = {"train": 1 - self.test - self.validation, "test": self.test, "validation": self.validation}
-        splits = stratify.dealt([sets[at] for at in order], shares)
-        yield from ((split, found[at]) for split, at in zip(splits, order, strict=True))
+        chosen = [TRAIN] * len(sets)
+        for split, group in zip(stratify.dealt([sets[group] for group in order], shares), order, strict=True):
+            chosen[group] = NAMES.index(split)
+        return chosen
 
-    def _strata(self, members: Sequence[Sequence[Example]]) -> list[str]:
-        """For each cluster what it is dealt among: its class, the part of the range its mean is in, or all."""
-        if self.by == "none":
-            return [""] * len(members)
-        means = [mean(each.value for each in held if isinstance(each, Rated)) for held in members if _rated(held)]
-        if len(means) == len(members):
-            return stratify.binned(means)
-        return [_class_of(held) for held in members]
+    def _by_time(self, examples: Collection[Example], groups: Groups, column: str) -> list[int]:
+        texts = [example.facts.get(column, "") for example in examples]
+        if (missing := sum(not text.strip() for text in texts)) > 0:
+            why, instead = f"{missing} rows have none", "fill it, or split without `time`"
+            raise Refused(f"the rows cannot be split by the time in column '{column}'", why, instead)
+        if not texts:
+            return []
+        earliest_G = np.full(len(groups.size_G), np.inf)
+        np.minimum.at(earliest_G, groups.which_N, moments(texts, column))
+        latest_first = np.lexsort((groups.order_G, -earliest_G))
+        before = np.cumsum(groups.size_G[latest_first]) - groups.size_G[latest_first]  # rows later than each group
+        splits = np.where(before < round(self.test * len(texts)), TEST, VALIDATION)
+        splits[before >= round((self.test + self.validation) * len(texts))] = TRAIN
+        chosen = np.empty(len(splits), np.int64)
+        chosen[latest_first] = splits
+        return chosen.tolist()
 
-    def _deal(self, stratum: list[_Cluster]) -> dict[str, list[_Cluster]]:
-        """The largest cluster to training; the others, in their order, to a split that still has room for them."""
-        rows = sum(len(cluster.places) for cluster in stratum)
-        room = {"test": max(1, round(rows * self.test)), "validation": max(1, round(rows * self.validation))}
-        if len(stratum) == 2:
-            room["validation"] = 0
-        ordered = sorted(stratum, key=lambda cluster: cluster.order)
-        largest = max(ordered, key=lambda cluster: len(cluster.places))
-        dealt: dict[str, list[_Cluster]] = {"train": [largest], "test": [], "validation": []}
-        for cluster in ordered:
-            if cluster is not largest:
-                split = next((name for name, left in room.items() if left >= len(cluster.places)), "train")
-                dealt[split].append(cluster)
-                if split in room:
-                    room[split] -= len(cluster.places)
-        for split in ("test", "validation"):
-            if not dealt[split] and len(dealt["train"]) > 1 and room[split]:
-                smallest = min(dealt["train"], key=lambda cluster: (len(cluster.places), cluster.order))
-                dealt["train"].remove(smallest)
-                dealt[split].append(smallest)
+    def _deal(self, sizes: Sequence[int]) -> list[int]:
+        """The largest group to training; the others, in their order, to a split that still has room for them."""
+        rows = sum(sizes)
+        room = {TEST: max(1, round(rows * self.test)), VALIDATION: max(1, round(rows * self.validation))}
+        if len(sizes) == 2:
+            room[VALIDATION] = 0
+        largest = max(range(len(sizes)), key=lambda place: (sizes[place], -place))
+        dealt = [TRAIN] * len(sizes)
+        for place, size in enumerate(sizes):
+            if place != largest:
+                split = next((name for name, left in room.items() if left >= size), TRAIN)
+                dealt[place] = split
+                if split != TRAIN:
+                    room[split] -= size
+        for split in (TEST, VALIDATION):
+            training = [place for place, each in enumerate(dealt) if each == TRAIN]
+            if split not in dealt and len(training) > 1 and room[split]:
+                dealt[min(training, key=lambda place: sizes[place])] = split
         return dealt
-
-
-def _rated(members: Sequence[Example]) -> bool:
-    return all(isinstance(each, Rated) for each in members)
-
-
-def _class_of(members: Sequence[Example]) -> str:
-    """The commonest class; empty where rows have none."""
-    if not isinstance(members[0], Labelled):
-        return ""
-    counts = Counter(example.target for example in members)
-    return min(counts, key=lambda label: (-counts[label], label))
-
-
-def _compared(example: Example) -> str:
-    """What a user brings: a conversation's user turns, since a shared system prompt makes no two rows alike."""
-    if isinstance(example, (Chat, Pair)):
-        asked = "\n".join(message.content for message in example.messages if message.role == "user")
-        return asked if asked.strip() else example.target
-    return example.given
-
-
-def _order(example: Example, seed: int) -> bytes:
-    content = f"{seed}\0{example.given}\0{example.target}".encode("utf-8", "surrogatepass")
-    return blake2b(content, digest_size=16).digest()

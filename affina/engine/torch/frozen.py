@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from affina.core.cache import cache_root
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Row
 from affina.data.layout import layout, neighbours
 from affina.data.prefixes import tree
-from affina.engine.cache import cache_root
 from affina.engine.torch.load import Network
 from affina.engine.torch.machine import device
 from affina.engine.torch.states import HEADER_BYTES, Disk, Memory, Tell, files_below

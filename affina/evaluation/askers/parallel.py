@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Parallel(Asker):
     gives: ClassVar = frozenset({"nats", "words", "text"})
     why: ClassVar[str] = "a text that becomes another gives words"
     usual: ClassVar = ("loss", "chrf", "rouge_l")
-    without: ClassVar[str] = "the unigram model of the training split"
+    without: ClassVar[str] = "the unigram model of the training split (as a text: the source itself)"
 
     def answers(self, model: Model, examples: Sequence[ParallelTexts], asked: Asked) -> Answers:
         results = list(scored(model, examples, asked))
@@ -33,11 +33,19 @@ class Parallel(Asker):
             return found
         prompts = [model.renderer.prompt(example) for example in examples]
         return replace(
-            found,
-            expected=tuple(example.result for example in examples),
-            said=tuple(sampled.text for sampled in model.sample(prompts, asked.how)),
-            references=tuple((example.result, *example.references) for example in examples),
+            found, said=tuple(sampled.text for sampled in model.sample(prompts, asked.how)), **_right(examples)
         )
 
     def counted(self, train: Sequence[Row], test: Sequence[Row], vocabulary: int) -> Answers:
         return unigram(train, test, vocabulary)
+
+    def said(self, train: Sequence[ParallelTexts], test: Sequence[ParallelTexts]) -> dict[str, Any]:
+        """The source as it stands."""
+        return {"said": tuple(example.source for example in test), **_right(test)}
+
+
+def _right(examples: Sequence[ParallelTexts]) -> dict[str, Any]:
+    return {
+        "expected": tuple(example.result for example in examples),
+        "references": tuple((example.result, *example.references) for example in examples),
+    }

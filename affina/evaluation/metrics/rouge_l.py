@@ -4,7 +4,8 @@ from typing import ClassVar
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Metric
-from affina.evaluation.references import best, dice, longest_common, words
+from affina.data.likeness import rouge_l, words
+from affina.evaluation.references import best
 
 
 class RougeL(Metric):
@@ -22,5 +23,4 @@ class RougeL(Metric):
 
 
 def _f1(said: str, right: str) -> float:
-    one, two = words(said), words(right)
-    return dice(longest_common(one, two), len(one), len(two))
+    return rouge_l(words(said), words(right))

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Metric
+from affina.data.likeness import dice
 from affina.evaluation.metrics.exact_match import squad_form
-from affina.evaluation.references import best, dice
+from affina.evaluation.references import best
 
 
 class SquadF1(Metric):

@@ -91,3 +91,42 @@ def test_real_files_are_recognised(parts: tuple[str, str], expected: tuple[str, 
     examples = [match[0].example(record) for record in records]
     assert all(isinstance(example, Labelled) for example in examples)
     assert len({example.target for example in examples}) == labels
+
+
+def test_two_texts_that_a_class_relates_are_told_in_two_lines() -> None:
+    rows = [
+        {"premise": f"A man {n} sleeps.", "hypothesis": f"He is {n} awake.", "label": "abc"[n % 3]} for n in range(9)
+    ]
+    shape = recognised(rows)
+    assert fields(shape) == (("premise", "hypothesis"), "label")  # type: ignore[comparison-overlap]
+    assert shape is not None
+    example = shape.example(Record(rows[0], "rows.csv", 1))
+    assert isinstance(example, Labelled)
+    assert example.text == "premise: A man 0 sleeps.\nhypothesis: He is 0 awake."
+    with pytest.raises(Unusable, match="the text is empty"):
+        shape.example(Record({**rows[0], "hypothesis": " "}, "rows.csv", 1))
+
+
+def test_a_sentence_as_a_tree_in_brackets_is_not_the_text() -> None:
+    rows = [
+        {"parse": f"(ROOT (S (NP a) (VP {n})))" * 3, "said": f"some words {n}", "label": "ab"[n % 2]} for n in range(8)
+    ]
+    assert fields(recognised(rows)) == ("said", "label")
+
+
+def test_the_number_of_a_column_among_several_is_no_class() -> None:
+    rows = [
+        {"about": f"some words {n}", **{f"ans{m}": f"one {n} {m}" for m in range(3)}, "label": n % 3} for n in range(12)
+    ]
+    assert recognised(rows) is None
+
+
+def test_one_single_value_that_repeats_is_no_class_unless_its_name_says_so() -> None:
+    rows = [{"note": f"some words {n}", "user": "me"} for n in range(8)]
+    assert recognised(rows) is None
+    assert fields(recognised([{**row, "label": "me"} for row in rows])) == ("note", "label")
+
+
+def test_values_that_happen_to_repeat_are_no_class_where_a_row_holds_lists_of_objects() -> None:
+    rows = [{"note": f"some words {n}", "kind": "ab"[n % 2], "parts": [{"a": n}]} for n in range(8)]
+    assert recognised(rows) is None

@@ -99,3 +99,49 @@ def test_tools_and_the_form_before_tool_calls_are_read() -> None:
 def test_a_conversation_that_cannot_be_learnt_from_says_why(values: dict[str, Any], why: str) -> None:
     with pytest.raises(Unusable, match=why):
         chat(values)
+
+
+def dialogue(*speakers: str, role: str = "speaker", content: str = "utterance") -> dict[str, Any]:
+    return {"turns": [{role: who, content: f"words of {who} {n}"} for n, who in enumerate(speakers)]}
+
+
+def recognised(rows: list[dict[str, Any]]) -> tuple[Any, str] | None:
+    return shapes.build("messages").recognise([Record(row, "rows.jsonl", n) for n, row in enumerate(rows, 1)])
+
+
+@pytest.mark.parametrize(
+    ("speakers", "keys"),
+    [
+        (("USER", "SYSTEM"), ("speaker", "utterance")),
+        (("customer", "agent"), ("who", "text")),
+        (("utente", "operatore"), ("ruolo", "testo")),
+    ],
+)
+def test_speakers_of_other_names_ask_and_answer(speakers: tuple[str, str], keys: tuple[str, str]) -> None:
+    rows = [dialogue(*speakers, *speakers, role=keys[0], content=keys[1])] * 3
+    match = recognised(rows)
+    assert match is not None
+    shape, why = match
+    assert (shape.user, shape.assistant) == speakers and keys[0] in why
+    found = shape.example(Record(rows[0], "rows.jsonl", 1))
+    assert [message.role for message in found.messages] == ["user", "assistant"] * 2
+    assert found.messages[1].content == f"words of {speakers[1]} 1"
+
+
+def test_a_system_turn_beside_an_assistants_is_the_systems() -> None:
+    match = recognised([dialogue("system", "user", "bot")] * 3)
+    assert match is not None and match[0].assistant == "bot"
+    found = match[0].example(Record(dialogue("system", "user", "bot"), "rows.jsonl", 1))
+    assert [message.role for message in found.messages] == ["system", "user", "assistant"]
+
+
+def test_speakers_that_tell_no_role_are_not_guessed_but_can_be_named() -> None:
+    row = dialogue("Anna", "Bruno")
+    assert recognised([row] * 3) is None
+    spec = {"name": "messages", "messages": "turns", "role": "speaker", "content": "utterance"}
+    shape = shapes.build({**spec, "user": "Anna", "assistant": "Bruno"})
+    found = shape.example(Record(row, "rows.jsonl", 1))
+    assert isinstance(found, Chat)
+    assert found.messages == (Message("user", "words of Anna 0"), Message("assistant", "words of Bruno 1"))
+    with pytest.raises(Unusable, match="the role 'Anna'"):
+        shapes.build(spec).example(Record(row, "rows.jsonl", 1))

@@ -34,3 +34,9 @@ def test_two_columns_that_could_ask_are_not_decided_between() -> None:
 def test_a_row_without_a_question_or_an_answer_is_unusable(prompt: str, completion: str | None) -> None:
     with pytest.raises(Unusable, match="is empty"):
         shapes.build("prompt_completion").example(Record({"prompt": prompt, "completion": completion}, "rows.csv", 1))
+
+
+def test_a_last_word_names_a_column_and_where_a_question_came_from_does_not_ask() -> None:
+    records = [Record({"Question": "a?", "Best Answer": "b", "Source": "web"}, "rows.csv", 1)]
+    match = shapes.build("prompt_completion").recognise(records)
+    assert match is not None and match[0].changed() == {"prompt": "Question", "completion": "Best Answer"}

@@ -89,3 +89,14 @@ def test_real_questions_of_the_jack_format_all_have_their_answers_in_place() -> 
     questions = [each for each in found.examples["all"] if isinstance(each, Question)]
     assert all(each.context[start : start + len(text)] == text for each in questions for text, start in each.answers)
     assert len({each.context for each in questions}) == 100
+
+
+def test_an_answer_without_a_place_is_wherever_its_text_stands() -> None:
+    shape = shapes.build({"name": "squad", "start": ""})
+    row = {"context": "It is red, so red.", "question": "which?", "answers": ["red"]}
+    found = shape.example(Record(row, "rows.json", 1))
+    assert isinstance(found, Question) and found.answers == (("red", 6), ("red", 14))
+    with pytest.raises(Unusable, match="'blue' stands nowhere in the context"):
+        shape.example(Record({**row, "answers": "blue"}, "rows.json", 1))
+    with pytest.raises(Unusable, match="an answer has no text"):
+        shape.example(Record({**row, "answers": [" "]}, "rows.json", 1))

@@ -1,11 +1,18 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Labelled, Message, MultiLabelled, Pair, Related, Tagged, Text
-from affina.core.kinds import Desk, transforms
+from affina.core.kinds import Desk, Embedded, transforms
 from affina.data.ledger import Ledger
 
 
-def kept(examples: list[Example]) -> tuple[list[str], dict[str, int]]:
+def kept(examples: list[Example], **fields: Any) -> tuple[list[str], dict[str, int]]:
     ledger = Ledger()
-    left = list(transforms.build("dedup").apply(examples, Desk(ledger)))
+    left = list(transforms.build({"name": "dedup", **fields}).apply(examples, Desk(ledger)))
     return [example.id for example in left], ledger.summary()["dropped"]["reasons"]
 
 
@@ -58,3 +65,43 @@ def test_rows_that_differ_in_anything_taught_are_kept() -> None:
 
 def test_texts_without_a_target_are_compared_by_themselves() -> None:
     assert kept([Text(id="a:1", text="x"), Text(id="a:2", text="x"), Text(id="a:3", text="y")])[0] == ["a:1", "a:3"]
+
+
+def test_nearly_the_same_goes_when_asked_and_never_what_has_another_target() -> None:
+    rows: list[Example] = [
+        Labelled(id="a:1", text="Where on earth is my new card, please?", label="card"),
+        Labelled(id="a:2", text="where on earth is my new card please?", label="card"),
+        Labelled(id="a:3", text="Where on earth is my new card, please!", label="cash"),
+        Labelled(id="a:4", text="I want my money back", label="cash"),
+    ]
+    assert kept(rows)[0] == ["a:1", "a:2", "a:3", "a:4"]
+    assert kept(rows, near=0.7) == (["a:1", "a:3", "a:4"], {"near duplicate of a:1": 1})
+
+
+class Circle:
+    """Embeds a text that is an angle in degrees as that point of the unit circle."""
+
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        angles = np.radians([float(text) for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def test_the_same_in_meaning_goes_by_the_cosine_of_embeddings() -> None:
+    """cos 8° = 0.990, cos 10° = 0.985: what is within 8.1° of an earlier row with the same target goes."""
+    angles = ["0", "10", "8", "100", "16", "3"]
+    rows: list[Example] = [
+        Labelled(id=f"a:{place}", text=angle, label="y" if angle == "3" else "x") for place, angle in enumerate(angles)
+    ]
+    opened: Any = lambda reference: Circle()  # noqa: E731
+    ledger = Ledger()
+    part = transforms.build({"name": "dedup", "semantic": 0.99, "model": "circle"})
+    left = [example.id for example in part.apply(rows, Desk(ledger, open=opened))]
+    assert left == ["a:0", "a:1", "a:3", "a:5"]
+    assert sum(ledger.summary()["dropped"]["reasons"].values()) == 2
+
+
+def test_a_threshold_of_meaning_without_a_model_is_refused() -> None:
+    with pytest.raises(ValueError, match="go together"):
+        transforms.build({"name": "dedup", "semantic": 0.9})
+    with pytest.raises(Refused, match="cannot be opened here"):
+        kept([Text(id="a:1", text="x")], semantic=0.9, model="minilm")

@@ -1,11 +1,14 @@
 import random
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import shared
 
+from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Labelled, Message, MultiLabelled, Pair, Rated, Tagged, Text
 from affina.core.kinds import Desk, Transform, readers, transforms
 from affina.data.ledger import Ledger
@@ -183,3 +186,60 @@ def test_no_near_duplicates_of_real_messages_straddle_the_split() -> None:
                 for other, shared_grams in beside.items()
             )
     assert straddling == 0
+
+
+def rows_of(count: int, **facts: Any) -> list[Example]:
+    return [
+        Labelled(
+            id=f"a:{n}",
+            text=f"{WORDS[n % 20]} {n * 7919} {n * 104729 % 997}",
+            label="xy"[n % 2],
+            facts={name: of(n) for name, of in facts.items()},
+        )
+        for n in range(count)
+    ]
+
+
+def test_rows_of_one_group_stay_together_and_classes_in_proportion() -> None:
+    examples = rows_of(400, customer=lambda n: f"c{n % 57}")
+    found = split(examples, group="customer")
+    sides: dict[str, set[str]] = {}
+    for example in examples:
+        sides.setdefault(example.facts["customer"], set()).add(found[example.id])
+    assert all(len(side) == 1 for side in sides.values())
+    counts = Counter(found.values())
+    assert abs(counts["test"] - 80) <= 14 and abs(counts["validation"] - 40) <= 14  # a group of 7 or 8 for each class
+    assert found == split(examples[::-1], group="customer")
+
+
+def test_rows_without_a_group_are_alone() -> None:
+    assert Counter(split(rows_of(100, customer=lambda n: ""), group="customer").values()) == {
+        "train": 70, "validation": 10, "test": 20,
+    }  # fmt: skip
+
+
+def test_the_latest_rows_are_the_test_and_those_before_them_validation() -> None:
+    examples = rows_of(100, day=lambda n: f"2024-{n % 10 + 1:02}-{n // 10 + 1:02}")
+    found = split(examples, time="day")
+    latest = {
+        name: max(each.facts["day"] for each in examples if found[each.id] == name) for name in set(found.values())
+    }
+    earliest = {name: min(each.facts["day"] for each in examples if found[each.id] == name) for name in latest}
+    assert latest["train"] < earliest["validation"] <= latest["validation"] < earliest["test"]
+    assert Counter(found.values()) == {"train": 70, "validation": 10, "test": 20}
+
+
+def test_what_repeats_an_early_row_later_is_not_tested_on() -> None:
+    examples = rows_of(50, day=lambda n: str(n))
+    last = replace(examples[49], text=examples[0].given + "!")  # type: ignore[call-arg]
+    assert split([*examples[:49], last], time="day")["a:49"] == "train"
+
+
+def test_rows_without_a_time_are_refused() -> None:
+    with pytest.raises(Refused, match="2 rows have none"):
+        split(rows_of(9, day=lambda n: "" if n > 6 else "2024-01-01"), time="day")
+
+
+def test_what_is_not_kept_beside_a_row_is_read_for_the_split() -> None:
+    part = transforms.build({"name": "split", "group": "customer", "time": "day"})
+    assert part.reads() == ("customer", "day") and transforms.build("split").reads() == ()

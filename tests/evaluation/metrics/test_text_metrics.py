@@ -9,6 +9,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from affina.core.answers import Answers
+from affina.data.likeness import longest_common
 from affina.evaluation.metrics.bleu import Bleu
 from affina.evaluation.metrics.chrf import Chrf
 from affina.evaluation.metrics.rouge_1 import Rouge1
@@ -16,7 +17,6 @@ from affina.evaluation.metrics.rouge_2 import Rouge2
 from affina.evaluation.metrics.rouge_l import RougeL
 from affina.evaluation.metrics.squad_exact import SquadExact
 from affina.evaluation.metrics.squad_f1 import SquadF1
-from affina.evaluation.references import longest_common
 
 WORDS = ["the", "cat", "sat,", "on", "a", "MAT", "and", "è", "già", "così;", "il", "gatto's", "3.5", "lontano!"]
 

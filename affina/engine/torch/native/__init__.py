@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch  # first: its OpenMP runtime is then the one that the library binds to, with one pool of threads
 
-from affina.engine.cache import cache_root
+from affina.core.cache import cache_root
 
 HERE = Path(__file__).parent
 # Not -ffast-math: masks are infinities. Sums that may be taken in another order say so (`omp simd reduction`).

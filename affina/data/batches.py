@@ -1,0 +1,76 @@
+"""Arrow's record batches as records: some rows at a time, bad bytes a problem of their own row."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from affina.core.kinds import Record
+from affina.data.plain import record
+
+ROWS = 256
+"""Rows that stand in memory as Python objects at a time, where they are short."""
+BYTES = 16 << 20
+"""Of long rows, so many as take these bytes together, but one at least."""
+
+
+def records(batch: pa.RecordBatch, names: Sequence[str], file: str, number: int) -> Iterator[Record]:
+    """The rows of a batch; the first is the `number`th of its file."""
+    step = at_a_time(batch.nbytes, batch.num_rows)
+    for start in range(0, batch.num_rows, step):
+        part = batch.slice(start, step)
+        try:
+            columns = [column.to_pylist(maps_as_pydicts="strict") for column in part.columns]
+        except (ValueError, OverflowError, KeyError):  # KeyError: a map with a key twice
+            yield from _one_by_one(part, names, file, number + start)
+            continue
+        for place, values in enumerate(zip(*columns, strict=True) if columns else [()] * part.num_rows):
+            yield record(names, values, file, number + start + place)
+
+
+def at_a_time(size_bytes: int, rows: int, most: int = ROWS) -> int:
+    """How many rows, at most `most`, to take at a time where so many take so many bytes."""
+    return max(1, min(most, BYTES * rows // max(1, size_bytes)))
+
+
+def _one_by_one(part: pa.RecordBatch, names: Sequence[str], file: str, number: int) -> Iterator[Record]:
+    """Rows of which at least one cannot be had as it stands."""
+    for place in range(part.num_rows):
+        values, problems = [], []
+        for name, column in zip(names, part.columns, strict=True):
+            value, problem = _value(column.slice(place, 1))
+            values.append(value)
+            problems += [f"column '{name}' {problem}"] if problem else []
+        found = record(names, values, file, number + place)
+        yield Record(found.values, file, found.line, "; ".join(filter(None, [found.problem, *problems])))
+
+
+def _value(cell: pa.Array) -> tuple[Any, str]:
+    """What one cell holds, or what is wrong with it; times finer than a microsecond are text with all their digits."""
+    try:
+        return cell.to_pylist(maps_as_pydicts="strict")[0], ""
+    except UnicodeDecodeError:
+        return None, "holds bytes that are no UTF-8"
+    except KeyError:
+        return None, "holds a map with the same key twice"
+    except OverflowError:
+        return None, "holds a time outside the years 1 to 9999"
+    except ValueError:
+        pass
+    try:
+        return cell.cast(_as_text(cell.type)).to_pylist(maps_as_pydicts="strict")[0], ""
+    except (pa.ArrowException, ValueError):
+        return None, f"holds a {cell.type} that cannot be written as text"
+
+
+def _as_text(kind: pa.DataType) -> pa.DataType:
+    """The type with text in place of dates and times, at any depth."""
+    if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):  # its text would be a number without its unit
+        return pa.string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.list_(_as_text(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(inner.name, _as_text(inner.type)) for inner in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_as_text(kind.key_type), _as_text(kind.item_type))
+    return kind

@@ -1,0 +1,61 @@
+"""The label set of a dataset, and what is odd about it: one class only, texts under several."""
+
+from collections.abc import Collection, Iterable, Sequence
+from hashlib import blake2b
+
+import numpy as np
+
+from affina.core.errors import Refused
+from affina.core.example import Example, Labelled, MultiLabelled, Tagged
+
+WITH_LABELS = (Labelled, MultiLabelled, Tagged)
+
+
+def label_set(examples: Iterable[Example]) -> tuple[str, ...]:
+    """Every class of the data, sorted; empty where rows have no class."""
+    return tuple(sorted({label for example in examples for label in _own(example)}))
+
+
+def _own(example: Example) -> tuple[str, ...]:
+    if isinstance(example, Labelled):
+        return (example.label,)
+    if isinstance(example, MultiLabelled):
+        return example.right
+    return example.tags if isinstance(example, Tagged) else ()
+
+
+def refuse_one_class(examples: Collection[Example], labels: Sequence[str]) -> None:
+    """Raises Refused where every answer is the same: there is nothing to tell apart."""
+    first = next(iter(examples), None)
+    if not isinstance(first, WITH_LABELS):
+        return
+    if isinstance(first, MultiLabelled):
+        if any(isinstance(each, MultiLabelled) and each.right != first.right for each in examples):
+            return
+    elif len(labels) > 1:
+        return
+    told = f"'{', '.join(labels)}'" if labels else "without a class"
+    raise Refused("there is only one class to learn", why=f"every usable row is {told}", instead="add rows of others")
+
+
+def under_several(examples: Collection[Example]) -> str:
+    """A sentence about texts that stand under more than one label; empty when none does."""
+    if not isinstance(next(iter(examples), None), Labelled):
+        return ""
+    found = (_hash(each.text, each.label) for each in examples if isinstance(each, Labelled))
+    pairs = np.unique(np.fromiter(found, np.dtype([("text", "u8"), ("label", "u8")]), len(examples)))
+    texts, times = np.unique(pairs["text"], return_counts=True)
+    several = set(texts[times > 1].tolist())
+    if not several:
+        return ""
+    shown = next(each.text for each in examples if isinstance(each, Labelled) and _hash(each.text, "")[0] in several)
+    return f"{len(several)} texts stand under more than one label, for example: {' '.join(shown.split())[:80]!r}"
+
+
+def _hash(text: str, label: str) -> tuple[int, int]:
+    """64 bits of the text, white space aside, and of the label: what is kept of each of many rows."""
+    return _bits(" ".join(text.split())), _bits(label)
+
+
+def _bits(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

@@ -1,0 +1,1 @@
+"""Ways to make rows by asking a model, one per file."""

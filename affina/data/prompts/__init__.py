@@ -1,0 +1,1 @@
+"""Prompts by name: one file each, read by `affina/data/prompt.py`."""

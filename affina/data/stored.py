@@ -1,0 +1,138 @@
+"""Examples on disk as Arrow columns: Parquet for prepared splits, an Arrow stream for what does not fit in memory."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from affina.core import example as kinds
+from affina.core.example import Example, Message
+
+ROWS = 2048
+"""Examples that are encoded and written at a time."""
+SHARED = "labels"
+"""A field that is the same for all examples: it is not written, and set again when all are known."""
+TURN = pa.struct([("role", pa.string()), ("content", pa.string()), ("extra", pa.string())])
+TYPES = {"str": pa.string(), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
+"""Arrow's type for each annotation of an example's fields; what is neither these nor a list of texts is JSON."""
+
+
+def schema(kind: type[Example], notes: Mapping[str, str] | None = None) -> pa.Schema:
+    """The columns of this kind of example; its name and `notes` stand in the schema's metadata."""
+    columns = [(each.name, _type(each)) for each in _kept(kind)]
+    return pa.schema(columns, metadata={"example": kind.__name__, **(notes or {})})
+
+
+def encode(examples: Sequence[Example], columns: pa.Schema) -> pa.RecordBatch:
+    """Examples of one kind as columns."""
+    arrays = []
+    for column in columns:
+        cells = [getattr(each, column.name) for each in examples]
+        arrays.append(pa.array([_written(cell, column.type) for cell in cells], column.type))
+    return pa.record_batch(arrays, schema=columns)
+
+
+def decode(batch: pa.RecordBatch, labels: tuple[str, ...] = ()) -> Iterator[Example]:
+    """The examples that these columns hold; `labels` are given to those that have a label set."""
+    kind: type[Example] = getattr(kinds, batch.schema.metadata[b"example"].decode())
+    readers = [(each, _reader(each)) for each in _kept(kind)]
+    columns = {each.name: map(read, batch.column(each.name).to_pylist()) for each, read in readers}
+    given: dict[str, Any] = {SHARED: labels} if SHARED in (each.name for each in fields(kind)) else {}
+    for cells in zip(*columns.values(), strict=True):
+        yield kind(**dict(zip(columns, cells, strict=True)), **given)
+
+
+class Writer:
+    """A Parquet file of examples of one kind, readable by its owner only, written as they come."""
+
+    def __init__(self, path: Path, kind: type[Example], notes: Mapping[str, str]) -> None:
+        self.columns, self.count = schema(kind, notes), 0
+        self._waiting: list[Example] = []
+        path.touch(mode=0o600)
+        self._file = pq.ParquetWriter(path, self.columns, compression="zstd")
+
+    def add(self, example: Example) -> None:
+        self._waiting.append(example)
+        if len(self._waiting) == ROWS:
+            self._flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        """Writes what waits, and the file's end; after an error the file is left as it is."""
+        try:
+            if kind is None:
+                self._flush()
+                self._file.close()
+        finally:
+            self._file.is_open = False  # or the library tries once more, unheard, to end what could not be written
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._file.write_batch(encode(self._waiting, self.columns))
+            self.count += len(self._waiting)
+            self._waiting = []
+
+
+def read_parquet(path: Path, labels: tuple[str, ...] = ()) -> Iterator[Example]:
+    """The examples of a file, in a stream, with their label set."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(ROWS):
+            yield from decode(batch.replace_schema_metadata(file.schema_arrow.metadata), labels)
+
+
+def batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    """Lists of at most ROWS."""
+    left = iter(examples)
+    while part := list(islice(left, ROWS)):
+        yield part
+
+
+def _kept(kind: type[Example]) -> list[Field[Any]]:
+    return [each for each in fields(kind) if each.name != SHARED]
+
+
+def _type(field: Field[Any]) -> pa.DataType:
+    if field.type == tuple[str, ...]:
+        return pa.list_(pa.string())
+    if field.type == tuple[Message, ...]:
+        return pa.list_(TURN)
+    return TYPES.get(getattr(field.type, "__name__", ""), pa.string())
+
+
+def _written(cell: Any, column: pa.DataType) -> Any:
+    if pa.types.is_list(column):
+        return [_turn(each) if isinstance(each, Message) else each for each in cell]
+    return cell if isinstance(cell, (str, int, float)) else json.dumps(cell, ensure_ascii=False)
+
+
+def _turn(message: Message) -> dict[str, str]:
+    extra = json.dumps(message.extra, ensure_ascii=False) if message.extra else ""
+    return {"role": message.role, "content": message.content, "extra": extra}
+
+
+def _reader(field: Field[Any]) -> Any:
+    """What turns a cell of this field back."""
+    if field.type == tuple[Message, ...]:
+        return lambda turns: tuple(
+            Message(each["role"], each["content"], json.loads(each["extra"]) if each["extra"] else {}) for each in turns
+        )
+    if field.type == tuple[str, ...]:
+        return tuple
+    if getattr(field.type, "__name__", "") in TYPES:
+        return lambda cell: cell
+    return _parsed
+
+
+def _parsed(cell: str) -> Any:
+    """JSON; an array at the top is a tuple, and so are arrays right in it, as examples hold them."""
+    found = json.loads(cell)
+    if not isinstance(found, list):
+        return found
+    return tuple(tuple(each) if isinstance(each, list) else each for each in found)

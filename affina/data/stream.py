@@ -1,0 +1,83 @@
+"""The records of a dataset's files, in a stream that can be begun again; a sample of them, spread over all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from affina.core.kinds import Record
+from affina.data import scratch
+from affina.data.recognise import SAMPLE, Reading
+
+BUFFER_BYTES = 64 << 20
+"""Records kept when they are read for the first time; a larger dataset is read again instead."""
+EACH_BYTES = 400
+"""A record's own size beside its texts."""
+
+
+class Entry(NamedTuple):
+    """A record, the id its example has, and the file it is booked under."""
+
+    id: str
+    file: str
+    record: Record
+
+
+class Records:
+    """Every record of these readings, parsed anew each time they are gone through, unless they are few."""
+
+    def __init__(self, readings: Sequence[Reading], names: Sequence[str]) -> None:
+        """`names`: for each reading how its file is called in ids."""
+        self._readings = list(zip(names, readings, strict=True))
+        left = self._parsed()
+        self._kept = list(_until(left, BUFFER_BYTES))
+        self._whole = next(left, None) is None
+        if not self._whole:
+            self._kept = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._kept) if self._whole else self._parsed()
+
+    def sample(self) -> list[Record]:
+        """At most twice SAMPLE sound records, evenly spread over all."""
+        return spread(entry.record for entry in self if not entry.record.problem)
+
+    def counts(self) -> dict[str, int]:
+        """Records by file, counted a second way, for the files that have one."""
+        found = ((scratch.shown(reading.paths[0]), reading.recount()) for _, reading in self._readings)
+        return {file: count for file, count in found if count is not None}
+
+    def _parsed(self) -> Iterator[Entry]:
+        for name, reading in self._readings:
+            file, line, times = scratch.shown(reading.paths[0]), 0, 0
+            for record in reading.records():
+                # further records that start on the same line (JSON without line ends) get `.2`, `.3` …
+                line, times = record.line, times + 1 if record.line == line else 1
+                yield Entry(f"{name}:{line}.{times}" if times > 1 else f"{name}:{line}", file, record)
+
+
+def _until(entries: Iterator[Entry], most: int) -> Iterator[Entry]:
+    """The first of these, as many as take `most` bytes in memory."""
+    size = 0
+    while size < most and (entry := next(entries, None)) is not None:
+        size += EACH_BYTES + _size(entry.record.values)
+        yield entry
+
+
+def _size(values: Any) -> int:
+    if isinstance(values, str):
+        return 2 * len(values)
+    if isinstance(values, Mapping):
+        return sum(_size(each) + 60 for each in values.values())
+    return sum(_size(each) + 60 for each in values) if isinstance(values, list) else 32
+
+
+def spread(records: Iterable[Record]) -> list[Record]:
+    """Every n-th of these, the smallest n (a power of two) that leaves at most twice SAMPLE."""
+    step, found = 1, []
+    for place, record in enumerate(records):
+        if place % step == 0:
+            found.append(record)
+            if len(found) > 2 * SAMPLE:
+                step, found = 2 * step, found[::2]
+    return found
