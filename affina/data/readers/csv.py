@@ -135,7 +135,8 @@ class Csv(Reader):
         cells = [row.cells for row in parse([physical_lines(sample)], form) if row.cells is not None]
         if not whole and len(cells) > 1:
             del cells[-1]  # it may be cut
-        return _Layout(form, width, heading(cells[:200], width, self.header, self.columns, str(path)), found.name)
+        named = heading(cells[:200], width, self.header, self.columns, str(path), follow=not whole)
+        return _Layout(form, width, named, found.name)
 
 
 class _Layout(NamedTuple):
