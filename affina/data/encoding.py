@@ -199,9 +199,9 @@ def _wide(head: bytes) -> str | None:
         return None
     nuls = [head[place::4].count(0) / len(head[place::4]) for place in range(4)]
     if len(head) % 4 == 0:
-        if nuls[3] == 1 and nuls[2] > 0.9:
+        if nuls[3] == 1 and nuls[2] > 0.9 and nuls[0] < 0.5:
             return "utf-32-le"
-        if nuls[0] == 1 and nuls[1] > 0.9:
+        if nuls[0] == 1 and nuls[1] > 0.9 and nuls[3] < 0.5:
             return "utf-32-be"
     even, odd = (nuls[0] + nuls[2]) / 2, (nuls[1] + nuls[3]) / 2
     if max(even, odd) < 0.3 or min(even, odd) > 0.05:

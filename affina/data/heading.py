@@ -20,6 +20,8 @@ WORDS = frozenset(
 EXCEL = "sep="
 """What the line begins with by which a separator is told to Excel."""
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b")
+SHOWN = 20
+"""Names that a sentence lists."""
 
 
 class Heading(NamedTuple):
@@ -31,17 +33,23 @@ class Heading(NamedTuple):
 
 
 def heading(
-    rows: Sequence[list[str]], width: int, told: bool | None = None, names: Sequence[str] = (), file: str = ""
+    rows: Sequence[list[str]],
+    width: int,
+    told: bool | None = None,
+    names: Sequence[str] = (),
+    file: str = "",
+    follow: bool = False,
 ) -> Heading:
-    """The names of the columns of sound rows, of which `width` cells are usual. `told`: whether a row names them.
+    """The names of the columns of sound rows, of which `width` cells are usual. `told`: whether a row names them;
+    `follow`: there are more rows than these.
 
     Raises Refused for a name that is missing above filled cells, one that stands twice, or another number of names.
     """
     above = _titles(rows, width)
-    named, reason = (told, "as the reader was told") if told is not None else header(rows[above:])
+    named, reason = (told, "as the reader was told") if told is not None else header(rows[above:], follow)
     if above and not named:
         above = 0
-        named, reason = (told, reason) if told is not None else header(rows)
+        named, reason = (told, reason) if told is not None else header(rows, follow)
     if names and len(names) != width:
         raise Refused(
             f"{len(names)} columns are named for {file}",
@@ -58,8 +66,8 @@ def heading(
     return Heading(found, above, reason + note)
 
 
-def header(rows: Sequence[list[str]]) -> tuple[bool, str]:
-    """Whether the first of these rows names the columns, and the reason in a few words."""
+def header(rows: Sequence[list[str]], follow: bool = False) -> tuple[bool, str]:
+    """Whether the first of these rows, which more may follow, names the columns; and the reason in a few words."""
     if not rows:
         return False, "there are no rows"
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
@@ -67,7 +75,7 @@ def header(rows: Sequence[list[str]]) -> tuple[bool, str]:
         return True, f"its first row names a column {_said(named)}"
     if not any(first):
         return False, "its first row is empty"
-    if not rest:
+    if not rest and not follow:
         return False, "there is only one row"
     if number := next((cell for cell in first if _numeric(cell)), None):
         return False, f"its first row holds the number {number[:20]}"
@@ -90,14 +98,15 @@ def header(rows: Sequence[list[str]]) -> tuple[bool, str]:
 
 def unique(cells: Sequence[str]) -> list[str]:
     """Names made unique: a blank one becomes `column 3`, a repeated one `name 2`."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    turns: Counter[str] = Counter()
     for place, cell in enumerate(cells, 1):
         name = base = cell.strip() or f"column {place}"
-        turn = 2
         while name in names:
-            name, turn = f"{base} {turn}", turn + 1
-        names.append(name)
-    return names
+            turns[base] += 1
+            name = f"{base} {turns[base] + 1}"
+        names[name] = None
+    return [*names]
 
 
 def _titles(rows: Sequence[list[str]], width: int) -> int:
@@ -119,18 +128,27 @@ def _names(first: Sequence[str], rest: Sequence[list[str]], width: int, file: st
         cells = ["column 1", *cells]
     while len(cells) > 1 and not cells[-1] and 10 * sum(map(bool, below[len(cells) - 1])) < len(rest):
         cells.pop()  # a row that has more than a blank there has too many cells
-    for place, cell in enumerate(cells):
-        if not cell and (not any(below[place]) or (place == 0 and _counts(below[0]))):
-            cells[place] = f"column {place + 1}"
-            note += f"; column {place + 1} has no name and {'only counts rows' if any(below[place]) else 'is empty'}"
+    empty = [place for place, cell in enumerate(cells) if not cell and not any(below[place])]
+    if empty:
+        note += f"; column {empty[0] + 1} has no name and is empty{_more(len(empty) - 1)}"
+    if not cells[0] and any(below[0]) and _counts(below[0]):
+        note += "; column 1 has no name and only counts rows"
+        empty.append(0)
+    for place in empty:
+        cells[place] = f"column {place + 1}"
     if wrong := _wrong(cells):
+        names = [_written(name) for name in unique(cells)[:SHOWN]]
         raise Refused(
             f"the columns of {file} cannot be told apart by their names",
             why=wrong,
             instead="mend its first row, or name every column in the reader: "
-            f"`reader: {{name: csv, columns: [{', '.join(map(_written, unique(cells)))}]}}` under `data`",
+            f"`reader: {{name: csv, columns: [{', '.join(names)}{', …' if len(cells) > SHOWN else ''}]}}` under `data`",
         )
     return tuple(cells), note
+
+
+def _more(others: int) -> str:
+    return f", as {others} more {'is' if others == 1 else 'are'}" if others else ""
 
 
 def _wrong(cells: Sequence[str]) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|(\\?\Z))', re.DOTALL)
+"""A string, or the beginning of one that the text ends in: then the group is not None."""
 INSIDE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 """What stands inside a string up to its end, or to a backslash that the text ends in."""
 SPACE = b" \t\n\r"
@@ -59,10 +60,8 @@ def _bare(chunks: Iterable[str]) -> Iterator[bytes]:
                 continue
             start += 1
         parts = STRING.split(text[start:])
-        if inside := '"' in parts[-1]:
-            parts[-1], _, begun = parts[-1].partition('"')
-            escaped = len(begun) - len(begun.rstrip("\\")) & 1 == 1
-            parts.append("")
-        bare = "s".join(parts).encode("ascii", "replace").translate(None, SPACE)
+        inside = len(parts) > 1 and parts[-2] is not None
+        escaped = inside and parts[-2] == "\\"
+        bare = "s".join(parts[::2]).encode("ascii", "replace").translate(None, SPACE)
         if bare:
             yield bare

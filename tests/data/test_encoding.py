@@ -123,6 +123,7 @@ def test_a_letter_across_two_chunks_is_no_error(tmp_path: Path) -> None:
         (b"%PDF-1.4 x", "a PDF"),
         (b"\x01\x02\x03 words", "is binary"),
         (b"words \xff\x00 words", "is binary"),
+        (bytes(4096), "is binary"),
     ],
 )
 def test_what_is_no_text_is_refused_in_a_sentence(tmp_path: Path, content: bytes, why: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -55,20 +55,18 @@ class Conll(Reader):
         """This reader with separator, columns and encoding filled in."""
         found = encoding.detect(path, self.encoding)
         with encoding.open_text(path, found.name) as stream:
-            numbered = enumerate(chain.from_iterable(batches(stream, str(path))), 1)
-            sample = [line for _, line in islice(numbered, SAMPLE)]
-        lines = [line.rstrip("\r\n") for line in sample if _is_words(line)]
+            told, lines = _sample(chain.from_iterable(batches(stream, str(path))))
         if not lines:
             raise Refused(f"{path} holds no sentences", why="there is nothing in it but white space and comments")
         tabs = 2 * sum("\t" in line for line in lines) > len(lines)
         separator: Literal["tab", "space"] = self.separator or ("tab" if tabs else "space")
-        names = self.columns or _declared(sample) or _names([_cells(line, separator) for line in lines])
+        names = self.columns or _declared(told) or _names([_cells(line, separator) for line in lines])
         if len(names) < 2:
             raise Refused(f"{path} holds single words", why="a word and its tag are expected on each line")
         entity = self.entity or _entity(names, [_cells(line, separator) for line in lines])
         settled = Conll(separator=separator, columns=names, entity=entity, encoding=found.name)
-        told = [*filter(None, names), *(["ner"] if entity else [])]
-        return settled, f"words with {', '.join(told)}, {separator}-separated, {found.name}"
+        given = ", ".join([*filter(None, names), *(["ner"] if entity else [])])
+        return settled, f"words with {given}, {separator}-separated, {found.name}"
 
     def records(self, path: Path) -> Iterator[Record]:
         """Every sentence, with the line it starts on; one with a line of too few or too many cells has a problem.
@@ -128,9 +126,21 @@ def _names(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return ("",) * first + ("words", *between, "tags")[: width - first]
 
 
-def _declared(lines: Sequence[str]) -> tuple[str, ...]:
+def _sample(lines: Iterator[str]) -> tuple[str, list[str]]:
+    """The comment that names columns before the first words, or nothing; and the first lines of words."""
+    told, held = "", list[str]()
+    for line in lines:
+        if _is_words(line):
+            held.append(line.rstrip("\r\n"))
+        elif not held and line.startswith("# global.columns"):
+            told = line
+        if len(held) == SAMPLE:
+            break
+    return told, held
+
+
+def _declared(told: str) -> tuple[str, ...]:
     """The columns that a CoNLL-U Plus file names in a comment."""
-    told = next((line for line in lines if line.startswith("# global.columns")), "")
     names = [name.lower() for name in told.partition("=")[2].split()]
     return tuple(PLUS.get(name, name.rpartition(":")[2] or name) for name in names)
 

@@ -95,7 +95,7 @@ class Csv(Reader):
     def records(self, path: Path) -> Iterator[Record]:
         """Every row that is not blank, with the physical line it starts on. Raises Refused for a file without rows."""
         layout = self._layout(path)
-        names, above, file = layout.heading.names, layout.heading.above, str(path)
+        names, above, file = [*layout.heading.names], layout.heading.above, str(path)
         empty = True
         with encoding.open_text(path, layout.encoding) as stream:
             rows = parse(batches(stream, file), layout.form)
@@ -135,7 +135,8 @@ class Csv(Reader):
         cells = [row.cells for row in parse([physical_lines(sample)], form) if row.cells is not None]
         if not whole and len(cells) > 1:
             del cells[-1]  # it may be cut
-        return _Layout(form, width, heading(cells[:200], width, self.header, self.columns, str(path)), found.name)
+        named = heading(cells[:200], width, self.header, self.columns, str(path), follow=not whole)
+        return _Layout(form, width, named, found.name)
 
 
 class _Layout(NamedTuple):
@@ -159,7 +160,7 @@ def _headed(rows: Iterator[Parsed], above: int | None, file: str) -> Iterator[Re
         yield Record(row.raw or row.cells, file, row.line, why)
 
 
-def _record(row: Parsed, names: tuple[str, ...], file: str) -> Record:
+def _record(row: Parsed, names: list[str], file: str) -> Record:
     cells, width = row.cells, len(names)
     if cells is None:
         return Record(row.raw, file, row.line, row.problem)
@@ -167,5 +168,7 @@ def _record(row: Parsed, names: tuple[str, ...], file: str) -> Record:
         del cells[-1]
     if len(cells) != width:
         return Record(cells, file, row.line, f"the row has {len(cells)} cells where {width} are expected")
-    problem = "the row holds a NUL character" if "\0" in "".join(cells) else ""
-    return Record(dict(zip(names, cells, strict=True)), file, row.line, problem)
+    values = dict(zip(names, cells, strict=True))
+    if "\0" in "".join(cells):
+        return Record(values, file, row.line, "the row holds a NUL character")
+    return Record(values, file, row.line, "it is the header again" if cells == names else "")

@@ -120,7 +120,8 @@ def test_sentences_are_counted_as_they_are_read(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "CHUNK", size)
         fields = {"separator": separator, "columns": ["words", "tags"], "encoding": "utf-8"}
-        read(tmp_path_factory.getbasetemp(), "\n".join(["x\tO", "", *rows]), **fields)
+        found = read(tmp_path_factory.getbasetemp(), "\n".join(["x\tO", "", *rows]), **fields)
+    assert found[0].values == {"words": ["x"], "tags": ["O"]} and len(found) <= 1 + len(rows)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,11 @@ def test_a_cell_of_a_megabyte_is_read(tmp_path: Path) -> None:
     assert read(written(tmp_path, f'text,label\n"{long}",a\nshort,b\n'))[0].values["text"] == long
 
 
+def test_a_cell_longer_than_the_sample_leaves_the_header_what_it_is(tmp_path: Path) -> None:
+    found = read(written(tmp_path, 'alpha,beta\n"' + "word " * 2_000_000 + '",x\ny,z\n'))
+    assert [(each.line, each.values["beta"]) for each in found] == [(2, "x"), (3, "z")]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"])
 def test_the_encoding_is_detected(tmp_path: Path, encoding: str) -> None:
     path = written(tmp_path, "testo,etichetta\nperché è così,domanda\nva bene,altro\n".encode(encoding))
@@ -129,6 +134,11 @@ def test_names_that_do_not_tell_columns_apart_are_refused_unless_others_are_give
         [("x", "a"), ("y", "b"), ("z", "c")],
         [("x", "d"), ("y", "e"), ("z", "f")],
     ]
+
+
+def test_a_header_that_comes_again_is_no_row(tmp_path: Path) -> None:
+    found = read(written(tmp_path, "text,label\ngood,yes\ntext,label\nbad,no\n"))
+    assert [each.problem for each in found] == ["", "it is the header again", ""]
 
 
 def test_any_character_may_be_the_separator(tmp_path: Path) -> None:

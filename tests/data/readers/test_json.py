@@ -90,6 +90,12 @@ def test_records_before_a_fault_are_given_before_it_is_met(tmp_path: Path) -> No
         next(found)
 
 
+def test_a_string_of_megabytes_of_escapes_is_read_and_counted_at_once(tmp_path: Path) -> None:
+    (record,) = read(tmp_path, json.dumps([{"a": '"' * 3_000_000}]))
+    assert record.values == {"a": '"' * 3_000_000}
+    assert Json().count(tmp_path / "rows.json") == 1
+
+
 def test_columns_with_a_fault_or_of_unequal_length_are_no_rows(tmp_path: Path) -> None:
     assert [bool(each.problem) for each in read(tmp_path, '{"a": [1, {"x": 1, "x": 2}], "b": [3, 4]}')] == [False, True]
     assert len(read(tmp_path, '{"a": [1, 2], "b": [3]}')) == 1
