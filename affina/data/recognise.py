@@ -138,7 +138,7 @@ def _by_bytes(path: Path, either: str) -> str:
             return "json"
         if len(lines) == 1:
             return "json" if lines[0][0] == "[" else either
-        return "jsonl" if lines[1][0] in "[{" else "json"
+        return "jsonl" if lines[1][0] in "[{" else either
     if _by_sentences(head.splitlines()):
         return "conll"
     dialect = sniff(head, whole)
