@@ -13,6 +13,8 @@ from affina.core.errors import Refused
 COLUMNS, CLASSES, LANGUAGES = 24, 12, 5
 """Columns, classes and languages that are listed; of more, the number is told."""
 FILES = 2
+"""Files that are named; of more, the number is told."""
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 BAR = 24
 """Characters of the longest bar."""
 EXAMPLE = "'{name: labelled, text: a, label: b}'"
@@ -47,6 +49,7 @@ def show(seen: dict[str, Any], screen: Screen) -> None:
     """What was recognised, columns, lengths, classes, problems, three samples; last why they cannot be used, if so."""
     from affina.data.looked import parts
 
+    seen = _harmless(seen)
     shown = [("rows", f"{seen['rows']:,}", _files(seen["files"]))]
     shown += [(key, seen[key], seen["why"][key]) for key in ("format", "shape", "task") if seen[key]]
     shown += [("encoding", seen["encoding"], "")] if seen["encoding"] else []
@@ -78,6 +81,15 @@ def show(seen: dict[str, Any], screen: Screen) -> None:
     if seen["error"]:
         sys.stdout.flush()
         print(f"affina: {seen['error']['sentence']}", file=sys.stderr)
+
+
+def _harmless(told: Any) -> Any:
+    """The same without characters that would steer the terminal or turn the direction of what follows."""
+    if isinstance(told, str):
+        return STEERING.sub("\N{REPLACEMENT CHARACTER}", told)
+    if isinstance(told, dict):
+        return {_harmless(key): _harmless(value) for key, value in told.items()}
+    return [_harmless(each) for each in told] if isinstance(told, list) else told
 
 
 def _files(files: dict[str, int]) -> str:

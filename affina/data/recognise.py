@@ -140,7 +140,9 @@ def _by_bytes(path: Path, either: str) -> str:
         if len(lines) == 1:
             return "json" if lines[0][0] == "[" else either
         ended = (lines if whole else lines[:-1])[:LINES]
-        return "jsonl" if 2 * sum(map(_is_json, ended)) > len(ended) else "json"
+        if 2 * sum(map(_is_json, ended)) > len(ended):
+            return "jsonl"
+        return either if _is_json(lines[0]) else "json"
     if _by_sentences(head.splitlines()):
         return "conll"
     dialect = sniff(head, whole)

@@ -65,11 +65,17 @@ def _until(entries: Iterator[Entry], most: int) -> Iterator[Entry]:
 
 
 def _size(values: Any) -> int:
-    if isinstance(values, str):
-        return 2 * len(values)
-    if isinstance(values, Mapping):
-        return sum(_size(each) + 60 for each in values.values())
-    return sum(_size(each) + 60 for each in values) if isinstance(values, list) else 32
+    """Without recursion: JSON may be nested deeper than Python calls functions."""
+    size, waiting = 0, [values]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, (Mapping, list)):
+            inside = list(each.values()) if isinstance(each, Mapping) else each
+            size += 60 * len(inside)
+            waiting += inside
+        else:
+            size += 2 * len(each) if isinstance(each, str) else 32
+    return size
 
 
 def spread(records: Iterable[Record]) -> list[Record]:

@@ -76,3 +76,13 @@ def test_a_conversation_is_shown_turn_by_turn(tmp_path: Path, capsys: Any) -> No
     path.write_text("".join(f"{json.dumps({'messages': turns})}\n" for _ in range(3)), encoding="utf-8")
     assert main(["data", "look", str(path)]) == 0
     assert "user: Which?\nassistant: This one.\n" in capsys.readouterr().out
+
+
+def test_what_would_steer_the_terminal_is_not_printed(tmp_path: Path, capsys: Any) -> None:
+    rows = [{"text": f"\x1b[2J words {n} \u202e", "label\x1b[1m": "a\x07b"[n % 2 :]} for n in range(9)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    main(["data", "look", str(path)])
+    said = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\u202e"} & {*said.out, *said.err}
+    assert "[2J words 0" in said.out

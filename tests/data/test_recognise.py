@@ -126,3 +126,11 @@ def test_what_is_not_recognised_gets_lines_with_its_own_columns() -> None:
     many = records(**{f"column{n}": [n, n + 1] for n in range(30)})
     with pytest.raises(Refused, match="column11 and 18 more"):
         shape_for(many)
+
+
+@pytest.mark.parametrize("line", ['"a string"', "3", "null", "torn {"])
+def test_a_line_that_is_no_object_is_a_row_of_json_lines_and_no_end_of_them(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f'{{"text": "one"}}\n{line}\n{{"text": "two"}}\n', encoding="utf-8")
+    reader, _ = reader_for(path)
+    assert reader.name == "jsonl" and len(list(reader.records(path))) == 3
