@@ -50,7 +50,7 @@ def test_an_answer_that_does_not_end_and_a_text_too_long_to_ask_are_left() -> No
 
 def test_a_model_of_vectors_can_refuse_another_meaning() -> None:
     # the toy's vectors count bytes: other letters altogether have a cosine near nothing
-    made, note, _ = reworded(lambda text: "ZZZZ QQQQ XXXX", ROWS[:1], alike="v", least=0.5)
+    made, note, _ = reworded(lambda text: "ZZZZ QQQQ VVVV", ROWS[:1], alike="v", least=0.5)
     assert made == [] and "another meaning 100%" in note
 
 
