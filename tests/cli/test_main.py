@@ -343,17 +343,21 @@ def test_whoever_reads_only_the_first_line_is_no_error() -> None:
 
 def test_the_users_interrupt_is_130_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "waits.yaml")  # reading it waits until someone writes
-    started = subprocess.Popen([*AFFINA, "check", "waits.yaml"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    writer = None
-    while writer is None:
+    command = [*AFFINA, "check", "waits.yaml"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as started:
+        writer = None
+        while writer is None:
+            try:
+                writer = os.open(tmp_path / "waits.yaml", os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:  # nobody reads yet
+                assert started.poll() is None
+                time.sleep(0.05)
         try:
-            writer = os.open(tmp_path / "waits.yaml", os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads yet
-            assert started.poll() is None
-            time.sleep(0.05)
-    started.send_signal(signal.SIGINT)
-    _, said = started.communicate(timeout=60)
-    os.close(writer)
+            started.send_signal(signal.SIGINT)
+            _, said = started.communicate(timeout=300)
+        finally:
+            started.kill()
+            os.close(writer)
     assert (started.returncode, said) == (130, "affina: stopped. the same command starts again\n")
 
 
