@@ -117,6 +117,17 @@ def signatures(hashes: Hashes, starts: Indices) -> Signatures:
     return found
 
 
+def first_of_equal(values: Hashes) -> Indices:
+    """For each the place of the first value that is equal."""
+    order = np.argsort(values, kind="stable")
+    new = np.ones(len(order), bool)
+    new[1:] = np.diff(values[order]) != 0
+    begins = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    found = np.empty(len(order), np.int64)
+    found[order] = order[begins]
+    return found
+
+
 def bands(near: float) -> tuple[int, int]:
     """Bands and rows per band: the longest rows that still find a pair at the threshold but for MISSED."""
     for rows in range(HASHES // 8, 0, -1):

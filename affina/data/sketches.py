@@ -23,6 +23,7 @@ from affina.data.minhash import (
     Signatures,
     bands,
     distinct,
+    first_of_equal,
     grams,
     keys,
     neighbours,
@@ -49,7 +50,7 @@ def many(texts: Collection[str], near: float) -> Indices:
         minima = files.enter_context(scratch_file(".minima"))
         buckets = [files.enter_context(scratch_file(".band")) for _ in range(count)]
         same, compared = _sketched(texts, rows, minima, buckets)
-        first = _first(same)
+        first = first_of_equal(same)
         own = np.arange(len(first))
         compared &= first == own  # of equal texts the first stands for all
         for band, file in enumerate(buckets):
@@ -102,12 +103,6 @@ def _bits(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _first(same: Hashes) -> Indices:
-    """For each the place of the first that is equal."""
-    _, begins, which = np.unique(same, return_index=True, return_inverse=True)
-    return begins[which].astype(np.int64)
-
-
 def _alike(
     minima: IO[bytes], file: IO[bytes], compared: npt.NDArray[np.bool_], first: Indices, near: float, band: int
 ) -> Iterator[Indices]:
@@ -136,4 +131,4 @@ def joined(first: Indices, pairs: Indices) -> Indices:
     """The clusters with these pairs joined, each again numbered by its first text."""
     edges = np.concatenate([np.stack([np.arange(len(first)), first]), pairs], axis=1)
     links = coo_array((np.ones(edges.shape[1], bool), (edges[0], edges[1])), shape=(len(first), len(first)))
-    return _first(connected_components(links, directed=False)[1].astype(np.uint64))
+    return first_of_equal(connected_components(links, directed=False)[1].astype(np.uint64))

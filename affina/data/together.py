@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import chain
 
 import numpy as np
 
 from affina.core.example import Chat, Example, Pair
-from affina.data.minhash import Hashes, Indices
+from affina.data.minhash import Hashes, Indices, first_of_equal
 from affina.data.near import clusters
 
 
@@ -53,19 +52,19 @@ class Groups:
             found = _united(found, np.fromiter((_bits(_value(each, column)) for each in examples), "u8", len(examples)))
         _, which = np.unique(found, return_inverse=True)
         sizes = np.bincount(which) if len(which) else np.zeros(0, np.int64)
-        digests = np.fromiter(chain.from_iterable(_order(each, seed) for each in examples), ">u8").reshape(-1, 2)
-        by_digest = np.lexsort((digests[:, 1], digests[:, 0], which))
-        first = by_digest[np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)[:-1]])] if len(which) else by_digest
+        least = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)
+        np.minimum.at(least, which, np.fromiter((_order(each, seed) for each in examples), np.uint64, len(examples)))
         order = np.empty(len(sizes), np.int64)
-        order[np.lexsort((digests[first, 1], digests[first, 0]))] = np.arange(len(sizes))
+        order[np.argsort(least, kind="stable")] = np.arange(len(sizes))
         return cls(which.astype(np.int64), sizes.astype(np.int64), order)
 
     def commonest(self, code_N: Indices) -> Indices:
         """Of each group the code that most of its examples have; on a tie the least. [G]"""
-        pairs, times = np.unique(np.stack([self.which_N, code_N]), axis=1, return_counts=True)
-        best = np.lexsort((pairs[1], -times, pairs[0]))
-        _, first = np.unique(pairs[0][best], return_index=True)
-        chosen: Indices = pairs[1][best][first]
+        codes = int(code_N.max(initial=0)) + 1
+        pairs, times = np.unique(self.which_N * codes + code_N, return_counts=True)
+        best = np.lexsort((pairs % codes, -times, pairs // codes))
+        _, first = np.unique(pairs[best] // codes, return_index=True)
+        chosen: Indices = pairs[best][first] % codes
         return chosen
 
 
@@ -86,14 +85,13 @@ def _united(first_N: Indices, value_N: Hashes) -> Indices:
     """Groups joined wherever they share a value."""
     from affina.data.sketches import joined  # scipy is not loaded for less
 
-    firsts = [begins[which] for _, begins, which in (np.unique(each, True, True) for each in (first_N, value_N))]
-    return joined(firsts[0], np.stack([np.arange(len(first_N)), firsts[1]]))
+    own, shared = (first_of_equal(np.asarray(each, np.uint64)) for each in (first_N, value_N))
+    return joined(own, np.stack([np.arange(len(own)), shared]))
 
 
-def _order(example: Example, seed: int) -> tuple[int, int]:
+def _order(example: Example, seed: int) -> int:
     content = f"{seed}\0{example.given}\0{example.target}".encode("utf-8", "surrogatepass")
-    digest = blake2b(content, digest_size=16).digest()
-    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
+    return int.from_bytes(blake2b(content, digest_size=16).digest()[:8], "big")
 
 
 def _bits(text: str) -> int:

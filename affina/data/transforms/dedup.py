@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from affina.core.example import Chat, Example
 from affina.core.kinds import Desk, Transform
-from affina.data.minhash import Indices
+from affina.data.minhash import Indices, first_of_equal
 from affina.data.near import clusters
 from affina.data.together import Mapped, compared
 
@@ -69,10 +69,9 @@ def _kept(examples: Collection[Example], kinds: list[tuple[str, Indices]], desk:
 
 
 def _firsts(texts: Iterator[str], count: int) -> Indices:
-    """For each the place of the first that is equal; of each text 128 bits are kept."""
-    digests = np.fromiter(map(_digest, texts), np.dtype([("high", "u8"), ("low", "u8")]), count)
-    _, begins, which = np.unique(digests, return_index=True, return_inverse=True)
-    return begins[which].astype(np.int64)
+    """For each the place of the first that is equal; of each text 64 bits are kept, so that two of a hundred million
+    that differ are taken for equal once in 3,700 data sets of that size."""
+    return first_of_equal(np.fromiter(map(_bits, texts), np.uint64, count))
 
 
 def _both(one_N: Indices, two_N: Indices) -> Indices:
@@ -81,9 +80,8 @@ def _both(one_N: Indices, two_N: Indices) -> Indices:
     return begins[which].astype(np.int64)
 
 
-def _digest(text: str) -> tuple[int, int]:
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+def _bits(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def _content(example: Example) -> str:
