@@ -109,6 +109,16 @@ def unique(cells: Sequence[str]) -> list[str]:
     return [*names]
 
 
+def told_apart(cells: Sequence[str], place: str, instead: str) -> list[str]:
+    """A name for each column, `column 3` where there is none. Raises Refused where two are called the same; `place`
+    says what they head."""
+    names = [cell.strip() for cell in cells]
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise Refused(f"two columns of {place} are called '{twice}'", "one would hide the other", instead)
+    return unique(names)
+
+
 def _titles(rows: Sequence[list[str]], width: int) -> int:
     """How many rows stand above the table: each has its first cell filled alone, where the table's rows have more."""
     for place, row in enumerate(rows):

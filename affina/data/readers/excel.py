@@ -19,7 +19,7 @@ from pydantic import Field
 from affina.core.errors import Refused, nearest
 from affina.core.kinds import Reader, Record
 from affina.data import compound
-from affina.data.heading import header, unique
+from affina.data.heading import header, told_apart, unique
 from affina.data.library import needing
 from affina.data.sheet_figures import Figures, figures, tables
 from affina.data.zipped import opened, protected
@@ -73,7 +73,9 @@ class Excel(Reader):
             empty = True
             for number, cells in _rows(sheet, self.merged):
                 if number == at:
-                    names = unique([_shown(cell) for cell in cells])
+                    where = f"sheet '{sheet.name}' of {path}"
+                    remedy = f"mend row {number}, or write `header: 0` in the reader, which numbers the columns"
+                    names = told_apart([_shown(cell) for cell in cells], where, remedy)
                 elif number > at and any(_shown(cell).strip() for cell in cells):
                     names = names or unique([""] * len(cells))
                     empty = False

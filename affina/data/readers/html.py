@@ -12,7 +12,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
 from affina.data import declared, encoding, webpage
 from affina.data.blocks import parts
-from affina.data.heading import header, unique
+from affina.data.heading import header, told_apart
 
 MOST_BYTES = 1 << 26
 
@@ -71,7 +71,9 @@ class Html(Reader):
     def _rows(self, text: str, path: Path) -> Iterator[Record]:
         _, rows, named, _ = self._table(text, path)
         width = max(map(len, rows))
-        names = unique([*rows[0], *[""] * (width - len(rows[0]))] if named else [""] * width)
+        remedy = "mend the page, or write `header: false` in the reader, which numbers the columns"
+        heads = [*rows[0], *[""] * (width - len(rows[0]))] if named else [""] * width
+        names = told_apart(heads, f"the table of {path}", remedy)
         for number, cells in enumerate(rows[1:] if named else rows, 2 if named else 1):
             if len(cells) == width:
                 yield Record(dict(zip(names, cells, strict=True)), str(path), number)

@@ -53,6 +53,10 @@ def test_new_sheets_have_the_values_that_another_library_reads() -> None:
     read = 0
     for path in sorted(shared("data", "frictionless_tables_a").glob("*.xlsx")):
         settled, _ = Excel().look(path)
+        if path.name == "issue-1024.xlsx":  # two of its columns are called '#'
+            with pytest.raises(Refused, match="two columns of sheet 'IPC' .* are called '#'.*header: 0"):
+                values(path)
+            continue
         sheet = openpyxl.load_workbook(path, data_only=True)[settled.sheet or ""]
         rows = list(sheet.iter_rows(values_only=True))[settled.header :]
         expected = [[plain(cell) for cell in cells] for cells in rows if any(plain(cell) != "" for cell in cells)]
@@ -61,7 +65,7 @@ def test_new_sheets_have_the_values_that_another_library_reads() -> None:
         assert found == [[*cells, *[""] * width][:width] for cells in expected]
         assert Excel().count(path) == len(found)
         read += 1
-    assert read == 9
+    assert read == 8
 
 
 def plain(cell: Any) -> Any:
@@ -103,7 +107,7 @@ def test_the_header_is_found_below_titles_and_named_like_a_table_of_text(tmp_pat
     rows = [
         ["Report 2024"],
         [],
-        ["name", "name", None, "n"],
+        ["name", "other", None, "n"],
         ["a", "b", "c", 1],
         [None, " ", None, None],
         ["d", "e", "f", 2],
@@ -112,8 +116,8 @@ def test_the_header_is_found_below_titles_and_named_like_a_table_of_text(tmp_pat
     settled, reason = Excel().look(path)
     assert settled.header == 3 and "rows 1 to 2 above it not read" in reason
     assert [(each.line, each.values) for each in Excel().records(path)] == [
-        (4, {"name": "a", "name 2": "b", "column 3": "c", "n": 1}),
-        (6, {"name": "d", "name 2": "e", "column 3": "f", "n": 2}),
+        (4, {"name": "a", "other": "b", "column 3": "c", "n": 1}),
+        (6, {"name": "d", "other": "e", "column 3": "f", "n": 2}),
     ]
     assert Excel().count(path) == 2
     assert values(path, header=0)[0] == {"column 1": "Report 2024", "column 2": "", "column 3": "", "column 4": ""}
