@@ -54,7 +54,7 @@ def test_new_sheets_have_the_values_that_another_library_reads() -> None:
     for path in sorted(shared("data", "frictionless_tables_a").glob("*.xlsx")):
         settled, _ = Excel().look(path)
         if path.name == "issue-1024.xlsx":  # two of its columns are called '#'
-            with pytest.raises(Refused, match="two columns of sheet 'IPC' .* are called '#'.*header: 0"):
+            with pytest.raises(Refused, match=r"two columns of sheet 'IPC' .* are called '#'.*header: 0"):
                 values(path)
             continue
         sheet = openpyxl.load_workbook(path, data_only=True)[settled.sheet or ""]
