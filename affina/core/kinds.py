@@ -452,6 +452,19 @@ class Transform(Part):
         """The columns it needs among an example's `facts`."""
         return ()
 
+    def files(self) -> tuple[str, ...]:
+        """The files its settings name (or folders, or patterns) whose content decides what it makes; relative to the
+        recipe's folder."""
+        return ()
+
+    def asks(self) -> tuple[str, ...]:
+        """References of the models that it opens."""
+        return ()
+
+    def writes(self) -> tuple[str, ...]:
+        """Files it writes beside the examples; relative to the recipe's folder."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Made:

@@ -11,7 +11,7 @@ from tempfile import _TemporaryFileWrapper
 import pyarrow as pa
 
 from affina.core.cache import disk_errors, scratch_file
-from affina.core.example import Example
+from affina.core.example import Example, Pair
 from affina.data import stored
 
 MEMORY_BYTES = 128 << 20
@@ -26,10 +26,16 @@ def held(examples: Iterable[Example]) -> Collection[Example]:
     size, left = 0, iter(examples)
     for example in left:
         kept.append(example)
-        size += EACH_BYTES + 2 * (len(example.given) + len(example.target))
+        size += EACH_BYTES + 2 * _characters(example)
         if size > MEMORY_BYTES:
             return _spilled(chain(kept, left), type(example))
     return kept
+
+
+def _characters(example: Example) -> int:
+    """About how much text it holds, kept columns and a rejected answer included."""
+    further = (example.rejected,) if isinstance(example, Pair) else getattr(example, "negatives", ())
+    return len(example.given) + len(example.target) + sum(map(len, (*example.facts.values(), *further)))
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class Reach:
     """A model by its reference."""
     fetch: Callable[[Package], Path] = no_package
     """A package's files in a local folder."""
+    digest: Callable[[str], str] = lambda reference: ""
+    """What changes with the weights of a model on this machine; empty for any other."""
 
 
 ALONE = Reach()
@@ -101,8 +103,12 @@ def build(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALO
     Raises Refused for unreadable files, an unknown shape, no usable row, a single class, a missing or an empty split.
     """
     found = _Files(recipe.data, recipe.folder)
-    folder = once.place(recipe, found.hashes, objection.by if objection else "")
+    folder = once.place(
+        recipe, found.hashes, objection.by if objection else "", lambda name: reach.digest(_beside(recipe, name))
+    )
     made = once.made_once(folder, lambda aside: _make(recipe, found, objection, reach, aside))
+    if not made:
+        once.restore_written(recipe, folder)
     return Built(folder, made)
 
 
@@ -163,11 +169,10 @@ def _make(recipe: Recipe, found: _Files, objection: Objection | None, reach: Rea
     ledger, notes = Ledger(recipe.data.on_bad), [*found.notes]
     shape, examples = _shaped(recipe.data, found, ledger, notes, objection)
 
-    def open_beside(reference: str) -> Model:
-        beside = recipe.folder / Path(reference).expanduser()
-        return reach.open(str(beside.resolve()) if beside.is_dir() else reference)
+    def opened(reference: str) -> Model:
+        return reach.open(_beside(recipe, reference))
 
-    desk = Desk(ledger, recipe.train.seed, recipe.folder, open_beside, reach.fetch, notes)
+    desk = Desk(ledger, recipe.train.seed, recipe.folder, opened, reach.fetch, notes)
     for transform in recipe.data.transforms:
         examples = held(transform.apply(examples, desk))
     labels = _labels(examples, notes)
@@ -183,6 +188,13 @@ def _make(recipe: Recipe, found: _Files, objection: Objection | None, reach: Rea
         "marks": ledger.marks(),
     }
     write_json(folder / ABOUT, about, 0o600)
+    once.keep_written(recipe, folder)
+
+
+def _beside(recipe: Recipe, reference: str) -> str:
+    """A model's reference; a folder's is relative to the recipe's."""
+    beside = recipe.folder / Path(reference).expanduser()
+    return str(beside.resolve()) if beside.is_dir() else reference
 
 
 def _shaped(

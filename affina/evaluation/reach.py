@@ -1,10 +1,13 @@
 """What data preparation can get at: models by reference, and files of public packages."""
 
+import hashlib
 from pathlib import Path
 
+from affina.core.atomic import MANIFEST, sha256
 from affina.core.kinds import Model, Package
 from affina.core.say import Say
 from affina.data.prepare import Reach
+from affina.engine.folder import digest_of, sample
 from affina.engine.package import fetch
 
 
@@ -19,4 +22,19 @@ def reach(root: Path, offline: bool, say: Say) -> Reach:
     def fetched(package: Package) -> Path:
         return fetch(package, offline, say.progress)
 
-    return Reach(opened, fetched)
+    return Reach(opened, fetched, lambda reference: weights(reference, root))
+
+
+def weights(reference: str, root: Path) -> str:
+    """What changes when the weights of a run, a folder or a file do; empty for what is none of these.
+
+    A run is its recipe, its base and its checkpoints; of a folder's weights a sample is read.
+    """
+    for folder in (root / reference, Path(reference)):
+        if (folder / "lock.json").is_file():
+            files = [folder / "lock.json", *sorted(folder.glob(f"checkpoints/step-*/{MANIFEST}"))]
+            return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        return digest_of(path, sample)
+    return sha256(path) if path.is_file() else ""

@@ -100,12 +100,64 @@ def test_a_refused_preparation_leaves_nothing_and_a_killed_one_is_made_anew(
     assert not once.whole(place)
 
 
+def test_a_damaged_file_is_noticed_and_made_anew(folder: Path) -> None:
+    made = prepare.build(recipe(folder))
+    before, path = made.loaded().examples, made.folder / "train.parquet"
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]):
+        path.write_bytes(damaged)
+        again = prepare.build(recipe(folder))
+        assert again.made and again.loaded().examples == before
+
+
+def test_files_in_another_order_are_other_data(folder: Path) -> None:
+    write(folder / "more.jsonl", [(f"{text} more {n * 31}", label) for n, (text, label) in enumerate(ROWS)])
+    names = ["rows.jsonl", "more.jsonl"]
+    one, two = (prepare.build(recipe(folder, data={"read": read})) for read in (names, names[::-1]))
+    assert one.made and two.made
+    assert one.loaded().examples["train"] != two.loaded().examples["train"]
+
+
+def test_what_a_transform_reads_and_asks_makes_it_anew(folder: Path) -> None:
+    def changed(step: dict[str, Any], weights: str = "") -> bool:
+        reach = prepare.Reach(digest=lambda reference: f"{reference} {weights}")
+        return prepare.build(recipe(folder, data={"transforms": ["split", step]}), reach=reach).made
+
+    against = {"name": "decontaminate", "against": ["seen.jsonl"]}
+    write(folder / "seen.jsonl", ROWS[:1])
+    assert changed(against) and not changed(against)
+    write(folder / "seen.jsonl", ROWS[:2])
+    assert changed(against)
+    drawn = {"name": "select", "n": 20, "model": "embeds"}  # random: the model is named, not opened
+    assert changed(drawn, "a") and not changed(drawn, "a") and changed(drawn, "b")
+    (folder / "seen.jsonl").unlink()
+    with pytest.raises(Refused, match=r"there is no file .*seen\.jsonl"):
+        changed(against)
+
+
+def test_what_a_transform_writes_is_there_again(folder: Path) -> None:
+    written = recipe(folder, data={"transforms": ["split", {"name": "profile", "write": "report.json"}]})
+    assert prepare.build(written).made
+    report = (folder / "report.json").read_bytes()
+    for _ in range(2):
+        assert not prepare.build(written).made
+        assert (folder / "report.json").read_bytes() == report
+        assert (folder / "report.json").stat().st_mode & 0o777 == 0o600
+        (folder / "report.json").unlink()
+    (folder / "report.json").write_text("another's")
+    prepare.build(written)
+    assert (folder / "report.json").read_bytes() == report
+
+
 def test_what_nobody_asked_for_in_a_month_is_forgotten(folder: Path) -> None:
     old = prepare.build(recipe(folder)).folder
     before = time.time() - 31 * 86_400
     os.utime(old / MANIFEST, (before, before))
+    left = old.parent / ".begun.123"  # by a process that was killed: it has no manifest
+    left.mkdir()
+    os.utime(left, (before, before))
     new = prepare.build(recipe(folder, seed=1)).folder
-    assert new.exists() and not old.exists()
+    assert new.exists() and not old.exists() and not left.exists()
 
 
 def test_a_full_disk_is_a_sentence(folder: Path) -> None:

@@ -85,3 +85,11 @@ def test_few_examples_stay_in_memory_and_many_go_to_disk(tmp_path: Path, monkeyp
     assert len(files) == 1 and files[0].stat().st_mode & 0o777 == 0o600
     del kept
     assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_kept_columns_count_towards_what_memory_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFINA_CACHE", str(tmp_path))
+    monkeypatch.setattr(held, "MEMORY_BYTES", 100_000)
+    few = [Text(id=f"a:{n}", text="short", facts={"document": "x" * 10_000}) for n in range(20)]
+    found = held.held(few)
+    assert isinstance(found, held.OnDisk) and list(found) == few

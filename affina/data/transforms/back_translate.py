@@ -39,6 +39,10 @@ class BackTranslate(Augmentation):
     least: float = Field(30.0, ge=0, le=100)
     """The chrF from which a text is taken to have come back."""
 
+    def asks(self) -> tuple[str, ...]:
+        """The two that translate."""
+        return tuple(filter(None, (self.there, self.back)))
+
     def opened(self, desk: Desk) -> Variation:
         if not (self.there and self.back):
             missing = "there" if not self.there else "back"

@@ -47,6 +47,10 @@ class Curriculum(Transform):
     def reads(self) -> tuple[str, ...]:
         return (self.fact,) if self.fact else ()
 
+    def asks(self) -> tuple[str, ...]:
+        """The model whose loss it is."""
+        return (self.model,) if self.model else ()
+
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The same examples, training rows last and in order. Raises Refused for a difficulty that is no number."""
         need_split(examples, "curriculum")

@@ -40,6 +40,10 @@ class Decontaminate(Transform):
     """The side that is left out: the training row, or the validation or test row. Where a benchmark is overlapped,
     always the training row."""
 
+    def files(self) -> tuple[str, ...]:
+        """The benchmarks."""
+        return self.against
+
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The examples without the overlapping ones, in order. Raises Refused with nothing to compare with."""
         if len(examples) and not self.against and not any(each.split for each in examples):

@@ -38,6 +38,10 @@ class Dedup(Transform):
             raise ValueError("`semantic` and `model` go together: a threshold, and whose embeddings are compared")
         return self
 
+    def asks(self) -> tuple[str, ...]:
+        """The model that embeds."""
+        return (self.model,) if self.model else ()
+
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The examples without repetitions, order kept; each dropped one names the row it repeats."""
         kinds = [("exact duplicate of", _firsts(map(_content, examples), len(examples)))]

@@ -48,6 +48,10 @@ class Formats(Transform):
                 raise ValueError(f"no format of the library is called '{each}', and it is no template: no place in it")
         return formats
 
+    def asks(self) -> tuple[str, ...]:
+        """The model that tries the formats."""
+        return (self.model,) if self.model else ()
+
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The same examples in the same order; conversations of several turns go through as they are.
 

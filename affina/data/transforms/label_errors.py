@@ -46,6 +46,14 @@ class LabelErrors(Transform):
     write: str | None = None
     """A JSON file for the list: id, text, label, what it probably is, margin. Relative to the recipe's folder."""
 
+    def asks(self) -> tuple[str, ...]:
+        """The model that embeds."""
+        return (self.model,) if self.model else ()
+
+    def writes(self) -> tuple[str, ...]:
+        """The list."""
+        return (self.write,) if self.write else ()
+
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The examples in order. Raises Refused where rows have no class."""
         rows: list[_Row] = []

@@ -31,6 +31,10 @@ class Masked(Augmentation):
     model: str = Field("", min_length=0)
     """The masked model: a run of the objective masked_lm, or a base with masks (BERT, RoBERTa)."""
 
+    def asks(self) -> tuple[str, ...]:
+        """The model that fills in."""
+        return (self.model,) if self.model else ()
+
     def opened(self, desk: Desk) -> Variation:
         if not self.model:
             raise Refused("`masked` has no model", instead="set `model` to a run of masked_lm or to a base with masks")

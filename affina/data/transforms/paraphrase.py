@@ -48,6 +48,10 @@ class Paraphrase(Augmentation):
             raise ValueError("`prompt` has no {text} where the text is to stand")
         return prompt
 
+    def asks(self) -> tuple[str, ...]:
+        """The model that writes and the one that compares."""
+        return tuple(filter(None, (self.model, self.alike)))
+
     def opened(self, desk: Desk) -> Variation:
         if not self.model:
             raise Refused("`paraphrase` has no model", instead="set `model` to a run or a base of conversations")

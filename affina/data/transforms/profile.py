@@ -31,6 +31,14 @@ class Profiled(Transform):
     def reads(self) -> tuple[str, ...]:
         return self.by
 
+    def files(self) -> tuple[str, ...]:
+        """The live texts."""
+        return self.live
+
+    def writes(self) -> tuple[str, ...]:
+        """The report."""
+        return (self.write,) if self.write else ()
+
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The same examples in order."""
         profiles: dict[str, Profile] = {}

@@ -49,6 +49,10 @@ class Redact(Transform):
             raise ValueError("names (a model) and tags (all that it gives) go together")
         return self
 
+    def asks(self) -> tuple[str, ...]:
+        """The model that finds names."""
+        return (self.names,) if self.names else ()
+
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The examples in order, redacted."""
         if unknown := [each for each in self.regions if each not in SUPPORTED_REGIONS]:

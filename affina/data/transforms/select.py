@@ -41,6 +41,10 @@ class Select(Transform):
     model: str | None = None
     """A model that embeds the texts; TF-IDF of their words when left out."""
 
+    def asks(self) -> tuple[str, ...]:
+        """The model that embeds."""
+        return (self.model,) if self.model else ()
+
     def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
         """The rows chosen and those of other splits, in order. Raises Refused where there is nothing to be like."""
         need_split(examples, "select")

@@ -111,8 +111,9 @@ class Split(Transform):
         np.minimum.at(earliest_G, groups.which_N, moments(texts, column))
         latest_first = np.lexsort((groups.order_G, -earliest_G))
         before = np.cumsum(groups.size_G[latest_first]) - groups.size_G[latest_first]  # rows later than each group
-        splits = np.where(before < round(self.test * len(texts)), TEST, VALIDATION)
-        splits[before >= round((self.test + self.validation) * len(texts))] = TRAIN
+        test = max(1, round(self.test * len(texts)))
+        splits = np.where(before < test, TEST, VALIDATION)
+        splits[before >= max(test + 1, round((self.test + self.validation) * len(texts)))] = TRAIN
         chosen = np.empty(len(splits), np.int64)
         chosen[latest_first] = splits
         return chosen.tolist()

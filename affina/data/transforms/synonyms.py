@@ -37,6 +37,10 @@ class Synonyms(Augmentation):
     """A MyThes file that is asked in place of mythes-it, or beside WordNet in English
     (/usr/share/mythes/th_en_US_v2.dat)."""
 
+    def files(self) -> tuple[str, ...]:
+        """The thesaurus."""
+        return (str(Path(self.thesaurus).expanduser()),) if self.thesaurus else ()
+
     def opened(self, desk: Desk) -> Variation:
         path = (desk.folder / Path(self.thesaurus).expanduser()) if self.thesaurus else None
         return _Exchanged(self, Wanted(self.kinds, self.sure, path), desk)

@@ -243,3 +243,9 @@ def test_rows_without_a_time_are_refused() -> None:
 def test_what_is_not_kept_beside_a_row_is_read_for_the_split() -> None:
     part = transforms.build({"name": "split", "group": "customer", "time": "day"})
     assert part.reads() == ("customer", "day") and transforms.build("split").reads() == ()
+
+
+def test_three_times_give_a_row_to_each_split() -> None:
+    assert split(rows_of(3, day=lambda n: f"2024-01-0{n + 1}"), time="day") == {
+        "a:0": "train", "a:1": "validation", "a:2": "test"
+    }  # fmt: skip
