@@ -21,8 +21,9 @@ BLOCK = 1024
 Embed = Callable[[Sequence[str]], Embedded]
 
 
-def alike(texts: Collection[str], embed: Embed, near: float) -> Indices:
+def alike(texts: Collection[str], embed: Embed, near: float, same_N: Indices | None = None) -> Indices:
     """For each text [N] the place of an earlier one that is at least as close as `near`, the first such; else its own.
+    Where `same_N` is given, only texts with the same number there are compared.
 
     Embeddings of unit length are held as half floats: 2 bytes per dimension and text. Texts in other clusters than
     theirs are not compared, where there are more than ALL_PAIRS.
@@ -32,8 +33,11 @@ def alike(texts: Collection[str], embed: Embed, near: float) -> Indices:
     for members in _clusters(vectors_ND):
         part = vectors_ND[members].astype(np.float32)
         for start in range(0, len(part), BLOCK):
-            cosines = part[start : start + BLOCK] @ part[: start + BLOCK].T
-            earlier = np.tril(cosines >= near, start - 1)  # those before each row
+            close = part[start : start + BLOCK] @ part[: start + BLOCK].T >= near
+            if same_N is not None:
+                kinds = same_N[members]
+                close &= kinds[start : start + BLOCK, None] == kinds[None, : start + BLOCK]
+            earlier = np.tril(close, start - 1)  # those before each row
             found = np.flatnonzero(earlier.any(axis=1))
             first[members[start + found]] = members[earlier[found].argmax(axis=1)]
     return _followed(first)

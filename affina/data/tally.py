@@ -14,6 +14,12 @@ from typing import IO
 from affina.core.cache import scratch_file
 
 MODULUS = 2**128
+NUMBER = re.compile(r"\b\d+\b(?!\.\w)")
+ROW = re.compile(r"(?<= of )\S+:\d+(?:\.\d+)?(?:\+\S+)?$")
+"""The id of another row, at the end of a reason."""
+MOST = 200
+"""Different reasons that are told apart."""
+OTHERS = "other reasons, which the rows themselves tell"
 LINES_BYTES = 4 << 20
 """Lines kept in memory; more stand in a scratch file."""
 
@@ -44,14 +50,16 @@ def _hash(id: str) -> int:
 
 
 class Reasons:
-    """How often each reason was given. Reasons that differ only in numbers are one; its numbers are shown where they
-    are the same every time, else written #."""
+    """How often each reason was given. Reasons that differ only in numbers, or in the row they name, are one; what
+    differs is shown where it is the same every time. Of more than MOST different ones the rest are told together."""
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[str, int]] = {}
 
     def add(self, reason: str, times: int = 1) -> None:
-        plain = re.sub(r"\b\d+\b(?!\.\w)", "#", reason)
+        plain = NUMBER.sub("#", ROW.sub("a row", reason))
+        if plain not in self._told and len(self._told) >= MOST:
+            reason = plain = OTHERS
         shown, before = self._told.get(plain, (reason, 0))
         self._told[plain] = (shown if shown == reason else plain, before + times)
 

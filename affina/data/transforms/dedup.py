@@ -53,8 +53,8 @@ class Dedup(Transform):
                 from affina.data.meaning import alike
 
                 vectors = desk.open(self.model).embed
-                found = alike(Mapped(examples, compared), vectors, self.semantic)
-                kinds.append(("in meaning a duplicate of", _both(found, same_N)))
+                found = alike(Mapped(examples, compared), vectors, self.semantic, same_N)
+                kinds.append(("in meaning a duplicate of", found))
         yield from _kept(examples, kinds, desk)
 
 

@@ -100,6 +100,19 @@ def test_the_same_in_meaning_goes_by_the_cosine_of_embeddings() -> None:
     assert sum(ledger.summary()["dropped"]["reasons"].values()) == 2
 
 
+def test_a_row_with_another_target_in_between_hides_no_duplicate() -> None:
+    """All three within 3°: the second has another class and stays, the third repeats the first."""
+    rows: list[Example] = [
+        Labelled(id="a:0", text="0", label="y"),
+        Labelled(id="a:1", text="1", label="x"),
+        Labelled(id="a:2", text="2", label="x"),
+        Labelled(id="a:3", text="3", label="y"),
+    ]
+    opened: Any = lambda reference: Circle()  # noqa: E731
+    part = transforms.build({"name": "dedup", "semantic": 0.99, "model": "circle"})
+    assert [example.id for example in part.apply(rows, Desk(Ledger(), open=opened))] == ["a:0", "a:1"]
+
+
 def test_a_threshold_of_meaning_without_a_model_is_refused() -> None:
     with pytest.raises(ValueError, match="go together"):
         transforms.build({"name": "dedup", "semantic": 0.9})

@@ -1,10 +1,10 @@
 """Synonyms in both languages, through the transform; and the list that was read one by one."""
 
-from collections import shutil
+import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import Counter
 import pytest
 from lexica import folder
 from reviewed import drawn, listed
