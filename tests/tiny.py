@@ -148,7 +148,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def affina_process(
-    *arguments: str | Path, cwd: Path | None = None, within_s: float = 120, **env: str
+    *arguments: str | Path, cwd: Path | None = None, within_s: float = 600, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end, at most two minutes unless it is said otherwise."""
     return subprocess.run(

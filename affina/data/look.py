@@ -14,7 +14,7 @@ from affina.core.errors import Failed, Refused
 from affina.core.kinds import Unusable
 from affina.core.recipe import Data
 from affina.core.say import Say
-from affina.data import encoding
+from affina.data import encoding, scratch
 from affina.data.faults import Problem
 from affina.data.files import listed, short_names
 from affina.data.glance import Glance
@@ -38,7 +38,7 @@ class Looking:
         paths, self.notes = listed(data.read, folder, data.reader)
         self.readings = readings(paths, data.reader)
         names = short_names(paths)
-        self.files = {str(each.paths[0]): names[each.paths[0]] for each in self.readings}
+        self.files = {scratch.shown(each.paths[0]): names[each.paths[0]] for each in self.readings}
         self.ledger, self.sight = Ledger(), Sight()
         self.columns: dict[str, Glance] = {}
         self._times: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """A look at files: counted exactly, recognised on a sample, and never a traceback whatever the bytes."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,12 @@ def test_one_row_and_one_huge_row(tmp_path: Path) -> None:
 def test_published_sets_are_looked_at_whole(file: str, shape: str, rows: int) -> None:
     seen = affina.data_look(str(shared("data", *file.split("/"))))
     assert (seen["shape"], seen["rows"], seen["ledger"]["used"]["all"], seen["error"]) == (shape, rows, rows, None)
+
+
+def test_a_packed_file_is_looked_at_under_its_own_name(tmp_path: Path) -> None:
+    rows = "text,label\n" + "".join(f"words of row {n * 7919},{'ab'[n % 2]}\n" for n in range(40))
+    with zipfile.ZipFile(tmp_path / "rows.zip", "w") as archive:
+        archive.writestr("in/rows.csv", rows)
+    seen = affina.data_look(str(tmp_path / "rows.zip"))
+    assert (seen["rows"], seen["shape"], seen["error"]) == (40, "labelled", None)
+    assert seen["files"] == {"rows.csv": 40}
