@@ -8,6 +8,7 @@ from typing import Any
 import affina
 from affina.cli import settings
 from affina.cli.console import Screen
+from affina.core.address import STANDARD_INPUT
 from affina.core.errors import Refused
 
 COLUMNS, CLASSES, LANGUAGES = 24, 12, 5
@@ -36,7 +37,7 @@ def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     """The function of the same name."""
     spec = {name: settings.inline(f"--{name}", getattr(given, name)) for name in ("reader", "shape")}
     seen: dict[str, Any] = affina.data_look(given.files, **spec, base=given.base, html=given.html, say=screen.say)
-    told = any(spec.values()) or seen["error"]
+    told = any(spec.values()) or seen["error"] or STANDARD_INPUT in given.files  # which is read once
     return {**seen, "next": [] if told else [settings.typed("new", *given.files)]}
 
 

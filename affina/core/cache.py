@@ -7,13 +7,16 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, _TemporaryFileWrapper
 
 from affina.core.errors import Failed, Refused
 
+YOUNG_S = 60
+"""Seconds in which a new scratch file gets its lock."""
 Progress = Callable[[str, int, int], None]
 """Called with a label, the amount done and in all (0: not known), sometimes from a second thread."""
 
@@ -63,4 +66,20 @@ def scratch_file(suffix: str) -> _TemporaryFileWrapper[bytes]:
     folder = cache_root() / "scratch"
     with disk_errors("what does not fit in memory"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return NamedTemporaryFile(dir=folder, suffix=suffix)
+        for left in folder.iterdir():
+            _remove_orphan(left)
+        file = NamedTemporaryFile(dir=folder, suffix=suffix)  # noqa: SIM115  (closed by whom it is given to)
+        fcntl.flock(file, fcntl.LOCK_EX)  # as long as the process lives: what is not locked belongs to nobody
+        return file
+
+
+def _remove_orphan(path: Path) -> None:
+    """Removes a scratch file whose process was killed; one that was only just made may not be locked yet."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if time.time() - os.fstat(file.fileno()).st_mtime < YOUNG_S:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        path.unlink()

@@ -1,22 +1,23 @@
 """The label set of a dataset, and what is odd about it: one class only, texts under several."""
 
 from collections.abc import Collection, Iterable, Sequence
-from hashlib import blake2b
 
 import numpy as np
 
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled, MultiLabelled, Tagged
+from affina.data.bits import bits, spaced_bits
 
 WITH_LABELS = (Labelled, MultiLabelled, Tagged)
 
 
 def label_set(examples: Iterable[Example]) -> tuple[str, ...]:
     """Every class of the data, sorted; empty where rows have no class."""
-    return tuple(sorted({label for example in examples for label in _own(example)}))
+    return tuple(sorted({label for example in examples for label in labels_of(example)}))
 
 
-def _own(example: Example) -> tuple[str, ...]:
+def labels_of(example: Example) -> tuple[str, ...]:
+    """The classes that an example itself has."""
     if isinstance(example, Labelled):
         return (example.label,)
     if isinstance(example, MultiLabelled):
@@ -54,8 +55,4 @@ def under_several(examples: Collection[Example]) -> str:
 
 def _hash(text: str, label: str) -> tuple[int, int]:
     """64 bits of the text, white space aside, and of the label: what is kept of each of many rows."""
-    return _bits(" ".join(text.split())), _bits(label)
-
-
-def _bits(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    return spaced_bits(text), bits(label)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from affina.core.example import Example, Labelled, MultiLabelled, Tagged
+from affina.core.example import Example
 from affina.core.recipe import Data, Recipe
+from affina.data.bits import spaced_bits
+from affina.data.classes import labels_of
 from affina.data.prepare import read_held
 
 SHOWN = 5
@@ -59,9 +60,11 @@ class _Side:
         recipe = Recipe.load(path) if path.suffix in (".yaml", ".yml") else None
         data, folder = (recipe.data, recipe.folder) if recipe else (Data(read=[reference]), Path())
         examples = read_held(data, folder)
-        pairs = np.fromiter(((_bits(each.given), _bits(each.target)) for each in examples), PAIR, len(examples))
+        pairs = np.fromiter(
+            ((spaced_bits(each.given), spaced_bits(each.target)) for each in examples), PAIR, len(examples)
+        )
         lengths = np.fromiter((len(each.given) for each in examples), np.int64, len(examples))
-        classes = Counter(label for each in examples for label in _classes(each))
+        classes = Counter(label for each in examples for label in labels_of(each))
         return cls(examples, pairs, lengths, classes)
 
     def characters(self) -> dict[str, int]:
@@ -89,23 +92,10 @@ def _beside(sides: list[_Side], changed: npt.NDArray[np.bool_]) -> list[list[dic
     """Rows of the first that are changed, each with the row of the second that has its text."""
     found = []
     for row in _shown(sides[0].examples, changed):
-        place = int(np.flatnonzero(sides[1].pairs["given"] == _bits(row["given"]))[0])
+        place = int(np.flatnonzero(sides[1].pairs["given"] == spaced_bits(row["given"]))[0])
         found.append([row, next(_plain(each) for at, each in enumerate(sides[1].examples) if at == place)])
     return found
 
 
 def _plain(example: Example) -> dict[str, str]:
     return {"id": example.id, "given": example.given, "target": example.target}
-
-
-def _classes(example: Example) -> tuple[str, ...]:
-    if isinstance(example, Labelled):
-        return (example.label,)
-    if isinstance(example, MultiLabelled):
-        return example.right
-    return example.tags if isinstance(example, Tagged) else ()
-
-
-def _bits(text: str) -> int:
-    plain = " ".join(text.split()).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(plain, digest_size=8).digest(), "little")

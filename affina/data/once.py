@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 def place(
     recipe: Recipe, files: Mapping[str, str], objection: str, digest: Callable[[str], str] = lambda reference: ""
 ) -> Path:
-    """The folder of what this recipe makes of these files (name → SHA-256, in the order they are read); `objection`
+    """The folder of what this recipe makes of these files (path → SHA-256, in the order they are read); `objection`
     names who refuses examples, `digest` tells what a model that is asked weighs.
 
     Raises Refused for a file that a transform names and that is not there.

@@ -7,6 +7,7 @@ stand on disk between two transforms, and the splits are files in the cache (`on
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from affina.core.errors import Refused
 from affina.core.example import Example
 from affina.core.kinds import Desk, Model, Package, Shape, no_model, no_package, shapes
 from affina.core.recipe import Data, Recipe
-from affina.data import encoding, once, stored
+from affina.data import encoding, once, scratch, stored
 from affina.data.classes import WITH_LABELS, label_set, refuse_one_class, under_several
 from affina.data.files import listed, short_names
 from affina.data.held import held
@@ -104,7 +105,7 @@ def build(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALO
     """
     found = _Files(recipe.data, recipe.folder)
     folder = once.place(
-        recipe, found.hashes, objection.by if objection else "", lambda name: reach.digest(_beside(recipe, name))
+        recipe, found.places, objection.by if objection else "", lambda name: reach.digest(_beside(recipe, name))
     )
     made = once.made_once(folder, lambda aside: _make(recipe, found, objection, reach, aside))
     if not made:
@@ -136,6 +137,8 @@ class _Files:
         self.paths, self.notes = listed(data.read, folder, data.reader)
         self._names, self._data = short_names(self.paths), data
         self.hashes = {self._names[path]: sha256(path) for path in self.paths}
+        self.places = {os.path.abspath(scratch.shown(path)): self.hashes[self._names[path]] for path in self.paths}
+        """Where each file stands, and its hash: a ledger names files, so what was made of a copy is not used."""
 
     @cached_property
     def readings(self) -> list[Reading]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from affina.core.example import Example, Labelled, MultiLabelled, Rated, Tagged
+from affina.data.classes import labels_of
 from affina.data.faults import Faults, Problem, of_classes
 from affina.data.lengths import Lengths
 from affina.data.near import clusters
@@ -65,7 +66,7 @@ class Sight:
     def _class(self, example: Example) -> None:
         if isinstance(example, Rated):
             self._numbers.append(example.value)
-        for name in _classes(example):
+        for name in labels_of(example):
             if name in self.classes or len(self.classes) < NAMES:
                 self.classes[name] += 1
 
@@ -116,11 +117,3 @@ class Sight:
         if texts > LONG and longest > LONG * max(half, LONG):
             told = f"the longest text has {longest:,} characters, and half of them at most {half:,}"
             yield Problem("a giant", file, line, 1, told)
-
-
-def _classes(example: Example) -> tuple[str, ...]:
-    if isinstance(example, Labelled):
-        return (example.label,)
-    if isinstance(example, MultiLabelled):
-        return example.right
-    return example.tags if isinstance(example, Tagged) else ()

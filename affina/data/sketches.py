@@ -7,7 +7,6 @@ sqrt(s (1 - s) / 128), 0.035 at 0.8.
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
-from hashlib import blake2b
 from typing import IO
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from affina.core.cache import disk_errors, scratch_file
+from affina.data.bits import bits
 from affina.data.minhash import (
     HASHES,
     Hashes,
@@ -70,7 +70,7 @@ def _sketched(
     for part in _parts(map(normal, texts), TOGETHER):
         here = slice(place, place + len(part))
         hashes, starts = without(*grams(part), shared)
-        same[here], filled[here] = [_bits(text) for text in part], np.diff(starts) > 0
+        same[here], filled[here] = [bits(text) for text in part], np.diff(starts) > 0
         found = signatures(hashes, starts)
         found.tofile(minima)
         for band, file in enumerate(buckets):
@@ -82,7 +82,7 @@ def _sketched(
 def _shared(texts: Collection[str]) -> Hashes:
     """The prompt that most texts share, seen on a sample that depends on what they say, not on their order."""
     every = sum(map(len, texts)) // SAMPLED + 1
-    plain = (text for text in map(normal, texts) if _bits(text) % every == 0)
+    plain = (text for text in map(normal, texts) if bits(text) % every == 0)
     return prompt(*distinct(*grams(next(_parts(plain, 2 * SAMPLED), []))))
 
 
@@ -97,10 +97,6 @@ def _parts(texts: Iterator[str], most: int) -> Iterator[list[str]]:
             part, size = [], 0
     if part:
         yield part
-
-
-def _bits(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def _alike(

@@ -9,6 +9,7 @@ from hashlib import blake2b
 import numpy as np
 
 from affina.core.example import Chat, Example, Pair
+from affina.data.bits import bits
 from affina.data.minhash import Hashes, Indices, first_of_equal
 from affina.data.near import clusters
 
@@ -46,10 +47,10 @@ class Groups:
         found = clusters(Mapped(examples, compared), near)
         if any(each.origin for each in examples):
             found = _united(
-                found, np.fromiter((_bits(each.origin or each.id) for each in examples), "u8", len(examples))
+                found, np.fromiter((bits(each.origin or each.id) for each in examples), "u8", len(examples))
             )
         if column:
-            found = _united(found, np.fromiter((_bits(_value(each, column)) for each in examples), "u8", len(examples)))
+            found = _united(found, np.fromiter((bits(_value(each, column)) for each in examples), "u8", len(examples)))
         _, which = np.unique(found, return_inverse=True)
         sizes = np.bincount(which) if len(which) else np.zeros(0, np.int64)
         least = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)
@@ -92,7 +93,3 @@ def _united(first_N: Indices, value_N: Hashes) -> Indices:
 def _order(example: Example, seed: int) -> int:
     content = f"{seed}\0{example.given}\0{example.target}".encode("utf-8", "surrogatepass")
     return int.from_bytes(blake2b(content, digest_size=16).digest()[:8], "big")
-
-
-def _bits(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

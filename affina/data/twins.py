@@ -1,10 +1,11 @@
 """Which examples repeat others, and which say another thing of the same: 24 bytes for each example, no text kept."""
 
 from array import array
-from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
+
+from affina.data.bits import bits
 
 MOST = 20_000_000
 """Examples that are compared; of more, the first so many."""
@@ -27,8 +28,8 @@ class Twins:
         """One more example; white space does not count."""
         if len(self._shown) < MOST:
             shown, taught = _spaced(shown), _spaced(taught)
-            self._shown.append(_hash(shown))
-            self._whole.append(_hash(f"{shown}\0{taught}"))
+            self._shown.append(bits(shown))
+            self._whole.append(bits(f"{shown}\0{taught}"))
             self._places.append(place)
 
     @property
@@ -61,7 +62,3 @@ class Twins:
 
 def _spaced(text: str) -> str:
     return " ".join(text.split())
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

@@ -155,8 +155,7 @@ def test_errors_and_records_never_name_the_scratch_folder(tmp_path: Path) -> Non
     assert encoding.detect(latin).note.startswith(f"{tmp_path}/a.zip!/latin.csv is not UTF-8")
 
 
-def test_what_was_prepared_and_its_ledger_name_the_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AFFINA_CACHE", str(tmp_path / "cache"))
+def test_what_was_prepared_and_its_ledger_name_the_member(tmp_path: Path) -> None:
     rows = "text,label\n" + "".join(f"words of row {n * 7919},{'ab'[n % 2]}\n" for n in range(40)) + "one,two,three\n"
     zipped(tmp_path / "a.zip", {"in/rows.csv": rows.encode()})
     recipe = Recipe.build({"name": "x", "model": {"base": "none"}, "data": {"read": "a.zip"}}, tmp_path)

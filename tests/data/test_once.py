@@ -194,3 +194,12 @@ def test_a_reader_that_loses_a_record_is_found_out(folder: Path, monkeypatch: py
     monkeypatch.setattr(Jsonl, "count", lambda self, path: 61)
     with pytest.raises(Failed, match=r"60 records were read from .*rows\.jsonl, and counted another way it holds 61"):
         prepare.build(recipe(folder, seed=9))
+
+
+def test_a_copy_elsewhere_has_a_ledger_that_names_its_own_file(folder: Path) -> None:
+    first = prepare.build(recipe(folder))
+    (folder / "other").mkdir()
+    write(folder / "other" / "rows.jsonl", ROWS)
+    second = prepare.build(recipe(folder / "other"))
+    assert second.folder != first.folder
+    assert [*second.ledger.summary()["files"]] == [str(folder / "other" / "rows.jsonl")]

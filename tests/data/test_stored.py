@@ -1,6 +1,10 @@
 """Examples survive the way to disk and back, whatever they hold."""
 
 import dataclasses
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affina.core import example as kinds
+from affina.core.cache import scratch_file
 from affina.core.example import (
     Chat,
     Example,
@@ -85,6 +90,25 @@ def test_few_examples_stay_in_memory_and_many_go_to_disk(tmp_path: Path, monkeyp
     assert len(files) == 1 and files[0].stat().st_mode & 0o777 == 0o600
     del kept
     assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_scratch_files_of_a_killed_process_are_removed_and_those_in_use_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFINA_CACHE", str(tmp_path))
+    script = (
+        "import os, signal\nfrom affina.core.cache import scratch_file\n"
+        "file = scratch_file('.left')\nfile.write(b'rows')\nfile.flush()\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=300).returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "scratch").iterdir()
+    used = scratch_file(".used")
+    assert left.exists()  # it may be a new one that has no lock yet
+    for path in (left, Path(used.name)):
+        os.utime(path, (0, 0))
+    with scratch_file(".next"):
+        assert not left.exists() and Path(used.name).exists()
+    used.close()
 
 
 def test_kept_columns_count_towards_what_memory_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
