@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interrupts import hear
 
 from affina.cli.main import VERBS, main
 from affina.core.run import Run
@@ -344,7 +345,7 @@ def test_whoever_reads_only_the_first_line_is_no_error() -> None:
 def test_the_users_interrupt_is_130_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "waits.yaml")  # reading it waits until someone writes
     command = [*AFFINA, "check", "waits.yaml"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as started:
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=hear) as started:
         writer = None
         while writer is None:
             try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interrupts import hear
 from tiny import affina_process, command, data, environment, outcome, recipe
 
 import affina
@@ -161,7 +162,7 @@ def test_a_run_that_failed_can_be_tried_again(tmp_path: Path, chat_model: Path) 
 
 def interrupted(arguments: list[str], until: Callable[[], bool]) -> tuple[int, str]:
     """Starts the command, sends Ctrl-C once `until` holds, and waits for the end."""
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment())
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment(), preexec_fn=hear)
     deadline = time.monotonic() + 90
     while not until() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -1,0 +1,8 @@
+"""Ctrl-C for a command that a test starts."""
+
+import signal
+
+
+def hear() -> None:
+    """In a child before it starts: an interrupt ends it, even where the tests run in the background and ignore theirs."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
