@@ -4,5 +4,5 @@ import signal
 
 
 def hear() -> None:
-    """In a child before it starts: an interrupt ends it, even where the tests run in the background and ignore theirs."""
+    """In a child before it starts: an interrupt ends it, even where the tests themselves run ignoring theirs."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
