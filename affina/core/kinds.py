@@ -20,7 +20,9 @@ from pydantic import Field, model_validator
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Message, Parallel, Question
+from affina.core.export import Export
 from affina.core.part import Part, Shelf
+from affina.core.task import Task
 
 if TYPE_CHECKING:
     import torch
@@ -879,6 +881,7 @@ transforms = Shelf(Transform, "affina.data.transforms")
 makers = Shelf(Maker, "affina.data.makers")
 metrics = Shelf(Metric, "affina.evaluation.metrics")
 askers = Shelf(Asker, "affina.evaluation.askers")
+tasks = Shelf(Task, "affina.evaluation.tasks")
 proofs = Shelf(Proof, "affina.evaluation.proofs")
 tunings = Shelf(Tuning, "affina.training.tuning")
 objectives = Shelf(Objective, "affina.training.objectives")
@@ -890,11 +893,12 @@ novelties = Shelf(Novelty, "affina.training.novelty")
 regimes = Shelf(Regime, "affina.training.regimes")
 schedules = Shelf(Schedule, "affina.training.schedules")
 optimizers = Shelf(Optimizer, "affina.training.optimizers")
+exports = Shelf(Export, "affina.release.exports")
 SHELVES: dict[str, Shelf[Any]] = {
     shelf.title: shelf
     for shelf in (
-        readers, shapes, architectures, tokenizers, transforms, makers, metrics, askers, proofs, tunings, objectives,
-        regimes, schedules, optimizers, penalties, noises, averagings, heads, novelties,
+        readers, shapes, architectures, tokenizers, transforms, makers, metrics, askers, tasks, proofs, tunings,
+        objectives, regimes, schedules, optimizers, penalties, noises, averagings, heads, novelties, exports,
     )
 }  # fmt: skip
 

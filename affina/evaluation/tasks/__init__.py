@@ -1,0 +1,1 @@
+"""The shelf of tasks: problems that any model can be put to, and how its answers are judged."""

@@ -1,0 +1,1 @@
+"""The shelf of exports: one file format per file."""
