@@ -64,7 +64,7 @@ def in_torch(segments: tuple[Segment, ...], parts: Tensors, rule: Rule, dropout:
     module.is_causal = rule.causal  # type: ignore[assignment]
     query, key, value = (each.transpose(0, 1)[None] for each in parts)
     more = {"sliding_window": rule.window, "softcap": rule.softcap}
-    with attention.computing(segments):
+    with attention.computing(segments, kernels=query.device.type == "cuda"):
         return attention.forest_attention(module, query, key, value, None, rule.scale, dropout, **more)[0]
 
 
