@@ -47,7 +47,7 @@ def engine(
     noise = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for each in made.trainable().values():
-            each.add_(torch.randn(each.shape, generator=noise) * nudge)
+            each.add_((torch.randn(each.shape, generator=noise) * nudge).to(each.device))
     return made
 
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from affina.engine.torch import attention, quantised
-from affina.engine.torch.attention_cuda import triton
 from affina.engine.torch.fused.attach import FUSED, block_of, parts_of
 from affina.engine.torch.fused.block import Block, Fused
 from affina.engine.torch.machine import device
@@ -78,9 +77,7 @@ class Stage:
 
     def block(self) -> Block | None:
         """The fused form of the layer as it is now: a tuning may have put other modules into it."""
-        if not self.network.how.kernels or type(self.layer).__name__ not in FUSED:
-            return None
-        if device().type != "cpu" and not triton():
+        if not self.network.how.kernels or device().type != "cpu" or type(self.layer).__name__ not in FUSED:
             return None
         if attention.prefixed(self.layer.get_submodule("self_attn")):
             return None

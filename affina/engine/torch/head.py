@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import torch
 from torch.autograd.function import once_differentiable
 
-ROWS = 512  # positions in a tile, at most
+ROWS, MOST_ROWS = {"cpu": 512}, 4096  # positions in a tile, at most; the second elsewhere
 TILE_BYTES = {"cpu": 16 << 20}  # of a tile's logits, in every form they take: what a processor's cache holds (measured)
-MOST_BYTES = 64 << 20  # the same elsewhere
+MOST_BYTES = 512 << 20  # the same elsewhere, where launching many small products costs more than they do
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Tiles:
         cell = self.wide.itemsize * (1 if self.softcap is None else 2)
         cell += self.dtype.itemsize if self.dtype != self.wide else 0
         bound = TILE_BYTES.get(place.type, MOST_BYTES)
-        self.rows = max(1, min(size, ROWS, bound // cell))
+        self.rows = max(1, min(size, ROWS.get(place.type, MOST_ROWS), bound // cell))
         self.words = max(1, min(words, bound // (cell * self.rows), bound // (width * self.dtype.itemsize)))
         area = self.rows * self.words
         self._wide = torch.empty(area, dtype=self.wide, device=place)

@@ -35,7 +35,7 @@ def engine(
         noise = torch.Generator().manual_seed(5)
         with torch.no_grad():
             for each in made.trainable().values():
-                each.add_(torch.randn(each.shape, generator=noise) * 0.05)
+                each.add_((torch.randn(each.shape, generator=noise) * 0.05).to(each.device))
     return made
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from affina.engine.torch import attention, flash
-from affina.engine.torch.fused import compiled, traced
+from affina.engine.torch.fused import compiled
 from affina.engine.torch.fused.plain import Heads, Norm, Plain, Thin, Turns
 from affina.engine.torch.fused.products import Input, Stack
 from affina.engine.torch.norms import RootMeanSquare
@@ -73,7 +73,7 @@ class Block:
     def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], how: "How", learns: bool) -> tuple[Tensor, Kept]:
         """x [T, D] wide → the block's output, wide, and what backward needs. `positions`: cos and sin [T, W], wide."""
         dtype, _, read = how
-        form, ops = self.form, _operations(dtype, x.device)
+        form, ops = self.form, _operations(dtype)
         normed, rstd = ops.rms_norm(x, self.norm(0, x.dtype), dtype)
         y, qkv = self.qkv.forward(normed)
         turns = Turns(form.heads, self._head_norms(x.dtype), *positions)
@@ -98,7 +98,7 @@ class Block:
     ) -> tuple[Tensor | None, Gradients]:
         """The gradient in x (None where it is not wanted) and in every parameter that learns. Uses `kept` up."""
         dtype, found = kept.gates.dtype, Gradients()
-        ops, (qkv, o, gate_up, down) = _operations(dtype, grad.device), kept.inputs
+        ops, (qkv, o, gate_up, down) = _operations(dtype), kept.inputs
         grad = _taken(grad, kept.read)
         cast = grad.to(dtype)
         dx, low = self.down.backward(cast, down)
@@ -129,7 +129,7 @@ class Block:
     ) -> tuple[Tensor, Tensor, Gradients]:
         """The gradient before a norm added to `grad`, the same for products, and that in the norm's weight."""
         norm, weight = self.norm(place, grad.dtype), self.norms[place].weight
-        ops = _operations(arriving[0].dtype, grad.device)
+        ops = _operations(arriving[0].dtype)
         out, cast, learnt = ops.norm_backward(kept, norm, arriving, grad, weight.requires_grad)
         return out, cast, {} if learnt is None else {weight: learnt}
 
@@ -220,5 +220,5 @@ class Fused(torch.autograd.Function):
         return dx, None, None, None, *(found[each].to(each.dtype) for each in ctx.moving)
 
 
-def _operations(dtype: torch.dtype, place: torch.device) -> Plain:
-    return (compiled.operations(dtype) if place.type == "cpu" else traced.operations()) or PLAIN
+def _operations(dtype: torch.dtype) -> Plain:
+    return compiled.operations(dtype) or PLAIN

@@ -4,14 +4,11 @@ Shapes: T rows, D width, I inner width, R rank; a row of heads is [H queries | K
 Sums and statistics are at least float32; what is returned for products has the storage dtype given.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-ROOT, CUBIC = math.sqrt(2 / math.pi), 0.044715  # of gelu's form with tanh (Hendrycks and Gimpel, 2016)
 
 
 class Thin(NamedTuple):
@@ -99,7 +96,11 @@ class Plain:
         """y's gate and up become their gradients; returns act(gate) · up once more."""
         half = y.shape[1] // 2
         d, g, u = summed(dout, None, low), wide(y[:, :half]), wide(y[:, half:])
-        value, slope = _sloped(g, gelu)
+        with torch.enable_grad():
+            gate = g.detach().requires_grad_()
+            value = _act(gate, gelu)
+            (slope,) = torch.autograd.grad(value.sum(), gate)
+        value = value.detach()
         again = (value * u).to(y.dtype)  # before y, of which u may be a view, is written
         y[:, :half], y[:, half:] = d * u * slope, d * value
         return again
@@ -158,17 +159,6 @@ class Plain:
 
 def _act(gate: Tensor, gelu: bool) -> Tensor:
     return torch.nn.functional.gelu(gate, approximate="tanh") if gelu else torch.nn.functional.silu(gate)
-
-
-def _sloped(gate: Tensor, gelu: bool) -> tuple[Tensor, Tensor]:
-    """The gate's function and its derivative."""
-    if not gelu:
-        chance = gate.sigmoid()
-        return gate * chance, chance * (1 + gate * (1 - chance))
-    inner = ROOT * (gate + CUBIC * gate**3)
-    turned = inner.tanh()
-    value = 0.5 * gate * (1 + turned)
-    return value, 0.5 * (1 + turned) + 0.5 * gate * (1 - turned.square()) * ROOT * (1 + 3 * CUBIC * gate.square())
 
 
 def _half_turned(x: Tensor) -> Tensor:

@@ -27,12 +27,11 @@ def a_library() -> None:
 class Drawn:
     """Seeded tensors."""
 
-    def __init__(self, rows: int, dtype: torch.dtype, place: str = "cpu") -> None:
+    def __init__(self, rows: int, dtype: torch.dtype) -> None:
         self.rows, self.dtype, self.source = rows, dtype, torch.Generator().manual_seed(rows)
-        self.place = place
 
     def wide(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, generator=self.source).to(self.place)
+        return torch.randn(*shape, generator=self.source)
 
     def stored(self, width: int) -> Tensor:
         return self.wide(self.rows, width).to(self.dtype)
