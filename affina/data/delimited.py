@@ -87,7 +87,7 @@ class _Feed:
             batch = next(filter(None, self.batches), None)
             if batch is None:
                 return False
-            self.edges = self.edges[self.start : -1] + [*accumulate(self._sizes(batch), initial=self.edges[-1])]
+            self.edges = [*self.edges[self.start : -1], *accumulate(self._sizes(batch), initial=self.edges[-1])]
             if not batch[-1].endswith(ENDS):  # the parser takes no row that an escaped line end and no other is in
                 batch = [*batch[:-1], f"{batch[-1]}\n"]
             self.lines = self.lines[self.start :] + batch

@@ -1,4 +1,4 @@
-"""Records counted by the bytes of a text file: they and what stands between them make it up, and hide no other record."""
+"""Records counted by the bytes of a text file: with what stands between them they make it up, and hide no other."""
 
 from __future__ import annotations
 

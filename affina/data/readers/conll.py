@@ -92,7 +92,7 @@ class Conll(Reader):
             rows = rows[1:]
         if not rows:
             return None
-        span = united(sentence[-len(rows) :])
+        span = united(sentence)
         for number, row in rows:
             if len(row) != width:
                 why = f"line {number} has {len(row)} cells where {width} are expected"
