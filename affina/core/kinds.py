@@ -75,6 +75,8 @@ class Stretches:
     """Bytes before the first line that are no text."""
     headers: int = 0
     """How many of what it counts are none of the file's records: those that name the columns."""
+    apart: bool = False
+    """It tells only whether there is a record, so that each is asked about by itself."""
 
 
 class Unusable(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, chain, islice
+from itertools import accumulate, chain, islice, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,11 +32,12 @@ class Measure(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A physical line with its end, its number from 1, and its bytes; None where they are not known."""
+    """A physical line with its end, its number from 1, and its bytes [start, stop); -1 where they are not known."""
 
     number: int
     text: str
-    span: Span | None
+    start: int
+    stop: int
 
 
 def measure(path: Path, found: Encoding) -> Measure | None:
@@ -59,7 +60,7 @@ def measure(path: Path, found: Encoding) -> Measure | None:
 
 
 def stretches(
-    path: Path, given: str | None, count: Callable[[Iterable[str]], int], headers: int = 0
+    path: Path, given: str | None, counted: Callable[[Iterable[str]], int], headers: int = 0
 ) -> Stretches | None:
     """How the file is counted by its bytes; None where the bytes of its lines are not known."""
     found = detect(path, given)
@@ -67,29 +68,24 @@ def stretches(
     if measured is None:
         return None
     errors = "replace" if measured.codec.startswith("iso2022") else found.errors
-    return Stretches(count, measured.codec, errors, measured.start, headers)
+    return Stretches(counted, measured.codec, errors, measured.start, headers)
 
 
 def located(path: Path, given: str | None) -> Iterator[Line]:
     """Every physical line of the file. Raises Refused as `detect` and `batches` do."""
     measured = measure(path, detect(path, given))
-    number, start = 1, measured.start if measured else 0
+    number, start = 1, measured.start if measured else -1
     with open_text(path, given) as stream:
         for lines in batches(stream, str(path)):
-            if measured is None:
-                yield from (Line(number + place, line, None) for place, line in enumerate(lines))
-            else:
-                edges = [*accumulate(measured.sizes(lines), initial=start)]
-                for place, line in enumerate(lines):
-                    yield Line(number + place, line, Span(edges[place], edges[place + 1]))
-                start = edges[-1]
-            number += len(lines)
+            sizes = measured.sizes(lines) if measured else repeat(0, len(lines))
+            edges = [*accumulate(sizes, initial=start)]
+            yield from map(Line, range(number, number + len(lines)), lines, edges, edges[1:])
+            number, start = number + len(lines), edges[-1]
 
 
 def united(lines: Sequence[Line]) -> Span | None:
-    """The bytes of lines that follow one another."""
-    first, last = lines[0].span, lines[-1].span
-    return Span(first.start, last.stop, len(lines)) if first and last else None
+    """The bytes of lines that follow one another; None where they are not known."""
+    return None if lines[0].start < 0 else Span(lines[0].start, lines[-1].stop, len(lines))
 
 
 def _encoded(codec: str, errors: str) -> Callable[[list[str]], list[int]]:

@@ -11,6 +11,8 @@ from affina.core.errors import Failed
 from affina.core.kinds import Reader, Record, Span, Stretches
 
 CHUNK = 1 << 20
+STRETCH = 1 << 18
+"""Bytes that are counted at once, where a gap or a record of several lines is met."""
 
 
 class Tiles:
@@ -21,12 +23,14 @@ class Tiles:
 
     def __init__(self, path: Path, stretches: Stretches) -> None:
         self._path, self._stretches = path, stretches
+        self._found = -stretches.headers
+        self._open: Span | None = None  # what is still to be counted
         self.records: int | None = None
         """How many the file holds, once all have gone by."""
 
     def watched(self, records: Iterable[Record]) -> Iterator[Record]:
         """The records. Raises Failed for bytes of two records, and for those that the file does not have."""
-        at, found = 0, -self._stretches.headers
+        at = 0
         with self._path.open("rb") as file:
             for record in records:
                 span = record.span
@@ -34,17 +38,31 @@ class Tiles:
                 if not at <= span.start < span.stop:
                     raise self._fault(f"bytes {span.start} to {span.stop} follow byte {at}")
                 if span.start > at:
-                    found += self._count(file, Span(at, span.start))
-                found += 1 if span.lines == 1 else self._count(file, span)
+                    self._take(file, Span(at, span.start))
+                if span.lines == 1 and self._open is None:
+                    self._found += 1
+                else:  # several lines could be several records
+                    self._take(file, span)
                 at = span.stop
                 yield record
             size = file.seek(0, 2)
             if at > size:
                 raise self._fault(f"the last record ends at byte {at} of {size}")
-            self.records = found + (self._count(file, Span(at, size)) if at < size else 0)
+            if at < size:
+                self._take(file, Span(at, size))
+            self._close(file)
+        self.records = self._found
 
-    def _count(self, file: BinaryIO, span: Span) -> int:
-        return self._stretches.count(_text(file, span, self._stretches))
+    def _take(self, file: BinaryIO, span: Span) -> None:
+        """Adds bytes to the open stretch, which is counted when it is long."""
+        self._open = Span(self._open.start if self._open else span.start, span.stop)
+        if self._stretches.apart or self._open.stop - self._open.start > STRETCH:
+            self._close(file)
+
+    def _close(self, file: BinaryIO) -> None:
+        if self._open is not None:
+            self._found += self._stretches.count(_text(file, self._open, self._stretches))
+            self._open = None
 
     def _fault(self, why: str) -> Failed:
         instead = "this is a fault of the reader, or the file changed meanwhile: please report it with the file"

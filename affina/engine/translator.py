@@ -54,8 +54,10 @@ class Translator:
 
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         texts = [self.renderer.text(prompt) for prompt in prompts]
+        known = dict.fromkeys(texts, "")  # a text that is asked again has the same answer
         with ThreadPoolExecutor() as threads:  # the engine lets go of the interpreter while it works
-            return [Sampled(said, tuple(said.encode()), True) for said in threads.map(self._engine.translate, texts)]
+            known.update(zip(known, threads.map(self._engine.translate, list(known)), strict=True))
+        return [Sampled(known[text], tuple(known[text].encode()), True) for text in texts]
 
     def layout(self, rows: Sequence[Row], share: bool = True) -> Batch:
         self._refuse()

@@ -13,7 +13,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, Stretches
 from affina.data import encoding
 from affina.data.linecount import FILLED_JSON, count_lines
-from affina.data.offsets import Line, located, stretches
+from affina.data.offsets import Line, located, stretches, united
 from affina.data.strict_json import Decoder
 
 SPACE = " \t\r\n"
@@ -54,7 +54,7 @@ class Jsonl(Reader):
 
 
 def _record(decoder: Decoder, text: str, file: str, line: Line) -> Record:
-    number, span = line.number, line.span
+    number, span = line.number, united([line])
     try:
         found = decoder.whole(text)
     except json.JSONDecodeError as error:

@@ -12,7 +12,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, Stretches
 from affina.data import encoding
 from affina.data.linecount import count_lines
-from affina.data.offsets import Line, located, stretches
+from affina.data.offsets import Line, located, stretches, united
 from affina.data.prefixed import divided
 
 
@@ -60,8 +60,9 @@ class LabelledLines(Reader):
 
 
 def _record(line: Line, several: bool, file: str) -> Record:
+    span = united([line])
     if "\0" in line.text:
-        return Record(line.text.rstrip("\r\n"), file, line.number, "the line holds a NUL character", line.span)
+        return Record(line.text.rstrip("\r\n"), file, line.number, "the line holds a NUL character", span)
     classes, text = divided(line.text)
     values = {"labels": classes, "text": text} if several else {"label": classes[0], "text": text}
-    return Record(values, file, line.number, span=line.span)
+    return Record(values, file, line.number, span=span)

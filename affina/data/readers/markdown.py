@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -62,7 +63,8 @@ class Markdown(Reader):
         """Whole texts and sections leave nothing but white space between them, and the front matter."""
         if self.by == "paragraph":
             return None
-        return stretches(path, self.encoding, _filled, headers=int(divided(self._text(path))[2] > 0))
+        found = stretches(path, self.encoding, _filled, headers=int(divided(self._text(path))[2] > 0))
+        return found and replace(found, apart=True)
 
     def _text(self, path: Path) -> str:
         with encoding.open_text(path, self.encoding, newline=None) as stream:
