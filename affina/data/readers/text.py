@@ -51,7 +51,7 @@ class PlainText(Reader):
         lines = located(path, self.encoding)
         for held in _lines(lines) if self.by == "line" else _paragraphs(lines, path):
             empty = False
-            text = "\n".join(line.text.rstrip("\r\n") for line in held)
+            text = "\n".join([line.text.rstrip("\r\n") for line in held])
             problem = f"the {self.by} holds a NUL character" if "\0" in text else ""
             yield Record(text, str(path), held[0].number, problem, united(held))
         if empty:
