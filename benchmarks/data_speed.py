@@ -1,4 +1,4 @@
-"""Rows a second of reading, tokenising, exact and near deduplication and packing, and how they grow; beside `datasets.map`.
+"""Rows a second of reading, tokenising, deduplication and packing, and how they grow; beside `datasets.map`.
 
     python benchmarks/data_speed.py --base smollm2-135m-instruct --peer OTHER/bin/python --out data_speed.json
 

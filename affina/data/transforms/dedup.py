@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import fields
 from functools import cache
+from typing import Any
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -92,7 +93,8 @@ def _both(one_N: Indices, two_N: Indices) -> Indices:
 def _content(example: Example) -> str:
     """Everything the example shows and teaches, as one text with single spaces."""
     if not isinstance(example, Chat):
-        told = [getattr(example, name) for name in _taught(type(example))]
+        kind: Any = type(example)
+        told = [getattr(example, name) for name in _taught(kind)]
         # 1F is white space to `split`, so no part holds it
         return "\x1f".join([_spaced(each if isinstance(each, str) else repr(each)) for each in told])
     turns = [(turn.role, _spaced(turn.content), turn.extra) for turn in example.messages]
