@@ -1,4 +1,4 @@
-"""Rows a second of tokenising, exact and near deduplication and packing, and how they grow; beside `datasets.map`.
+"""Rows a second of reading, tokenising, deduplication and packing, and how they grow; beside `datasets.map`.
 
     python benchmarks/data_speed.py --base smollm2-135m-instruct --peer OTHER/bin/python --out data_speed.json
 
@@ -63,7 +63,9 @@ def own(path: Path, base: str) -> dict[str, Any]:
     from affina.data.layout import batches_of
     from affina.data.ledger import Ledger
     from affina.data.near import clusters
+    from affina.data.recognise import readings
     from affina.data.rows import Renderer
+    from affina.data.stream import Records
     from affina.engine.source import find
 
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -79,6 +81,7 @@ def own(path: Path, base: str) -> dict[str, Any]:
         kept.extend(transforms.build("dedup").apply(examples, Desk(Ledger())))
 
     steps: dict[str, Callable[[], Any]] = {
+        "read": lambda: [*Records(readings([path]), ["rows"])],  # the second count goes along
         "tokenise": tokenise,
         "dedup": dedup,
         "near": lambda: clusters([each.text for each in examples], 0.8),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,14 @@ Heard = Sequence[tuple[int, float]]
 
 
 # ── records: data ──────────────────────────────────────────────────────────────────────────────────────────────────
+class Span(NamedTuple):
+    """Bytes [start, stop) of a file, of so many physical lines with their ends."""
+
+    start: int
+    stop: int
+    lines: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One thing a reader found: a mapping of columns (or a string), where it stood, or what was wrong with it."""
@@ -47,10 +55,28 @@ class Record:
     file: str
     line: int
     problem: str = ""
+    span: Span | None = None
+    """Its bytes in the file, or in what a compressed one holds, where the reader knows them."""
 
     @property
     def where(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """How the records in a stretch of a text file are counted, by another method than they are read."""
+
+    count: Callable[[Iterable[str]], int]
+    """Given a stretch of whole lines in pieces, none of which ends between a \\r and its \\n."""
+    codec: str
+    errors: str = "strict"
+    mark: int = 0
+    """Bytes before the first line that are no text."""
+    headers: int = 0
+    """How many of what it counts are none of the file's records: those that name the columns."""
+    apart: bool = False
+    """It tells only whether there is a record, so that each is asked about by itself."""
 
 
 class Unusable(Exception):
@@ -370,6 +396,10 @@ class Reader(Part):
     def count(self, path: Path) -> int | None:
         """How many records the file holds, found another way than `records` finds them: from the file's own figures,
         or by a second method of its own. None where there is no second way."""
+        return None
+
+    def stretches(self, path: Path) -> Stretches | None:
+        """How a text file is counted by its bytes, where every record has its `span`; then `count` is not asked."""
         return None
 
     def fetch(self, address: str, into: Path) -> None:

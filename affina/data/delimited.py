@@ -1,10 +1,13 @@
 """Rows of delimited text, by the standard library's strict parser; a malformed row costs its first line alone."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import accumulate
 from typing import NamedTuple
 
 from affina.data.lines import ENDS
+from affina.data.offsets import Measure
 
 LONGEST_LINES = 10_000
 """Physical lines a row may span before a quote in it counts as never closed."""
@@ -37,14 +40,19 @@ class Parsed(NamedTuple):
     raw: str = ""
     """Of a malformed row, its line."""
     problem: str = ""
+    start: int = 0
+    stop: int = 0
+    """Its bytes in the file, where lines are measured."""
 
 
 class _Feed:
     """Physical lines that can be taken again from a row's start, as many as one row may have at a time."""
 
-    def __init__(self, batches: Iterable[list[str]], comment: str) -> None:
+    def __init__(self, batches: Iterable[list[str]], comment: str, measured: Measure | None) -> None:
         self.batches, self.comment = iter(batches), comment
         self.lines: list[str] = []
+        self._sizes: Callable[[list[str]], Iterable[int]] = measured.sizes if measured else partial(map, len)
+        self.edges = [measured.start if measured else 0]  # the first byte of each line, and the one after them all
         self.first = 1  # the number of lines[0]
         self.at = self.start = 0  # the line to be taken next, and the one that the row starts on
 
@@ -79,6 +87,7 @@ class _Feed:
             batch = next(filter(None, self.batches), None)
             if batch is None:
                 return False
+            self.edges = [*self.edges[self.start : -1], *accumulate(self._sizes(batch), initial=self.edges[-1])]
             if not batch[-1].endswith(ENDS):  # the parser takes no row that an escaped line end and no other is in
                 batch = [*batch[:-1], f"{batch[-1]}\n"]
             self.lines = self.lines[self.start :] + batch
@@ -87,10 +96,10 @@ class _Feed:
         return True
 
 
-def parse(batches: Iterable[list[str]], form: Form) -> Iterator[Parsed]:
+def parse(batches: Iterable[list[str]], form: Form, measured: Measure | None = None) -> Iterator[Parsed]:
     """Every row that is neither blank nor a comment. Reading goes on at the line after a malformed row's first."""
     csv.field_size_limit(FIELD_LIMIT)
-    feed = _Feed(batches, form.comment)
+    feed = _Feed(batches, form.comment, measured)
     reader = _reader(feed, form)
     while True:
         feed.start = feed.at
@@ -101,11 +110,13 @@ def parse(batches: Iterable[list[str]], form: Form) -> Iterator[Parsed]:
         except csv.Error as error:
             line = feed.give_back()
             number = feed.first + feed.start
-            yield Parsed(number, number + 1, None, line.rstrip("\r\n"), _sentence(str(error), line, form))
+            edges = feed.edges[feed.start : feed.start + 2]
+            yield Parsed(number, number + 1, None, line.rstrip("\r\n"), _sentence(str(error), line, form), *edges)
             reader = _reader(feed, form)
             continue
         if len(cells) > 1 or (cells and cells[0].strip()) or "".join(feed.row()).strip():
-            yield Parsed(feed.first + feed.start, feed.first + feed.at, cells)
+            start, stop = feed.edges[feed.start], feed.edges[feed.at]
+            yield Parsed(feed.first + feed.start, feed.first + feed.at, cells, start=start, stop=stop)
 
 
 def _reader(feed: _Feed, form: Form) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from tempfile import _TemporaryFileWrapper
 import pyarrow as pa
 
 from affina.core.cache import disk_errors, scratch_file
-from affina.core.example import Example, Pair
+from affina.core.example import Chat, Example, Pair
 from affina.data import stored
 
 MEMORY_BYTES = 128 << 20
@@ -33,9 +33,13 @@ def held(examples: Iterable[Example]) -> Collection[Example]:
 
 
 def _characters(example: Example) -> int:
-    """About how much text it holds, kept columns and a rejected answer included."""
+    """About how much text it holds, kept columns, a rejected answer, tools and their calls included."""
     further = (example.rejected,) if isinstance(example, Pair) else getattr(example, "negatives", ())
-    return len(example.given) + len(example.target) + sum(map(len, (*example.facts.values(), *further)))
+    texts = len(example.given) + len(example.target) + sum(map(len, (*example.facts.values(), *further)))
+    if not isinstance(example, Chat):
+        return texts
+    beside = (example.tools, example.options, *(turn.extra for turn in example.messages if turn.extra))
+    return texts + sum(len(str(each)) for each in beside if each)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class Ledger:
                 where=record.where,
             )
         row = {"file": record.file, "line": record.line, "reason": reason, "row": record.values}
+        if record.span:
+            row["bytes"] = record.span[:2]
         self._end("quarantined", id or record.where, reason, row)
 
     def drop(self, example: Example, reason: str) -> None:

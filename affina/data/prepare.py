@@ -173,7 +173,12 @@ def _make(recipe: Recipe, found: _Files, objection: Objection | None, reach: Rea
     shape, examples = _shaped(recipe.data, found, ledger, notes, objection)
 
     def opened(reference: str) -> Model:
-        return reach.open(_beside(recipe, reference))
+        try:
+            return reach.open(_beside(recipe, reference))
+        except Refused as error:
+            why = f"a transform of `data.transforms` asks it, and {error.what}"
+            why += f": {error.why}" if error.why else ""
+            raise Refused(f"the rows cannot be made without the model '{reference}'", why, error.instead) from error
 
     desk = Desk(ledger, recipe.train.seed, recipe.folder, opened, reach.fetch, notes)
     for transform in recipe.data.transforms:
@@ -195,9 +200,10 @@ def _make(recipe: Recipe, found: _Files, objection: Objection | None, reach: Rea
 
 
 def _beside(recipe: Recipe, reference: str) -> str:
-    """A model's reference; a folder's is relative to the recipe's."""
+    """A model's reference; that of a folder, or of a .gguf file, is relative to the recipe's folder."""
     beside = recipe.folder / Path(reference).expanduser()
-    return str(beside.resolve()) if beside.is_dir() else reference
+    local = beside.is_dir() or (beside.suffix == ".gguf" and beside.is_file())
+    return str(beside.resolve()) if local else reference
 
 
 def _shaped(

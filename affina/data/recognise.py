@@ -12,6 +12,7 @@ from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, 
 from affina.data import encoding, magic, prefixed, scratch
 from affina.data.dialect import sniff
 from affina.data.suggest import unrecognised
+from affina.data.tiles import Tiles
 
 SAMPLE = 1000
 """Records a shape is recognised on; at most twice as many."""
@@ -57,6 +58,12 @@ class Reading(NamedTuple):
         """The records counted a second way; None where there is none."""
         with scratch.called_by_name():
             return self.reader.count(self.paths[0]) if len(self.paths) == 1 else None
+
+    def tiles(self) -> Tiles | None:
+        """The second count of a text file, kept while its records go by."""
+        with scratch.called_by_name():
+            stretches = self.reader.stretches(self.paths[0])
+        return Tiles(self.paths[0], stretches) if stretches else None
 
 
 def readings(paths: Sequence[Path], given: Reader | None = None) -> list[Reading]:

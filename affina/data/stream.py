@@ -11,7 +11,7 @@ from affina.data.recognise import SAMPLE, Reading
 
 BUFFER_BYTES = 64 << 20
 """Records kept when they are read for the first time; a larger dataset is read again instead."""
-EACH_BYTES = 400
+EACH_BYTES = 520
 """A record's own size beside its texts."""
 
 
@@ -29,6 +29,7 @@ class Records:
     def __init__(self, readings: Sequence[Reading], names: Sequence[str]) -> None:
         """`names`: for each reading how its file is called in ids."""
         self._readings = list(zip(names, readings, strict=True))
+        self._tiled: dict[str, int] = {}
         left = self._parsed()
         self._kept = list(_until(left, BUFFER_BYTES))
         self._whole = next(left, None) is None
@@ -43,17 +44,21 @@ class Records:
         return spread(entry.record for entry in self if not entry.record.problem)
 
     def counts(self) -> dict[str, int]:
-        """Records by file, counted a second way, for the files that have one."""
-        found = ((scratch.shown(reading.paths[0]), reading.recount()) for _, reading in self._readings)
-        return {file: count for file, count in found if count is not None}
+        """Records by file, counted a second way, for the files that have one; after all have been gone through."""
+        files = {scratch.shown(reading.paths[0]): reading for _, reading in self._readings}
+        found = {file: reading.recount() for file, reading in files.items() if file not in self._tiled}
+        return self._tiled | {file: count for file, count in found.items() if count is not None}
 
     def _parsed(self) -> Iterator[Entry]:
         for name, reading in self._readings:
             file, line, times = scratch.shown(reading.paths[0]), 0, 0
-            for record in reading.records():
+            tiles = reading.tiles()
+            for record in tiles.watched(reading.records()) if tiles else reading.records():
                 # further records that start on the same line (JSON without line ends) get `.2`, `.3` …
                 line, times = record.line, times + 1 if record.line == line else 1
                 yield Entry(f"{name}:{line}.{times}" if times > 1 else f"{name}:{line}", file, record)
+            if tiles and tiles.records is not None:
+                self._tiled[file] = tiles.records
 
 
 def _until(entries: Iterator[Entry], most: int) -> Iterator[Entry]:

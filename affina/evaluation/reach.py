@@ -7,14 +7,17 @@ from affina.core.atomic import MANIFEST, sha256
 from affina.core.kinds import Model, Package
 from affina.core.say import Say
 from affina.data.prepare import Reach
+from affina.engine import translator
 from affina.engine.folder import digest_of, sample
 from affina.engine.package import fetch
 
 
 def reach(root: Path, offline: bool, say: Say) -> Reach:
-    """Models are runs under `root`, folders or bases; a base without words is opened for its embeddings."""
+    """Models are runs under `root`, folders, bases, translators; a base without words is opened for its embeddings."""
 
     def opened(reference: str) -> Model:
+        if reference.startswith(translator.SCHEME):
+            return translator.Translator(reference.removeprefix(translator.SCHEME))
         from affina.evaluation.open import open_model  # it asks for prepared data itself, where a model has to be made
 
         return open_model(reference, root, offline, say, vectors=None).model
@@ -26,10 +29,12 @@ def reach(root: Path, offline: bool, say: Say) -> Reach:
 
 
 def weights(reference: str, root: Path) -> str:
-    """What changes when the weights of a run, a folder or a file do; empty for what is none of these.
+    """What changes when the weights of a run, a folder, a file or a translator do; empty for what is none of these.
 
     A run is its recipe, its base and its checkpoints; of a folder's weights a sample is read.
     """
+    if reference.startswith(translator.SCHEME):
+        return translator.version()
     for folder in (root / reference, Path(reference)):
         if (folder / "lock.json").is_file():
             files = [folder / "lock.json", *sorted(folder.glob(f"checkpoints/step-*/{MANIFEST}"))]

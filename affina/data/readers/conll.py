@@ -12,9 +12,10 @@ from typing import ClassVar, Literal
 from pydantic import field_validator
 
 from affina.core.errors import Refused
-from affina.core.kinds import Reader, Record
+from affina.core.kinds import Reader, Record, Stretches
 from affina.data import encoding
-from affina.data.lines import batches, chunks
+from affina.data.lines import batches
+from affina.data.offsets import Line, located, stretches, united
 from affina.data.sentence_count import DOCUMENT, count_sentences
 
 SAMPLE = 2000
@@ -26,7 +27,6 @@ PLUS = {"id": "", "form": "words"}
 """What the columns that a CoNLL-U Plus file names itself are called here, where that is not the name in lower case."""
 NUMBER = re.compile(r"\d+(?:[-.]\d+)?")
 ENTITY = re.compile(r"(?:^|\|)(NER?|Entity|NamedEntity)=(?:O|[BIESLU]-[^|]+)(?:\||$)", re.IGNORECASE)
-Line = tuple[int, str]
 
 
 class Conll(Reader):
@@ -72,20 +72,19 @@ class Conll(Reader):
         """Every sentence, with the line it starts on; one with a line of too few or too many cells has a problem.
         Raises Refused where no blank line divides the words."""
         settled, _ = self.look(path)
-        with encoding.open_text(path, settled.encoding) as stream:
-            sentences = _sentences(chain.from_iterable(batches(stream, str(path))), path)
-            found = filter(None, (settled._record(sentence, str(path)) for sentence in sentences))
-            yield from encoding.judged(found, stream.errors)
+        sentences = _sentences(located(path, settled.encoding), path)
+        found = filter(None, (settled._record(sentence, str(path)) for sentence in sentences))
+        yield from encoding.judged(found, encoding.detect(path, settled.encoding).errors)
 
-    def count(self, path: Path) -> int:
-        """The sentences, by a regular expression over blocks of lines."""
+    def stretches(self, path: Path) -> Stretches | None:
+        """Sentences, by a regular expression over blocks of lines."""
         settled, _ = self.look(path)
-        with encoding.open_text(path, settled.encoding) as stream:
-            return count_sentences(chunks(stream), settled.separator or "space", len(settled.columns))
+        separator, width = settled.separator or "space", len(settled.columns)
+        return stretches(path, settled.encoding, lambda text: count_sentences(text, separator, width))
 
     def _record(self, sentence: Sequence[Line], file: str) -> Record | None:
         assert self.separator is not None
-        rows = [(number, _cells(line, self.separator)) for number, line in sentence]
+        rows = [(line.number, _cells(line.text.rstrip("\r\n"), self.separator)) for line in sentence]
         width = len(self.columns)
         opening = next((at for at, (_, row) in enumerate(rows) if not _is_comment(row, width)), len(rows))
         rows = rows[opening:]
@@ -93,16 +92,17 @@ class Conll(Reader):
             rows = rows[1:]
         if not rows:
             return None
+        span = united(sentence)
         for number, row in rows:
             if len(row) != width:
                 why = f"line {number} has {len(row)} cells where {width} are expected"
-                return Record([line for _, line in sentence], file, rows[0][0], why)
+                return Record([line.text.rstrip("\r\n") for line in sentence], file, rows[0][0], why, span)
         words = [row for _, row in rows if self.columns[0] or row[0].isdecimal()]
         held = {name: [row[at] for row in words] for at, name in enumerate(self.columns) if name}
         if self.entity:
             held["ner"] = [_valued(cell, self.entity) for cell in held.get("misc", [])]
-        problem = "the sentence holds a NUL character" if any("\0" in line for _, line in sentence) else ""
-        return Record(held, file, rows[0][0], problem)
+        problem = "the sentence holds a NUL character" if any("\0" in line.text for line in sentence) else ""
+        return Record(held, file, rows[0][0], problem, span)
 
 
 def _is_comment(row: Sequence[str], width: int) -> bool:
@@ -165,17 +165,17 @@ def _is_words(line: str) -> bool:
     return bool(line.strip()) and not line.startswith("# ") and not line.startswith(DOCUMENT)
 
 
-def _sentences(lines: Iterator[str], path: Path) -> Iterator[list[Line]]:
+def _sentences(lines: Iterator[Line], path: Path) -> Iterator[list[Line]]:
     held: list[Line] = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            held.append((number, line.rstrip("\r\n")))
+    for line in lines:
+        if line.text.strip():
+            held.append(line)
             if len(held) > LONGEST:
                 raise Refused(
                     f"{path} has a sentence of more than {LONGEST} words",
                     why="no blank line ends it",
                     instead="put a blank line after each sentence",
-                    where=f"{path}:{held[0][0]}",
+                    where=f"{path}:{held[0].number}",
                 )
         elif held:
             yield held

@@ -10,12 +10,13 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from affina.core.errors import Refused
-from affina.core.kinds import Reader, Record
+from affina.core.kinds import Reader, Record, Span, Stretches
 from affina.data import encoding
 from affina.data.delimited import Form, Parsed, parse
 from affina.data.dialect import NAMES, Told, fixed_width, sniff
 from affina.data.heading import Heading, heading
-from affina.data.lines import batches, chunks, physical_lines
+from affina.data.lines import batches, physical_lines
+from affina.data.offsets import measure, stretches
 from affina.data.rowcount import count_rows
 
 SAMPLE = 1 << 19
@@ -97,9 +98,11 @@ class Csv(Reader):
         layout = self._layout(path)
         names, above, file = [*layout.heading.names], layout.heading.above, str(path)
         empty = True
+        measured = measure(path, encoding.detect(path, layout.encoding))
         with encoding.open_text(path, layout.encoding) as stream:
-            rows = parse(batches(stream, file), layout.form)
-            found = chain(_headed(rows, above, file), (_record(row, names, file) for row in rows))
+            rows = parse(batches(stream, file), layout.form, measured)
+            known = measured is not None
+            found = chain(_headed(rows, above, file, known), (_record(row, names, file, known) for row in rows))
             for record in encoding.judged(found, stream.errors):
                 empty = False
                 yield record
@@ -108,11 +111,11 @@ class Csv(Reader):
                 raise Refused(f"{path} is empty", why="there is nothing in it but white space")
             raise Refused(f"{path} holds no rows", why="there is only a header")
 
-    def count(self, path: Path) -> int:
-        """The records, by a regular expression over chunks of the text."""
+    def stretches(self, path: Path) -> Stretches | None:
+        """Rows, by a regular expression."""
         layout = self._layout(path)
-        with encoding.open_text(path, layout.encoding) as stream:
-            return count_rows(chunks(stream), layout.form) - (layout.heading.above is not None)
+        headers = int(layout.heading.above is not None)
+        return stretches(path, layout.encoding, lambda text: count_rows(text, layout.form), headers)
 
     def _layout(self, path: Path) -> _Layout:
         found = encoding.detect(path, self.encoding)
@@ -148,7 +151,7 @@ class _Layout(NamedTuple):
     encoding: str
 
 
-def _headed(rows: Iterator[Parsed], above: int | None, file: str) -> Iterator[Record]:
+def _headed(rows: Iterator[Parsed], above: int | None, file: str, known: bool) -> Iterator[Record]:
     """What stands above the header, which is taken too; nothing where there is none."""
     if above is None:
         return
@@ -157,18 +160,22 @@ def _headed(rows: Iterator[Parsed], above: int | None, file: str) -> Iterator[Re
             return
         above -= row.cells is not None
         why = row.problem or "it stands above the row that names the columns"
-        yield Record(row.raw or row.cells, file, row.line, why)
+        yield Record(row.raw or row.cells, file, row.line, why, _span(row, known))
 
 
-def _record(row: Parsed, names: list[str], file: str) -> Record:
-    cells, width = row.cells, len(names)
+def _span(row: Parsed, known: bool) -> Span | None:
+    return Span(row.start, row.stop, row.after - row.line) if known else None
+
+
+def _record(row: Parsed, names: list[str], file: str, known: bool) -> Record:
+    cells, width, span = row.cells, len(names), _span(row, known)
     if cells is None:
-        return Record(row.raw, file, row.line, row.problem)
+        return Record(row.raw, file, row.line, row.problem, span)
     while len(cells) > width and not cells[-1].strip():
         del cells[-1]
     if len(cells) != width:
-        return Record(cells, file, row.line, f"the row has {len(cells)} cells where {width} are expected")
+        return Record(cells, file, row.line, f"the row has {len(cells)} cells where {width} are expected", span)
     values = dict(zip(names, cells, strict=True))
     if "\0" in "".join(cells):
-        return Record(values, file, row.line, "the row holds a NUL character")
-    return Record(values, file, row.line, "it is the header again" if cells == names else "")
+        return Record(values, file, row.line, "the row holds a NUL character", span)
+    return Record(values, file, row.line, "it is the header again" if cells == names else "", span)

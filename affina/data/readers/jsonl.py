@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import field_validator
 
 from affina.core.errors import Refused
-from affina.core.kinds import Reader, Record
+from affina.core.kinds import Reader, Record, Stretches
 from affina.data import encoding
 from affina.data.linecount import FILLED_JSON, count_lines
-from affina.data.lines import batches, chunks
+from affina.data.offsets import Line, located, stretches, united
 from affina.data.strict_json import Decoder
 
 SPACE = " \t\r\n"
@@ -41,29 +40,27 @@ class Jsonl(Reader):
     def records(self, path: Path) -> Iterator[Record]:
         """Every line that is not blank. Raises Refused for a file of blank lines only."""
         decoder, file, empty = Decoder(), str(path), True
-        with encoding.open_text(path, self.encoding) as stream:
-            lines = enumerate(chain.from_iterable(batches(stream, file)), 1)
-            written = ((number, text) for number, line in lines if (text := line.strip(SPACE)))
-            records = (_record(decoder, text, file, number) for number, text in written)
-            for record in encoding.judged(records, stream.errors):
-                empty = False
-                yield record
+        lines = located(path, self.encoding)
+        records = (_record(decoder, text, file, line) for line in lines if (text := line.text.strip(SPACE)))
+        for record in encoding.judged(records, encoding.detect(path, self.encoding).errors):
+            empty = False
+            yield record
         if empty:
             raise Refused(f"{path} holds no records", why="it has blank lines only")
 
-    def count(self, path: Path) -> int:
-        """The records, by a regular expression over chunks of the text."""
-        with encoding.open_text(path, self.encoding) as stream:
-            return count_lines(chunks(stream), FILLED_JSON)
+    def stretches(self, path: Path) -> Stretches | None:
+        """Lines that are not blank, by a regular expression."""
+        return stretches(path, self.encoding, lambda text: count_lines(text, FILLED_JSON))
 
 
-def _record(decoder: Decoder, line: str, file: str, number: int) -> Record:
+def _record(decoder: Decoder, text: str, file: str, line: Line) -> Record:
+    number, span = line.number, united([line])
     try:
-        found = decoder.whole(line)
+        found = decoder.whole(text)
     except json.JSONDecodeError as error:
-        return Record(line, file, number, f"not JSON: {error.msg} (column {error.colno})")
+        return Record(text, file, number, f"not JSON: {error.msg} (column {error.colno})", span)
     except ValueError as error:
-        return Record(line, file, number, f"not JSON: {error}")
+        return Record(text, file, number, f"not JSON: {error}", span)
     if not isinstance(found.value, (dict, str)):
-        return Record(found.value, file, number, f"an object is expected, here is {type(found.value).__name__}")
-    return Record(found.value, file, number, found.problem)
+        return Record(found.value, file, number, f"an object is expected, here is {type(found.value).__name__}", span)
+    return Record(found.value, file, number, found.problem, span)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import field_validator
 
 from affina.core.errors import Refused
-from affina.core.kinds import Reader, Record
+from affina.core.kinds import Reader, Record, Stretches
 from affina.data import encoding
 from affina.data.linecount import count_lines
-from affina.data.lines import batches, chunks
+from affina.data.offsets import Line, located, stretches, united
 from affina.data.prefixed import divided
 
 
@@ -48,24 +47,22 @@ class LabelledLines(Reader):
         """Every line that is not blank. Raises Refused for a file of blank lines only."""
         settled, _ = self.look(path)
         empty = True
-        with encoding.open_text(path, settled.encoding) as stream:
-            for number, line in enumerate(chain.from_iterable(batches(stream, str(path))), 1):
-                if line.strip():
-                    empty = False
-                    yield _record(line, settled.several is True, str(path), number)
+        for line in located(path, settled.encoding):
+            if line.text.strip():
+                empty = False
+                yield _record(line, settled.several is True, str(path))
         if empty:
             raise Refused(f"{path} holds no lines", why="there is nothing in it but white space")
 
-    def count(self, path: Path) -> int:
-        """Lines that are not blank, by a regular expression over chunks of the text."""
-        with encoding.open_text(path, self.encoding) as stream:
-            return count_lines(chunks(stream))
+    def stretches(self, path: Path) -> Stretches | None:
+        """Lines that are not blank, by a regular expression."""
+        return stretches(path, self.encoding, count_lines)
 
 
-def _record(line: str, several: bool, file: str, number: int) -> Record:
-    if "\0" in line:
-        return Record(line.rstrip("\r\n"), file, number, "the line holds a NUL character")
-    classes, text = divided(line)
-    if several:
-        return Record({"labels": classes, "text": text}, file, number)
-    return Record({"label": classes[0], "text": text}, file, number)
+def _record(line: Line, several: bool, file: str) -> Record:
+    span = united([line])
+    if "\0" in line.text:
+        return Record(line.text.rstrip("\r\n"), file, line.number, "the line holds a NUL character", span)
+    classes, text = divided(line.text)
+    values = {"labels": classes, "text": text} if several else {"label": classes[0], "text": text}
+    return Record(values, file, line.number, span=span)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import field_validator
 
 from affina.core.errors import Refused
-from affina.core.kinds import Reader, Record
+from affina.core.kinds import Reader, Record, Stretches
 from affina.data import encoding
 from affina.data.blocks import Block, By, groups
 from affina.data.front_matter import divided
+from affina.data.offsets import located, stretches, united
 
 MOST_BYTES = 1 << 26
 RULES = frozenset({"hr", "html_block"})
@@ -48,16 +50,21 @@ class Markdown(Reader):
         text = self._text(path)
         before, problem, start = divided(text)
         lines, first = text[start:].split("\n"), text.count("\n", 0, start)
+        bounds = [*located(path, self.encoding)]
         if not text[start:].strip():
             raise Refused(f"{path} holds no text", why="there is nothing in it but white space and front matter")
         for begin, end in self._ranges(lines):
             part = "\n".join(lines[begin:end])
             values: Any = {**before, "text": part} if self.columns else part
-            yield Record(values, str(path), first + begin + 1, problem if self.columns else "")
+            span = united(bounds[first + begin : first + end])
+            yield Record(values, str(path), first + begin + 1, problem if self.columns else "", span)
 
-    def count(self, path: Path) -> int | None:
-        """One, where the record is the whole text."""
-        return 1 if self.by == "document" else None
+    def stretches(self, path: Path) -> Stretches | None:
+        """Whole texts and sections leave nothing but white space between them, and the front matter."""
+        if self.by == "paragraph":
+            return None
+        found = stretches(path, self.encoding, _filled, headers=int(divided(self._text(path))[2] > 0))
+        return found and replace(found, apart=True)
 
     def _text(self, path: Path) -> str:
         with encoding.open_text(path, self.encoding, newline=None) as stream:
@@ -72,18 +79,25 @@ class Markdown(Reader):
 
     def _ranges(self, lines: list[str]) -> Iterator[tuple[int, int]]:
         """Lines [begin, end) of each record."""
-        if self.by == "document":
-            filled = [at for at, line in enumerate(lines) if line.strip()]
+        filled = [at for at, line in enumerate(lines) if line.strip()]
+        held = [] if self.by == "document" else [*groups(_blocks(lines, sparing=self.by == "paragraph"), self.by)]
+        begins = [group[0].line for group in held]
+        if self.by == "section":
+            begins[:1] = filled[:1]  # definitions of links are no blocks: above the first one they go with it
+        if self.by != "paragraph" and len(begins) < 2:
             yield filled[0], filled[-1] + 1
             return
-        held = [*groups(_blocks(lines, sparing=self.by == "paragraph"), self.by)]
-        begins = [group[0].line for group in held]
         for at, group in enumerate(held):
             last = group[-1].line + group[-1].text.count("\n") + 1
             end = begins[at + 1] if self.by == "section" and at + 1 < len(begins) else last
             while end > begins[at] + 1 and not lines[end - 1].strip():
                 end -= 1
             yield begins[at], end
+
+
+def _filled(text: Iterable[str]) -> int:
+    """Whether a stretch holds more than white space."""
+    return int(any(piece.strip() for piece in text))
 
 
 def _blocks(lines: list[str], sparing: bool) -> Iterator[Block]:

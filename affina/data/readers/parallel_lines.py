@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, repeat, zip_longest
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import field_validator
 
 from affina.core.errors import Refused
-from affina.core.kinds import Reader, Record
+from affina.core.kinds import Reader, Record, Span, Stretches
 from affina.data import encoding
-from affina.data.lines import CHUNK
+from affina.data.offsets import measure, stretches
+
+TOGETHER = 4096
+"""Lines that are measured at once."""
 
 
 class ParallelLines(Reader):
@@ -56,22 +59,39 @@ class ParallelLines(Reader):
             )
         lines = zip_longest(self._lines(one), self._lines(two), fillvalue="")
         pairs = (dict(zip(names, sides, strict=True)) for sides in lines)
-        records = (Record(pair, str(one), number) for number, pair in enumerate(pairs, 1))
+        spans = self._spans(one)
+        records = (Record(pair, str(one), number, span=next(spans)) for number, pair in enumerate(pairs, 1))
         errors = {encoding.detect(path, self.encoding).errors for path in paths}
         yield from encoding.judged(records, "strict" if errors == {"strict"} else "surrogateescape")
 
-    def count(self, path: Path) -> int:
-        """The lines of one side, by their ends; the other has as many or the pair is refused."""
-        ends, last = 0, "\n"
-        with encoding.open_text(path, self.encoding, newline="\n") as stream:
-            while text := stream.read(CHUNK):
-                ends, last = ends + text.count("\n"), text[-1]
-        return ends + (last != "\n")
+    def stretches(self, path: Path) -> Stretches | None:
+        """The lines of the first side, by their ends; the other has as many or the pair is refused."""
+        return stretches(path, self.encoding, _ends)
 
     def _lines(self, path: Path) -> Iterator[str]:
         with encoding.open_text(path, self.encoding, newline="\n") as stream:
             for line in stream:
                 yield line.removesuffix("\n").removesuffix("\r")
+
+    def _spans(self, path: Path) -> Iterator[Span | None]:
+        """The bytes of each line; None without end where they are not known."""
+        measured = measure(path, encoding.detect(path, self.encoding))
+        if measured is None:
+            yield from repeat(None)
+            return
+        start = measured.start
+        with encoding.open_text(path, self.encoding, newline="\n") as stream:
+            while lines := [*islice(stream, TOGETHER)]:
+                for size in measured.sizes(lines):
+                    yield Span(start, start + size)
+                    start += size
+
+
+def _ends(text: Iterable[str]) -> int:
+    ends, last = 0, "\n"
+    for piece in text:
+        ends, last = ends + piece.count("\n"), piece[-1:] or last
+    return ends + (last != "\n")
 
 
 def _columns(one: Path, two: Path) -> tuple[str, str]:

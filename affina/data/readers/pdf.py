@@ -47,12 +47,13 @@ class Pdf(Reader):
             return self, f"a PDF of {len(document.pages)} pages, one record per {self.by}"
 
     def records(self, path: Path) -> Iterator[Record]:
-        """The document or its pages; and pages that are pictures, or damaged, as records with a problem. Where the
-        record is the document, blank pages are passed over."""
+        """The document or its pages; and pages that are pictures, damaged or missing, as records with a problem. Where
+        the record is the document, blank pages are passed over."""
         file = str(path)
         texts: list[str] = []
         bad: list[Record] = []
         with _opened(path) as document:
+            stated = _stated(document)
             for number in range(1, len(document.pages) + 1):
                 text, problem = _page(document, number - 1)
                 if self.by == "page":
@@ -65,16 +66,15 @@ class Pdf(Reader):
             if texts or not bad:
                 yield Record(joined("\n\n".join(texts)), file, 1, "" if texts else "every page of it is blank")
             yield from bad
+            if stated not in (None, number):
+                yield Record("", file, number, f"the file says that it has {stated} pages, and {number} were found")
 
     def count(self, path: Path) -> int | None:
         """By page: the number of pages that the root of the page tree states."""
         if self.by != "page":
             return None
-        with _opened(path) as document, _quiet():
-            try:
-                return int(document.root_object["/Pages"]["/Count"])  # type: ignore[index]
-            except DAMAGED:
-                return None
+        with _opened(path) as document:
+            return _stated(document)
 
 
 @contextmanager
@@ -103,6 +103,15 @@ def _opened(path: Path) -> Iterator[PdfReader]:
         if not pages:
             raise _no_sound_pdf(path, "it has no pages")
         yield document
+
+
+def _stated(document: PdfReader) -> int | None:
+    """The number of pages that the root of the page tree states."""
+    with _quiet():
+        try:
+            return int(document.root_object["/Pages"]["/Count"])  # type: ignore[index]
+        except DAMAGED:
+            return None
 
 
 def _no_sound_pdf(path: Path, why: str) -> Refused:

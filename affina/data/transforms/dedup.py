@@ -7,6 +7,8 @@ a model's embeddings (SemDeDup, Abbas et al. 2023).
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import fields
+from functools import cache
+from typing import Any
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -60,14 +62,18 @@ class Dedup(Transform):
 
 def _kept(examples: Collection[Example], kinds: list[tuple[str, Indices]], desk: Desk) -> Iterator[Example]:
     """`kinds`: how to say it, and of each example [N] the first of its group."""
-    repeated = {place for _, first_N in kinds for place in first_N[first_N != np.arange(len(first_N))].tolist()}
-    names: dict[int, str] = {}
+    repeats: dict[int, tuple[str, int]] = {}
+    for what, first_N in kinds:
+        places = np.flatnonzero(first_N != np.arange(len(first_N)))
+        for place, first in zip(places.tolist(), first_N[places].tolist(), strict=True):
+            repeats.setdefault(place, (what, first))
+    names = dict.fromkeys((first for _, first in repeats.values()), "")
     for place, example in enumerate(examples):
-        if place in repeated:
+        if place in names:
             names[place] = example.id
-        why = next((f"{what} {names[int(first)]}" for what, first_N in kinds if (first := first_N[place]) != place), "")
-        if why:
-            desk.books.drop(example, why)
+        if place in repeats:
+            what, first = repeats[place]
+            desk.books.drop(example, f"{what} {names[first]}")
         else:
             yield example
 
@@ -87,10 +93,18 @@ def _both(one_N: Indices, two_N: Indices) -> Indices:
 def _content(example: Example) -> str:
     """Everything the example shows and teaches, as one text with single spaces."""
     if not isinstance(example, Chat):
-        told = [getattr(example, each.name) for each in fields(example) if each.name not in ASIDE]
-        return json.dumps([_spaced(each if isinstance(each, str) else repr(each)) for each in told])
+        kind: Any = type(example)
+        told = [getattr(example, name) for name in _taught(kind)]
+        # 1F is white space to `split`, so no part holds it
+        return "\x1f".join([_spaced(each if isinstance(each, str) else repr(each)) for each in told])
     turns = [(turn.role, _spaced(turn.content), turn.extra) for turn in example.messages]
     return json.dumps([turns, example.tools, example.options], sort_keys=True)
+
+
+@cache
+def _taught(kind: type[Example]) -> tuple[str, ...]:
+    """The fields of a kind of example that say what it teaches."""
+    return tuple(each.name for each in fields(kind) if each.name not in ASIDE)
 
 
 def _spaced(text: str) -> str:

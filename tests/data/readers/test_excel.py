@@ -233,3 +233,12 @@ def test_an_old_sheet_that_is_cut_off_is_refused_and_nothing_is_printed(
         with pytest.raises(Refused, match="no sound spreadsheet"):
             values(written(tmp_path, whole[:left], "old.xls"))
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_old_workbook_under_a_password_is_told(tmp_path: Path) -> None:
+    """[MS-XLS] 2.4.117: a FilePass record (2F) behind the workbook's first one."""
+    content = bytearray(shared("data", "csvkit_examples_a", "test.xls").read_bytes())
+    behind = content.find(b"\x09\x08\x10\x00\x00\x06\x05\x00") + 20
+    content[behind : behind + 2] = b"\x2f\x00"
+    with pytest.raises(Refused, match="protected by a password"):
+        values(written(tmp_path, bytes(content), "old.xls"))

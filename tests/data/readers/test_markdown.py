@@ -5,6 +5,7 @@ from shared_data import shared
 
 from affina.core.errors import Refused
 from affina.data.readers.markdown import Markdown
+from affina.data.tiles import recount
 
 PAGE = """---
 title: Una nota
@@ -95,4 +96,19 @@ def test_sections_of_a_real_text_hold_all_its_words() -> None:
     headings = [line for line in body.split("\n") if line.startswith("#")]
     assert len(sections) > 100 and sum(str(text).count("\n#") + 1 for _, text in sections) == len(headings)
     assert " ".join(str(text) for _, text in sections).split() == body[body.index("# ") :].split()
-    assert Markdown().count(path) == len(found(path)) == 1
+    assert recount(Markdown(), path) == len(found(path)) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    "text", [PAGE, PAGE.replace("\n", "\r\n"), "[a]: /x\n\n# One\n[b]: /y\n\n# Two\n\n", "[a]: /x\n"]
+)
+def test_sections_leave_only_blanks_and_the_front_matter(tmp_path: Path, text: str, encoding: str) -> None:
+    path = tmp_path / "note.md"
+    path.write_bytes(text.encode(encoding))
+    for by in ("document", "section"):
+        records = [*Markdown(by=by).records(path)]
+        assert recount(Markdown(by=by), path) == len(records) > 0
+    kept = "".join(str(record.values) for record in records)
+    words = text.replace("\r", "").split("---\n", 2)[-1]
+    assert "".join(kept.split()) == "".join(words.split())

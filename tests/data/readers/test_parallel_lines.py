@@ -8,6 +8,7 @@ from affina.core.example import Parallel
 from affina.core.kinds import readers
 from affina.core.recipe import Data
 from affina.data.prepare import read_examples
+from affina.data.recognise import readings
 
 
 def write(folder: Path, **texts: str) -> list[str]:
@@ -78,8 +79,13 @@ def test_a_line_of_another_kind_of_line_end_is_still_one_line(tmp_path: Path) ->
 def test_lines_are_counted_by_their_ends(tmp_path: Path, text: str, lines: int) -> None:
     read = write(tmp_path, x_en=text, x_it=text)
     reader = readers.build("parallel_lines")
-    assert [reader.count(tmp_path / name) for name in read] == [lines, lines]
-    assert len(list(reader.together([tmp_path / name for name in read]))) == lines
+    paths = [tmp_path / name for name in read]
+    for path in paths:
+        stretches = reader.stretches(path)
+        assert stretches is not None and stretches.count([text]) == lines
+    (reading,) = readings(paths)
+    tiles = reading.tiles()
+    assert tiles is not None and len([*tiles.watched(reading.records())]) == tiles.records == lines
 
 
 def test_real_translations_are_read_whole() -> None:

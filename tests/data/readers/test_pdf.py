@@ -25,6 +25,13 @@ def test_the_text_comes_whole_or_by_page_with_the_number_of_the_page(tmp_path: P
     assert Pdf(by="page").count(path) == 2 and "2 pages" in Pdf().look(path)[1]
 
 
+def test_pages_that_the_file_states_and_has_not_are_told(tmp_path: Path) -> None:
+    path = written(tmp_path, pdf(["First page", "Second page"]).replace(b"/Count 2", b"/Count 5"))
+    whole, missing = Pdf().records(path)
+    assert whole.values == "First page\n\nSecond page" and not whole.problem
+    assert missing.problem == "the file says that it has 5 pages, and 2 were found"
+
+
 def test_words_divided_at_line_ends_are_joined_also_over_pages(tmp_path: Path) -> None:
     path = written(tmp_path, pdf(["an exam-\nple of a well-\nknown and", "a well-known rule"]))
     assert [each.values for each in Pdf().records(path)] == ["an example of a well-known and\n\na well-known rule"]
