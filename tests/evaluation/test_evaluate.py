@@ -74,7 +74,7 @@ def test_both_are_measured_on_a_given_file(finished: Callable[[str], Run], chat_
     assert np.array(alone["confusion"]["counts"]).trace() == 8
     assert alone["slices"]["who"]["you"]["metrics"]["accuracy"]["n"] == 4
     assert sum(one["n"] for one in alone["calibration"]) == 8
-    assert alone["latency"]["items"] == 8 and 0 < alone["latency"]["p50_s"] <= alone["latency"]["p95_s"]
+    assert 1 <= alone["latency"]["items"] <= 8 and 0 < alone["latency"]["p50_s"] <= alone["latency"]["p95_s"]
     (tmp_path / "task.yaml").write_text("name: classification\ndata: new.csv\n", encoding="utf-8")
     put = affina.evaluate("labels", on=str(tmp_path / "task.yaml"), root=root)["on"]["task"]
     assert put["metrics"]["accuracy"] == alone["metrics"]["accuracy"]
