@@ -43,12 +43,11 @@ class ExactMatch(Bank):
         items, notes = self.items(hall, lambda record: texts(record, self.answer, "right answer"))
         sampled = self.answers(model, items, self.max_tokens, hall)
         found = [self._extracted(each.text) for each in sampled]
-        right = [self._right(item.right) for item in items]
+        right = [self._meant(item.right) for item in items]
         columns = {
-            "right": [self._form(said) in forms for said, forms in zip(found, right, strict=True)],
+            "right": [self._is_right(said, meant) for said, meant in zip(found, right, strict=True)],
             "f1": [
-                max(shared_words(said or "", each) for each in item.right)
-                for said, item in zip(found, items, strict=True)
+                max(shared_words(said or "", each) for each in meant) for said, meant in zip(found, right, strict=True)
             ],
             "found": [said is not None for said in found],
             "stopped": [each.stopped for each in sampled],
@@ -79,9 +78,14 @@ class ExactMatch(Bank):
         matches = list(re.finditer(self.extract, text))
         return matches[-1][1 if matches[-1].re.groups else 0] if matches else None
 
-    def _right(self, answers: Sequence[str]) -> set[Any]:
+    def _meant(self, answers: Sequence[str]) -> list[str]:
+        """The right answers, each as the expression finds it where it does."""
         found = (self._extracted(each) for each in answers)
-        return {self._form(each if said is None else said) for said, each in zip(found, answers, strict=True)} - {None}
+        return [each if said is None else said for said, each in zip(found, answers, strict=True)]
+
+    def _is_right(self, said: str | None, meant: Sequence[str]) -> bool:
+        form = self._form(said)
+        return form is not None and form in [self._form(each) for each in meant]
 
     def _form(self, text: str | None) -> Any:
         """What is compared; None for no answer."""

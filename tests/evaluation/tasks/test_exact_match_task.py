@@ -43,6 +43,11 @@ def test_words_in_common_count_even_where_the_answer_is_wrong(tmp_path: Path) ->
     assert found.columns["f1"] == pytest.approx([0.8]) and found.columns["right"].tolist() == [0]
 
 
+def test_words_in_common_are_those_of_what_the_expression_finds(tmp_path: Path) -> None:
+    found = asked(tmp_path, "well #### 18 cents", "because of this and that #### 18 euros", extract="#### (.+)")
+    assert found.columns["f1"] == pytest.approx([0.5])  # 18 of two words each
+
+
 def test_answers_without_a_letter_and_without_a_match_are_told(tmp_path: Path) -> None:
     found = asked(tmp_path, " ", "x", extract="#### (.+)")
     assert found.notes == ("1 of 1 answers are empty",) and found.columns["found"].tolist() == [0]
