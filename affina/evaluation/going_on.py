@@ -8,7 +8,8 @@ import numpy as np
 
 from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Message, Parallel, Text
-from affina.core.kinds import Ints, Model, Progress, Row, Sampled, Sampling
+from affina.core.kinds import Ints, Model, Progress, Row, Sampled, Sampling, Scored
+from affina.evaluation.asking import ROWS_PER_CALL
 
 PROMPTS_PER_CALL = 64
 """Prompts answered in one call: enough for the engine to fill its slots, few enough to show progress."""
@@ -49,6 +50,16 @@ def sampled(
         found += model.sample(prompts[start : start + PROMPTS_PER_CALL], how)
         if progress:
             progress(task, len(found), len(prompts))
+    return found
+
+
+def scored(model: Model, rows: Sequence[Row], task: str, progress: Progress | None) -> list[Scored]:
+    """Every row's log-probabilities; neighbours that share a prefix go into one call."""
+    found: list[Scored] = []
+    for start in range(0, len(rows), ROWS_PER_CALL):
+        found += model.score(rows[start : start + ROWS_PER_CALL])
+        if progress:
+            progress(task, len(found), len(rows))
     return found
 
 

@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from affina.core.errors import Refused
 from affina.core.example import Labelled
 from affina.core.kinds import Floats, Model, Progress, Sampling
 from affina.data.chunks import chunks, sentences
 from affina.data.likeness import words
 from affina.data.prompt import written
 from affina.evaluation.answer import answer
+from affina.evaluation.asking import need_labels
 
 ENTAILMENT, CONTRADICTION = "entailment", "contradiction"
 PASSAGE_WORDS = 60
-"""A passage of the source is as many whole sentences as have so many words: what models of entailment are taught on is
-short."""
+"""A passage of the source is a sentence of at most so many words, a longer one in parts: models of entailment are
+taught on short texts."""
 _NUMBER = re.compile(r"(?<!\d)\d{1,3}(?:[.,’'\u00a0\u202f]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?")
 _NAME = re.compile(r"\b[^\W\d_]*[A-ZÀ-Ý][^\W_]*\b")
 _WORDED = {
@@ -79,7 +79,7 @@ class Entailment:
             Labelled(id=str(n), text=self._put(*pair), label=self.labels[0], labels=self.labels)
             for n, pair in enumerate(pairs)
         ]
-        _fits(self.model, asked[0], self.labels)
+        need_labels(self.model, asked[0])
         found = answer(self.model, asked, frozenset({"chances"}), Sampling(), progress).chances_NL
         assert found is not None, "a model of labels gives chances"
         return found
@@ -115,7 +115,8 @@ def supports(
 def evidence(source: str, claim: str, most: int) -> list[str]:
     """The passages that share most different words with the claim, best first; of equals the earlier."""
     sought = set(words(claim))
-    held = [source[start:stop] for start, stop in chunks(source, PASSAGE_WORDS, lambda part: len(part.split()))]
+    whole = [source[start:stop] for start, stop in sentences(source)]
+    held = [each[start:stop] for each in whole for start, stop in chunks(each, PASSAGE_WORDS, _size)]
     return sorted(held, key=lambda passage: -len(sought & set(words(passage))))[:most]
 
 
@@ -142,6 +143,10 @@ def _absent(source: str, claim: str) -> tuple[tuple[str, ...], int]:
     return tuple(said for said, there in (*figures, *called) if not there), len(figures) + len(called)
 
 
+def _size(text: str) -> int:
+    return len(text.split())
+
+
 def _plain(number: str) -> str:
     """Grouping signs dropped, a point before decimals, no zeros that say nothing."""
     signs = [sign for sign in number if not sign.isdigit()]
@@ -156,14 +161,3 @@ def _plain(number: str) -> str:
     whole, _, rest = number.partition(".")
     rest = rest.rstrip("0")
     return (whole.lstrip("0") or "0") + (f".{rest}" if rest else "")
-
-
-def _fits(model: Model, example: Labelled, labels: Sequence[str]) -> None:
-    given = model.score(model.renderer.rows([example]))[0].scores_L
-    if given is None or len(given) != len(labels):
-        has = "no head of labels" if given is None else f"{len(given)} labels"
-        raise Refused(
-            "this model cannot say whether a text follows from another",
-            why=f"it has {has}, and {len(labels)} are expected: {', '.join(labels)}",
-            instead="give a run that was trained on pairs with these labels",
-        )

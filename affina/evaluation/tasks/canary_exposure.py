@@ -14,9 +14,8 @@ from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model
 from affina.core.task import Columns, Hall, Statistic, Task, Tested
 from affina.data.secrets import Secrets, inserted
-from affina.evaluation.asking import ROWS_PER_CALL
 from affina.evaluation.exposure import Space
-from affina.evaluation.going_on import need_past, said_by_words
+from affina.evaluation.going_on import need_past, said_by_words, scored
 
 
 class CanaryExposure(Task):
@@ -102,12 +101,8 @@ class CanaryExposure(Task):
         rows = model.renderer.rows(said_by_words(space.row(secret, str(n)) for n, secret in enumerate(secrets)))
         if len(rows) != len(secrets) or any(row.cut for row in rows):
             raise Refused("the rows of the secrets are longer than the model takes", instead="insert shorter ones")
-        found: list[float] = []
-        for start in range(0, len(rows), ROWS_PER_CALL):
-            found += [-float(each.logprobs_S.sum()) for each in model.score(rows[start : start + ROWS_PER_CALL])]
-            if hall.progress:
-                hall.progress(self.name, len(found), len(rows))
-        return np.array(found, dtype=np.float64)
+        found = scored(model, rows, self.name, hall.progress)
+        return np.array([-float(each.logprobs_S.sum()) for each in found], dtype=np.float64)
 
 
 class _Item(NamedTuple):

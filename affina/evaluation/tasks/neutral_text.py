@@ -13,7 +13,7 @@ from affina.core.errors import Refused
 from affina.core.example import Text
 from affina.core.kinds import Model, Row
 from affina.core.task import Columns, Hall, Statistic, Task, Tested
-from affina.evaluation.going_on import need_past
+from affina.evaluation.going_on import need_past, scored
 from affina.evaluation.items import groups, items
 
 
@@ -36,10 +36,10 @@ class NeutralText(Task):
         need_past(model, self.name)
         rows = items(self.name, self.read, hall.folder, ("text",), self.most)
         texts = [[_open(row, model) for row in model.renderer.rows([_text(each)])] for each in rows]
-        scored = iter(model.score([row for each in texts for row in each]))
+        found = iter(scored(model, [row for each in texts for row in each], self.name, hall.progress))
         nats, tokens, sizes = [], [], []
         for own in texts:
-            logprobs = np.concatenate([next(scored).logprobs_S for _ in own])
+            logprobs = np.concatenate([next(found).logprobs_S for _ in own])
             said = [int(token) for row in own for token in row.tokens[row.weights > 0]]
             nats.append(-float(logprobs.sum()))
             tokens.append(len(said))

@@ -18,6 +18,7 @@ from affina.data.lexicon.words import Edit
 from affina.data.prepare import read_examples
 from affina.data.variants import changed, pieces
 from affina.evaluation.answer import answer, asker
+from affina.evaluation.asking import need_labels
 from affina.evaluation.items import spread
 from affina.evaluation.statistics import wilson
 
@@ -119,6 +120,8 @@ class Perturbed(Task):
     def _right(self, model: Model, examples: Sequence[Example], hall: Hall) -> tuple[Floats, list[str]]:
         """Whether each is answered right, and what is answered."""
         labelled = "label" in asker(examples).gives
+        if isinstance(examples[0], Labelled):
+            need_labels(model, examples[0])
         how = Sampling(max_tokens=self.max_tokens, seed=hall.seed)
         found = answer(model, examples, frozenset({"label" if labelled else "text"}), how, hall.progress)
         each_N = metrics.build("accuracy" if labelled else "exact_match").each(found)

@@ -15,8 +15,7 @@ from affina.core.kinds import Floats, Model, Row
 from affina.core.recipe import Data
 from affina.core.task import Hall, Statistic, Task, Tested
 from affina.data.prepare import read_examples
-from affina.evaluation.asking import ROWS_PER_CALL
-from affina.evaluation.going_on import last_run, need_past
+from affina.evaluation.going_on import last_run, need_past, scored
 from affina.evaluation.items import spread
 
 LENGTHS = "only the last reply counts; the share by log-probability favours short replies, the one per token does not"
@@ -46,15 +45,9 @@ class PreferredReplies(Task):
                 why=f"all are longer than the {model.renderer.max_tokens} tokens that the model takes",
             )
         flat = [row for place in whole for row in both[place]]
-        found: list[tuple[float, int]] = []
-        for start in range(0, len(flat), ROWS_PER_CALL):
-            part = flat[start : start + ROWS_PER_CALL]
-            found += [
-                (float(each.logprobs_S.sum()), row.targets) for each, row in zip(model.score(part), part, strict=True)
-            ]
-            if hall.progress:
-                hall.progress(self.name, min(start + ROWS_PER_CALL, len(flat)), len(flat))
-        numbers = np.array(found, dtype=np.float64).reshape(len(whole), 2, 2)
+        found = scored(model, flat, self.name, hall.progress)
+        numbers = np.array([(each.logprobs_S.sum(), row.targets) for each, row in zip(found, flat, strict=True)])
+        numbers = numbers.reshape(len(whole), 2, 2)
         each_N2 = numbers[:, :, 0] / numbers[:, :, 1]
         margin_N, per_token_N = numbers[:, 0, 0] - numbers[:, 1, 0], each_N2[:, 0] - each_N2[:, 1]
         columns = {
