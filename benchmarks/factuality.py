@@ -151,7 +151,7 @@ def entailment(data: Path, folder: Path, steps: int) -> tuple[Entailment, dict[s
     if not (folder / "runs" / "snli").is_dir():
         affina.train(Recipe.build(sections, folder), root=folder / "runs")
     found = affina.evaluate("snli", root=folder / "runs")
-    best = Run(folder / "runs" / "snli").best("accuracy", True)
+    best = Run(folder / "runs" / "snli").best("loss", False)
     assert best is not None, "what can be evaluated has a best checkpoint"
     told = {"pairs": len(rows), "step": best[0], "held_out": found["items"], "accuracy": found["metrics"]["accuracy"]}
     model = open_model("snli", folder / "runs", False, Silent()).model
@@ -178,6 +178,9 @@ def table(items: Sequence[Item], found: Sequence[Sequence[Support]]) -> Iterator
         "entailment and what is missing": [min((each.score for each in some), default=0.0) for some in found],
         "entailment alone": [min((each.entailed for each in some), default=0.0) for some in found],
         "not contradicted": [1 - max((each.contradicted for each in some), default=1.0) for some in found],
+        "nothing missing, not contradicted": [
+            min((0.0 if each.missing else 1 - each.contradicted for each in some), default=0.0) for some in found
+        ],
         "what is missing alone": [float(not any(each.missing for each in some)) for some in found],
     }
     half = np.arange(len(items)) // 2 % 2 == 0
@@ -232,7 +235,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds a folder per data set")
     parser.add_argument("--work", type=Path, default=Path("factuality"), help="where the model of entailment is kept")
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--rows", type=int, default=150, help="answers of each set")
+    parser.add_argument("--rows", type=int, default=300, help="answers of each set")
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     given = parser.parse_args()
     began = time.perf_counter()

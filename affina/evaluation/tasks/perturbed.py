@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Labelled, Parallel
-from affina.core.kinds import Desk, Floats, Model, Sampling, metrics, transforms
+from affina.core.kinds import Desk, Floats, Model, Sampling, metrics, objectives, transforms
 from affina.core.recipe import Data
 from affina.core.task import Hall, Statistic, Task, Tested
 from affina.data.lexicon.words import Edit
@@ -120,9 +120,12 @@ class Perturbed(Task):
 
     def _right(self, model: Model, examples: Sequence[Example], hall: Hall) -> tuple[Floats, list[str]]:
         """Whether each is answered right, and what is answered."""
-        labelled = "label" in asker(examples).gives
         if isinstance(examples[0], Labelled):
-            need_labels(model, examples[0])
+            if getattr(model, "reads", "") == "past":  # labels as words, asked with the usual instruction
+                examples = objectives.build("cross_entropy").expand(examples)
+            else:
+                need_labels(model, examples[0])
+        labelled = "label" in asker(examples).gives
         how = Sampling(max_tokens=self.max_tokens, seed=hall.seed)
         found = answer(model, examples, frozenset({"label" if labelled else "text"}), how, hall.progress)
         validate(found)

@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from affina.core.errors import Refused
+from affina.core.example import Example, Labelled
 from affina.core.kinds import Model, tasks
 from affina.core.say import Silent
 from affina.core.task import Hall
@@ -59,3 +60,13 @@ def test_a_network_that_does_not_go_on_from_a_text_is_refused(tmp_path: Path, fa
     for name in ("neutral_text", "knowledge", "instructions", "refusals", "extraction"):
         with pytest.raises(Refused, match=f"{name} cannot be put to this model: {why}"):
             tasks.build(name).ask(model, Hall())
+
+
+def test_labels_that_a_model_says_as_words_are_asked_as_it_learnt_to_say_them(tmp_path: Path, chat_model: Path) -> None:
+    rows: list[Example] = [
+        Labelled(id=f"a:{n}", text=f"the parcel is late, case {n}", label="late", labels=("late", "lost")) for n in range(3)
+    ]
+    task = tasks.build({"name": "perturbed", "changes": ["upper"]})
+    found = task.ask(opened(chat_model, tmp_path), Hall(splits={"test": rows}))
+    assert {*found.columns["clean"], *found.columns["upper"]} <= {0.0, 1.0}
+    assert found.shown[0]["answered"] in ("late", "lost")
