@@ -116,7 +116,9 @@ class Perturbed(Task):
                 instead="give labelled texts, conversations or texts with a result",
                 where=odd.id,
             )
-        return [replace(each, split="train", origin="", made="") for each in spread(list(found), self.most)]
+        chosen = [replace(each, split="train", origin="", made="") for each in spread(list(found), self.most)]
+        known = hall.labels
+        return [replace(each, labels=known) if known and isinstance(each, Labelled) else each for each in chosen]
 
     def _right(self, model: Model, examples: Sequence[Example], hall: Hall) -> tuple[Floats, list[str]]:
         """Whether each is answered right, and what is answered."""
