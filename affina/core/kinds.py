@@ -160,8 +160,8 @@ class Distributions(Protocol):
     def divergence(self, other: Self) -> torch.Tensor:
         """[S] (KL(p‖q) + KL(q‖p)) / 2, where q is what another forward pass says at the same places."""
 
-    def likeliest(self) -> torch.Tensor:
-        """[S] the token of the highest probability."""
+    def likeliest(self, count: int) -> torch.Tensor:
+        """[S, count] the tokens of the highest probabilities, the likeliest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +308,18 @@ class Model(Protocol):
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]: ...
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """[N, D], rows of unit length."""
+
+
+@runtime_checkable
+class Lexical(Protocol):
+    """A model of words that tells how it reads and which words it finds likeliest; others read the past."""
+
+    @property
+    def reads(self) -> str:
+        """See `Objective.reads`; empty where it ends in no words."""
+
+    def likeliest(self, rows: Sequence[Row], count: int) -> list[Ints]:
+        """[S, count] the likeliest tokens at each supervised place of every row, the likeliest first."""
 
 
 class Engine(Model, Protocol):

@@ -1,0 +1,43 @@
+"""Files of published bias data as they were published: records with the columns that a task must have."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from affina.core.errors import Refused
+from affina.core.kinds import Record, describe_columns
+from affina.data.files import listed
+from affina.data.recognise import readings
+
+
+def published(read: Sequence[str], folder: Path, columns: Collection[str], data: str) -> list[Record]:
+    """Every record of the files, read as any data are. Raises Refused for a record without one of the columns."""
+    if not read:
+        raise Refused(f"no file of {data} is named", instead="name one under `read`: affina brings no data of its own")
+    paths, _ = listed(read, folder)
+    found = [record for reading in readings(paths) for record in reading.records()]
+    for record in found:
+        if record.problem:
+            raise Refused(f"the record cannot be read: {record.problem}", instead="mend the line", where=record.where)
+        absent = [name for name in columns if not isinstance(record.values, Mapping) or name not in record.values]
+        if absent:
+            shown = ", ".join(describe_columns([record])) or "no columns"
+            raise Refused(
+                f"{record.where} is not in the format of {data}",
+                why=f"it has no {', '.join(absent)}; it has {shown}",
+                instead=f"give a file with the columns {', '.join(columns)}",
+            )
+    return found
+
+
+def named(record: Record) -> str:
+    """What an item is called: its file and line."""
+    return f"{Path(record.file).name}:{record.line}"
+
+
+def text_of(values: Mapping[str, Any], column: str, where: str) -> str:
+    """A cell that must hold a text. Raises Refused."""
+    text = values[column]
+    if not isinstance(text, str) or not text.strip():
+        raise Refused(f"{column} is empty or no text: {text!r}", instead="fill it, or take the row out", where=where)
+    return text.strip()
