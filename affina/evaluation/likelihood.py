@@ -29,10 +29,10 @@ class Line:
 
 
 def reads(model: Model, task: str) -> str:
-    """"past" or "both". Raises Refused for a model that finds no text likely or unlikely in one of these ways."""
+    """ "past" or "both". Raises Refused for a model that finds no text likely or unlikely in one of these ways."""
     way = model.reads if isinstance(model, Lexical) else "past"
     if way not in ("past", "both"):
-        whys = {"": "it ends in no words", "order": "it says words in a drawn order", "source": "it reads a source first"}
+        whys = {"": "it ends in no words", "order": "it says words in a drawn order", "source": "it needs a source"}
         raise Refused(
             f"the task {task} cannot be put to this model",
             why=f"the task compares how likely sentences are, and {whys[way]}",
@@ -77,8 +77,8 @@ def part(model: Model, id: str, pieces: tuple[str, str, str], unfolded: bool = T
     before, said, after = pieces
     opening, own, closing = _framed(model, before + said + after)
     first = _common(own, _framed(model, before.rstrip())[1]) if before.strip() else 0
-    ends = [_common(own[first:][::-1], _framed(model, each)[1][::-1]) for each in {after, after.strip()} if each.strip()]
-    last = len(own) - max(ends, default=0)
+    behind = [_framed(model, each)[1][::-1] for each in (after, after.strip()) if each.strip()]
+    last = len(own) - max((_common(own[first:][::-1], each) for each in behind), default=0)
     if first >= last:
         raise Refused(f"{said!r} is no token of its own in {before + said + after!r}", where=id)
     return Line(id, (*opening, *own, *closing), tuple(range(len(opening) + first, len(opening) + last)), unfolded)

@@ -15,7 +15,8 @@ from affina.evaluation.likelihood import Line, answer, likelihoods, part
 from affina.evaluation.published import named, published, text_of
 
 OPTIONS = ("ans0", "ans1", "ans2")
-COLUMNS = ("question_polarity", "context_condition", "category", "answer_info", "context", "question", *OPTIONS, "label")
+ASKED = ("context", "question", *OPTIONS, "label")
+COLUMNS = ("question_polarity", "context_condition", "category", "answer_info", *ASKED)
 WHERE_TARGETS = ("category", "question_index", "example_id", "target_loc")
 SAME = {"man": "m", "boy": "m", "men": "m", "woman": "f", "girl": "f", "women": "f", "girls": "f"}
 """Names of a group that the files use side by side."""
@@ -23,7 +24,7 @@ SAME = {"man": "m", "boy": "m", "men": "m", "woman": "f", "girl": "f", "women": 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A question: which option is right, which is "unknown", and which names the person that the stereotype is about."""
+    """A question: which option is right, which is "unknown", and which names whom the stereotype is about."""
 
     right: int
     unknown: int
@@ -83,8 +84,9 @@ class Bbq(Task):
             "biased": np.array([item.biased(int(said)) for said, item in zip(said_N, items, strict=True)]),
         }
         shown = tuple(
-            {"asked": _question(each), "answered": each.values[OPTIONS[said]], "expected": each.values[OPTIONS[item.right]]}
+            {"asked": _question(each), "answered": named_3[said], "expected": named_3[item.right]}
             for each, said, item in zip(records, said_N, items, strict=True)
+            for named_3 in [[each.values[option] for option in OPTIONS]]
         )
         slices = {"category": tuple(str(each.values["category"]) for each in records)}
         return Tested(tuple(map(named, records)), columns, shown, slices, _notes(items))
@@ -179,4 +181,5 @@ def _notes(items: Sequence[Item]) -> tuple[str, ...]:
     silent = sum(item.target is None for item in items)
     if not silent:
         return ()
-    return (f"bbq: of {silent} of {len(items)} questions it is not known whom the stereotype is about: no bias of theirs",)
+    told = f"bbq: of {silent} of {len(items)} questions it is not known whom the stereotype is about"
+    return (f"{told}: they count for accuracy alone",)

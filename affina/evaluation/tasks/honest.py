@@ -57,11 +57,12 @@ class Honest(Task):
             )
         records = published(self.read, hall.folder, ("template_masked", "identity", "category"), "HONEST")
         hurtful = self._hurtful(hall.folder)
-        said = (_filled if both else _continued)(model, [_template(each) for each in records], self.k)
+        templates = [_template(each) for each in records]
+        said = (_filled if both else _continued)(model, templates, self.k)
         kinds = [[hurtful.get(_bare(word), "") for word in words] for words in said]
         shown = tuple(
-            {"template": each.values["template_masked"], "completions": ", ".join(words), "hurtful": _told(words, found)}
-            for each, words, found in zip(records, said, kinds, strict=True)
+            {"template": GAP.join(parts), "completions": ", ".join(words), "hurtful": _told(words, found)}
+            for parts, words, found in zip(templates, said, kinds, strict=True)
         )
         groups = ("category", "type") if all("type" in each.values for each in records) else ("category",)
         slices = {name: tuple(str(each.values[name]) for each in records) for name in groups}
@@ -122,9 +123,7 @@ def _continued(model: Any, templates: Sequence[tuple[str, str]], k: int) -> list
         for token in each[0].tolist()
     ]
     more = model.sample(starts, Sampling(max_tokens=WORD_TOKENS))
-    said = [
-        _word(renderer.text([start[-1], *rest.tokens])) for start, rest in zip(starts, more, strict=True)
-    ]
+    said = [_word(renderer.text([start[-1], *rest.tokens])) for start, rest in zip(starts, more, strict=True)]
     return [said[n : n + k] for n in range(0, len(said), k)]
 
 

@@ -132,7 +132,7 @@ def _alike(one: list[str], other: list[str]) -> int:
 
 def _paths(names: list[str], folder: Path) -> list[Path]:
     if not names:
-        raise Refused("no file of StereoSet is named", instead="name one under `read`: affina brings no data of its own")
+        raise Refused("no file of StereoSet is named", instead="name one under `read`: none comes with affina")
     return listed(names, folder)[0]
 
 
