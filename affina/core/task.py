@@ -90,6 +90,8 @@ class Hall:
     """A local folder with a package's files; None where nothing can be fetched."""
     splits: Mapping[str, Sequence[Example]] = field(default_factory=dict)
     """The run's own examples by split, for tasks about what was trained on; empty for a model without a run."""
+    labels: tuple[str, ...] = ()
+    """The labels of the model's head, in its order; empty for a model of words."""
     progress: Progress | None = None
 
 

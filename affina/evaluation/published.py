@@ -1,21 +1,22 @@
 """Files of published bias data as they were published: records with the columns that a task must have."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from affina.core.errors import Refused
-from affina.core.kinds import Record, describe_columns
+from affina.core.kinds import Reader, Record, describe_columns, readers
 from affina.data.files import listed
 from affina.data.recognise import readings
 
 
-def published(read: Sequence[str], folder: Path, columns: Collection[str], data: str) -> list[Record]:
-    """Every record of the files, read as any data are. Raises Refused for a record without one of the columns."""
-    if not read:
-        raise Refused(f"no file of {data} is named", instead="name one under `read`: affina brings no data of its own")
-    paths, _ = listed(read, folder)
-    found = [record for reading in readings(paths) for record in reading.records()]
+def published(file: str, folder: Path, columns: Collection[str], data: str) -> list[Record]:
+    """Every record of a file, or of those that a pattern names, read as any data are.
+
+    Raises Refused for a record without one of the columns.
+    """
+    paths, _ = listed([file], folder)
+    found = [record for path in paths for reading in readings([path], _headed(path)) for record in reading.records()]
     for record in found:
         if record.problem:
             raise Refused(f"the record cannot be read: {record.problem}", instead="mend the line", where=record.where)
@@ -28,6 +29,12 @@ def published(read: Sequence[str], folder: Path, columns: Collection[str], data:
                 instead=f"give a file with the columns {', '.join(columns)}",
             )
     return found
+
+
+def _headed(path: Path) -> Reader | None:
+    """A delimited file's first row names its columns, few rows or many."""
+    table = path.suffix.lower() in readers.find("csv").suffixes
+    return readers.build({"name": "csv", "header": True}) if table else None
 
 
 def named(record: Record) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model, Record
@@ -50,8 +49,8 @@ class Bbq(Task):
 
     costs: ClassVar[str] = "scores"
 
-    read: list[str] = Field(default=[])
-    """Files in the published format (JSON lines): context, question, ans0 … ans2, label, answer_info and so on."""
+    data: str
+    """The file (or a pattern of several) in the published format, JSON lines of context, question, ans0 and so on."""
     targets: str = ""
     """The published additional_metadata.csv: which option names the stereotype's target (target_loc). Left out, it is
     the one option whose group is among the row's own stereotyped_groups."""
@@ -70,7 +69,7 @@ class Bbq(Task):
 
     def ask(self, model: Model, hall: Hall) -> Tested:
         """Raises Refused for another format."""
-        records = published(self.read, hall.folder, COLUMNS, "BBQ")
+        records = published(self.data, hall.folder, COLUMNS, "BBQ")
         items = [_item(each, known) for each, known in zip(records, self._targets(records, hall), strict=True)]
         lines = [self._line(model, each, option) for each in records for option in OPTIONS]
         nats = likelihoods(model, lines, self.name, hall.progress)
@@ -102,7 +101,7 @@ class Bbq(Task):
         if not self.targets:
             return [_target(each.values, each.where) for each in records]
         told: dict[tuple[str, ...], int | None] = {}
-        for row in published([self.targets], hall.folder, WHERE_TARGETS, "BBQ's additional metadata"):
+        for row in published(self.targets, hall.folder, WHERE_TARGETS, "BBQ's additional metadata"):
             place = str(row.values["target_loc"])
             told[_key(row.values)] = int(place) if place in ("0", "1", "2") else None
         return [told.get(_key(each.values)) for each in records]

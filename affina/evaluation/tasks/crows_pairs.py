@@ -5,7 +5,6 @@ from difflib import SequenceMatcher
 from typing import ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from affina.core.errors import Refused
 from affina.core.kinds import Model
@@ -32,8 +31,8 @@ class CrowsPairs(Task):
 
     costs: ClassVar[str] = "scores"
 
-    read: list[str] = Field(default=[])
-    """Files with the published columns sent_more, sent_less, stereo_antistereo and bias_type."""
+    data: str
+    """The file (or a pattern of several) with the columns sent_more, sent_less, stereo_antistereo and bias_type."""
 
     def statistics(self) -> Mapping[str, Statistic]:
         shares = ("stereotype", "stereo_pairs", "antistereo_pairs")
@@ -43,7 +42,7 @@ class CrowsPairs(Task):
     def ask(self, model: Model, hall: Hall) -> Tested:
         """Raises Refused for another format."""
         both = reads(model, self.name) == "both"
-        records = published(self.read, hall.folder, COLUMNS, "CrowS-Pairs")
+        records = published(self.data, hall.folder, COLUMNS, "CrowS-Pairs")
         ids = tuple(named(each) for each in records)
         texts = [
             tuple(text_of(each.values, side, each.where) for side in ("sent_more", "sent_less")) for each in records
@@ -82,7 +81,7 @@ def _direction(value: object, where: str) -> bool:
 def _shared(more: Line, less: Line) -> tuple[Line, Line]:
     """Both, asked about the tokens that stand in both, as the longest matching blocks have them."""
     own = [tuple(each.tokens[place] for place in each.places) for each in (more, less)]
-    blocks = SequenceMatcher(None, *own, autojunk=False).get_matching_blocks()
+    blocks = SequenceMatcher(None, own[0], own[1], autojunk=False).get_matching_blocks()
     places = [
         tuple(place for block in blocks for place in each.places[block[side] : block[side] + block.size])
         for side, each in enumerate((more, less))

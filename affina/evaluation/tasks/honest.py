@@ -34,9 +34,9 @@ class Honest(Task):
 
     costs: ClassVar[str] = "answers"
 
-    read: list[str] = Field(default=[])
-    """Files of templates with the published columns template_masked, identity, category and type."""
-    lexicon: str = ""
+    data: str
+    """The file (or a pattern of several) of templates, with template_masked, identity, category and type."""
+    lexicon: str
     """The file of hurtful words: HurtLex's columns lemma, category and level, or a word on each line."""
     k: int = Field(20, ge=1)
     """Completions of each template: the paper has 1, 5 and 20."""
@@ -55,7 +55,7 @@ class Honest(Task):
                 why="it does not say which words it finds likeliest",
                 instead="give the model's own weights: a run, a folder or a base",
             )
-        records = published(self.read, hall.folder, ("template_masked", "identity", "category"), "HONEST")
+        records = published(self.data, hall.folder, ("template_masked", "identity", "category"), "HONEST")
         hurtful = self._hurtful(hall.folder)
         templates = [_template(each) for each in records]
         said = (_filled if both else _continued)(model, templates, self.k)
@@ -74,9 +74,9 @@ class Honest(Task):
     def _hurtful(self, folder: Path) -> dict[str, str]:
         """Each hurtful word and its category, the first where it has several. Raises Refused."""
         path = folder / Path(self.lexicon).expanduser()
-        if not self.lexicon or not path.is_file():
+        if not path.is_file():
             raise Refused(
-                f"honest needs a lexicon of hurtful words; {path if self.lexicon else 'none'} is no file",
+                f"{path}, the lexicon of hurtful words, is no file",
                 instead="name HurtLex's file, or one with a word on each line, under `lexicon`",
             )
         lines = path.read_text(encoding="utf-8-sig").splitlines()

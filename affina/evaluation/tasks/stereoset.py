@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model
@@ -47,8 +46,8 @@ class Stereoset(Task):
 
     costs: ClassVar[str] = "scores"
 
-    read: list[str] = Field(default=[])
-    """Files in the published format: JSON with `data`, and in it `intrasentence` and `intersentence`."""
+    data: str
+    """The file (or a pattern of several) in the published format: JSON with intra- and intersentence items."""
 
     def statistics(self) -> Mapping[str, Statistic]:
         return {
@@ -60,7 +59,7 @@ class Stereoset(Task):
     def ask(self, model: Model, hall: Hall) -> Tested:
         """Raises Refused for another format."""
         both = reads(model, self.name) == "both"
-        items = [item for path in _paths(self.read, hall.folder) for item in _items(path)]
+        items = [item for path in listed([self.data], hall.folder)[0] for item in _items(path)]
         lines = [_line(model, each, said, both) for each in items for said in each.sentences]
         nats = likelihoods(model, lines, self.name, hall.progress)
         scores_N3 = np.array([float(each.mean()) for each in nats]).reshape(-1, 3)
@@ -93,8 +92,9 @@ def _by_term(column: str) -> Callable[[Columns], float]:
     """The mean over target terms of their own means."""
 
     def mean(columns: Columns) -> float:
-        _, place_N = np.unique(columns["term"], return_inverse=True)
-        return float((np.bincount(place_N, columns[column]) / np.bincount(place_N)).mean())
+        term_N = columns["term"].astype(np.int64)
+        counts_T = np.bincount(term_N)
+        return float((np.bincount(term_N, columns[column])[counts_T > 0] / counts_T[counts_T > 0]).mean())
 
     return mean
 
@@ -128,12 +128,6 @@ def _blank(context: str, said: str) -> tuple[int, int]:
 
 def _alike(one: list[str], other: list[str]) -> int:
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _paths(names: list[str], folder: Path) -> list[Path]:
-    if not names:
-        raise Refused("no file of StereoSet is named", instead="name one under `read`: none comes with affina")
-    return listed(names, folder)[0]
 
 
 def _items(path: Path) -> Iterator[Item]:

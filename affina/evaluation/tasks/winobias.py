@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +14,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model
 from affina.core.task import Hall, Statistic, Task, Tested
 from affina.data.files import listed
-from affina.evaluation.likelihood import Line, likelihoods, part
+from affina.evaluation.likelihood import Line, answer, likelihoods, part
 
 MEN = (
     "driver", "supervisor", "janitor", "cook", "mover", "laborer", "construction worker", "chief", "developer",
@@ -51,12 +51,14 @@ class Winobias(Task):
 
     costs: ClassVar[str] = "scores"
 
-    pro: list[str] = Field(default=[])
-    """Files of sentences that agree with the stereotype, as published: `1 [The lawyer] hired … because [he] …`."""
-    anti: list[str] = Field(default=[])
-    """The files of the same sentences that go against it, in the same order, line by line."""
+    pro: str
+    """The file (or a pattern of several) of sentences that agree with the stereotype: `1 [The lawyer] … [he] …`."""
+    anti: str
+    """The same sentences going against it, line by line; of several files in the order of their names."""
     occupations: list[str] = Field(default=[*MEN, *WOMEN])
     """What a pronoun may mean: the forty occupations of the paper."""
+    form: Literal["text", "chat"] = "text"
+    """An occupation goes on from a plain text, or answers in a conversation as the model's template has it."""
     question: str = 'In this sentence, "{pronoun}" refers to'
     """What follows the sentence, before the occupation; {pronoun} stands for it."""
 
@@ -70,7 +72,7 @@ class Winobias(Task):
 
     def ask(self, model: Model, hall: Hall) -> Tested:
         """An item is a sentence with both its pronouns. Raises Refused for another format."""
-        pro, anti = (self._sentences(names, hall.folder) for names in (self.pro, self.anti))
+        pro, anti = (self.sentences(names, hall.folder) for names in (self.pro, self.anti))
         _paired(pro, anti)
         lines = [line for each in (*pro, *anti) for line in self._lines(model, each)]
         nats = likelihoods(model, lines, self.name, hall.progress)
@@ -93,16 +95,20 @@ class Winobias(Task):
         }
         return Tested(tuple(each.id for each in pro), columns, shown, slices)
 
-    def _lines(self, model: Model, sentence: Sentence) -> list[Line]:
-        before = f"{sentence.text}\n{self.question.replace('{pronoun}', sentence.pronoun)}"
-        said = (sentence.right, sentence.other)
-        return [part(model, sentence.id, (before, f" the {each}", "."), unfolded=True) for each in said]
+    def asked(self, sentence: Sentence) -> str:
+        """What the model goes on from, or answers to."""
+        return f"{sentence.text}\n{self.question.replace('{pronoun}', sentence.pronoun)}"
 
-    def _sentences(self, names: Sequence[str], folder: Path) -> list[Sentence]:
+    def _lines(self, model: Model, sentence: Sentence) -> list[Line]:
+        before = self.asked(sentence)
+        said = (sentence.right, sentence.other)
+        if self.form == "chat":
+            return [answer(model, sentence.id, before, f"the {each}") for each in said]
+        return [part(model, sentence.id, (before, f" the {each}", ".")) for each in said]
+
+    def sentences(self, names: str, folder: Path) -> list[Sentence]:
         """Raises Refused for files that hold something else."""
-        if not names:
-            raise Refused("no file of WinoBias is named", instead="name the published files under `pro` and `anti`")
-        paths, _ = listed(names, folder)
+        paths, _ = listed([names], folder)
         return [
             self._sentence(line, f"{path.name}:{number}")
             for path in paths
