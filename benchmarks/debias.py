@@ -54,17 +54,17 @@ def training(task: Winobias, seed: int) -> Iterator[dict[str, str]]:
             yield {"text": asked(chosen, occupation), "label": label, "stereotype": "agrees" if agrees else "differs"}
 
 
-def recipe(folder: Path, base: str, epochs: int, seed: int) -> Recipe:
+def recipe(folder: Path, base: str, layers: int, epochs: int, seed: int) -> Recipe:
     split = {"name": "split", "test": 0.05, "validation": 0.1}
     return Recipe.build(
         {
             "name": "debias",
             "model": {"base": base},
             "data": {"read": ["train.jsonl"], "keep": ["stereotype"], "transforms": [split], "max_tokens": 128},
-            "tuning": "full",
+            "tuning": {"name": "last_layers", "layers": layers},
             "objective": "classify",
             "train": {
-                "epochs": epochs, "batch": 32, "learning_rate": 1e-4, "seed": seed, "save_every": 10_000,
+                "epochs": epochs, "batch": 32, "learning_rate": 5e-4, "seed": seed, "save_every": 10_000,
                 "compute": {"precision": "float32"},
             },
             "evaluate": {"metrics": ["accuracy"], "every": 10_000, "patience": 9},
@@ -115,7 +115,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--winobias", type=Path, required=True, help="the folder of the published files")
     parser.add_argument("--base", default="minilm")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--layers", type=int, default=2, help="how many of the base's last layers learn")
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--arms", nargs="+", default=[*ARMS])
     parser.add_argument("--out", type=Path, help="where the JSON goes")
@@ -131,7 +132,7 @@ def main() -> None:
         folder = Path(place)
         rows = list(training(dev, given.seed))
         (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        plain = recipe(folder, given.base, given.epochs, given.seed)
+        plain = recipe(folder, given.base, given.layers, given.epochs, given.seed)
         kept: dict[str, Tested] = {}
         for name in given.arms:
             began = time.perf_counter()
