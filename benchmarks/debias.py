@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from affina.core.example import Labelled
+from affina.core.example import Labelled, Text
 from affina.core.kinds import tasks
+from affina.core.model_choice import ModelChoice
 from affina.core.recipe import Recipe
 from affina.core.say import Silent
 from affina.core.task import Tested
+from affina.engine import scratch
 from affina.evaluation.open import Opened, open_model
 from affina.evaluation.tasked import differences, measured
 from affina.evaluation.tasks.winobias import Sentence, Winobias
@@ -33,6 +35,10 @@ ARMS: dict[str, dict[str, Any]] = {
     "counterfactual": {"data.transforms": ["counterfactual"]},
     "groups alike": {"objective": {"name": "classify", "group_by": ["stereotype"]}},
     "group DRO": {"objective": {"name": "classify", "group_by": ["stereotype"], "dro_step": 0.05}},
+}
+SMALL = {
+    "scratch": {"name": "bert", "layers": 2, "width": 128, "heads": 4, "context": 64, "dropout": 0.1},
+    "tokenizer": {"name": "wordpiece", "vocabulary": 1500},
 }
 ALPHA, POWER, SEED = 0.05, 0.8, 0
 BIASED = 0.9
@@ -54,17 +60,24 @@ def training(task: Winobias, seed: int) -> Iterator[dict[str, str]]:
             yield {"text": asked(chosen, occupation), "label": label, "stereotype": "agrees" if agrees else "differs"}
 
 
-def recipe(folder: Path, base: str, layers: int, epochs: int, seed: int) -> Recipe:
+def small(rows: Sequence[dict[str, str]], seed: int) -> str:
+    """A small BERT of random weights whose tokenizer is learnt from the rows: the same for every arm."""
+    texts = [Text(id=str(number), text=row["text"]) for number, row in enumerate(rows)]
+    drafted = scratch.draft(ModelChoice.model_validate(SMALL), texts, Silent().progress)
+    return str(scratch.weighed(drafted, seed, Silent().progress).folder)
+
+
+def recipe(folder: Path, base: str, epochs: int, rate: float, seed: int) -> Recipe:
     split = {"name": "split", "test": 0.05, "validation": 0.1}
     return Recipe.build(
         {
             "name": "debias",
             "model": {"base": base},
             "data": {"read": ["train.jsonl"], "keep": ["stereotype"], "transforms": [split], "max_tokens": 128},
-            "tuning": {"name": "last_layers", "layers": layers},
+            "tuning": "full",
             "objective": "classify",
             "train": {
-                "epochs": epochs, "batch": 32, "learning_rate": 5e-4, "seed": seed, "save_every": 10_000,
+                "epochs": epochs, "batch": 32, "learning_rate": rate, "seed": seed, "save_every": 10_000,
                 "compute": {"precision": "float32"},
             },
             "evaluate": {"metrics": ["accuracy"], "every": 10_000, "patience": 9},
@@ -114,9 +127,9 @@ def table(found: Sequence[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--winobias", type=Path, required=True, help="the folder of the published files")
-    parser.add_argument("--base", default="minilm")
-    parser.add_argument("--layers", type=int, default=2, help="how many of the base's last layers learn")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--base", default="", help="what is fine-tuned; a small BERT from nothing when left out")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--arms", nargs="+", default=[*ARMS])
     parser.add_argument("--out", type=Path, help="where the JSON goes")
@@ -132,7 +145,7 @@ def main() -> None:
         folder = Path(place)
         rows = list(training(dev, given.seed))
         (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        plain = recipe(folder, given.base, given.layers, given.epochs, given.seed)
+        plain = recipe(folder, given.base or small(rows, given.seed), given.epochs, given.rate, given.seed)
         kept: dict[str, Tested] = {}
         for name in given.arms:
             began = time.perf_counter()
