@@ -134,21 +134,29 @@ def recipe_of(run: Run) -> Recipe:
 
 def test_split(opened: Opened) -> list[Example]:
     """The run's own test items, as they were. Raises Refused when the files are not what they were."""
+    return splits_of(opened)["test"]
+
+
+def splits_of(opened: Opened) -> dict[str, list[Example]]:
+    """The run's own examples by split, as they were. Raises Refused when the files are not what they were."""
     assert opened.run is not None and opened.recipe is not None
     near = reach(opened.run.folder.parent, False, Silent())
     prepared = prepare(opened.recipe, objection(opened), near)
     if prepared.files != opened.lock["data"]:
         raise Refused(f"the data of run '{opened.name}' has changed since", instead="give the items with --on FILE")
     fitting, _ = fit(prepared, opened.objective, opened.model.renderer, opened.recipe.data.truncate)
-    return fitting.examples["test"]
+    return fitting.examples
 
 
-def from_file(opened: Opened, path: str, say: Say) -> list[Example]:
+def from_file(opened: Opened, path: str, say: Say, keep: Sequence[str] = ()) -> list[Example]:
     """A file's usable rows, read with the run's own shape where there is one, under the labels it was trained with.
+
+    `keep`: columns that become the examples' facts.
 
     Raises Refused for rows longer than the model takes, unless its recipe allows them to be cut.
     """
     data = opened.recipe.data if opened.recipe else Data(read=[path])
+    data = data.model_copy(update={"keep": list(dict.fromkeys([*data.keep, *keep]))}) if keep else data
     found = _read(opened, data, path)
     answerable(opened, opened.objective, found.examples["all"])
     prepared, rows = fit(found, opened.objective, opened.model.renderer, data.truncate)

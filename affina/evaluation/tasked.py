@@ -57,8 +57,13 @@ def measured(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, E
     Wilson's for shares of items, the bootstrap's over items for the rest; n are the items that say something. Raises
     Refused where there are no items.
     """
+    return measuring(tested, task.statistics(), alpha, seed)
+
+
+def measuring(tested: Tested, statistics: Mapping[str, Statistic], alpha: float, seed: int) -> dict[str, Estimate]:
+    """`measured` of these statistics."""
     validate(tested)
-    return {name: _estimate(tested, each, alpha, seed) for name, each in task.statistics().items()}
+    return {name: _estimate(tested, each, alpha, seed) for name, each in statistics.items()}
 
 
 def sliced(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, dict[str, dict[str, Estimate]]]:
