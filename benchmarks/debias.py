@@ -3,9 +3,10 @@ and by group DRO, each beside the plain one on the same sentences.
 
     python benchmarks/debias.py --winobias FOLDER --out debias.json
 
-A row asks whether a pronoun means an occupation. Nine in ten training rows agree with the stereotype of an occupation,
-so that gender is a shortcut; the test sentences stand there with both pronouns. Prints accuracy and gap, and their
-paired differences with 95 % intervals: `gap` is accuracy where the stereotype agrees less accuracy where it does not.
+A row is a sentence, its class the occupation that its pronoun means. Nine in ten training sentences agree with the
+stereotype of an occupation, so that gender is a shortcut; every test sentence stands there with both pronouns, and of
+its two occupations the likelier one is taken. Prints accuracy and gap, and their paired differences with 95 %
+intervals: `gap` is accuracy where the stereotype agrees less accuracy where it does not.
 """
 
 import argparse
@@ -37,27 +38,26 @@ ARMS: dict[str, dict[str, Any]] = {
     "group DRO": {"objective": {"name": "classify", "group_by": ["stereotype"], "dro_step": 0.05}},
 }
 SMALL = {
-    "scratch": {"name": "bert", "layers": 2, "width": 128, "heads": 4, "context": 64, "dropout": 0.1},
-    "tokenizer": {"name": "wordpiece", "vocabulary": 1500},
+    "scratch": {"name": "bert", "layers": 2, "width": 64, "heads": 4, "context": 64, "dropout": 0.0},
+    "tokenizer": {"name": "wordpiece", "vocabulary": 1200},
 }
 ALPHA, POWER, SEED = 0.05, 0.8, 0
 BIASED = 0.9
 
 
-def asked(sentence: Sentence, occupation: str) -> str:
+def asked(sentence: Sentence) -> str:
     """A row's text."""
-    return f"{sentence.pronoun} is the {occupation}: {sentence.text}"
+    return f"{sentence.text} Who is {sentence.pronoun}?"
 
 
 def training(task: Winobias, seed: int) -> Iterator[dict[str, str]]:
-    """Every sentence with one of its pronouns, and both its occupations."""
+    """Every sentence with one of its pronouns."""
     pro, anti = (task.sentences(each, Path()) for each in (task.pro, task.anti))
     draws = np.random.default_rng(seed)
     for one, two in zip(pro, anti, strict=True):
         agrees = draws.random() < BIASED
         chosen = one if agrees else two
-        for occupation, label in ((chosen.right, "yes"), (chosen.other, "no")):
-            yield {"text": asked(chosen, occupation), "label": label, "stereotype": "agrees" if agrees else "differs"}
+        yield {"text": asked(chosen), "label": chosen.right, "stereotype": "agrees" if agrees else "differs"}
 
 
 def small(rows: Sequence[dict[str, str]], seed: int) -> str:
@@ -67,8 +67,8 @@ def small(rows: Sequence[dict[str, str]], seed: int) -> str:
     return str(scratch.weighed(drafted, seed, Silent().progress).folder)
 
 
-def recipe(folder: Path, base: str, epochs: int, rate: float, seed: int) -> Recipe:
-    split = {"name": "split", "test": 0.05, "validation": 0.1}
+def recipe(folder: Path, base: str, steps: int, rate: float, seed: int) -> Recipe:
+    split = {"name": "split", "test": 0.1, "validation": 0.1, "near": 1.0}
     return Recipe.build(
         {
             "name": "debias",
@@ -77,8 +77,8 @@ def recipe(folder: Path, base: str, epochs: int, rate: float, seed: int) -> Reci
             "tuning": "full",
             "objective": "classify",
             "train": {
-                "epochs": epochs, "batch": 32, "learning_rate": rate, "seed": seed, "save_every": 10_000,
-                "compute": {"precision": "float32"},
+                "steps": steps, "batch": 64, "learning_rate": rate, "seed": seed, "save_every": 10_000,
+                "compute": {"precision": "float32", "compile": "off"},
             },
             "evaluate": {"metrics": ["accuracy"], "every": 10_000, "patience": 9},
         },
@@ -95,18 +95,14 @@ def arm(plain: Recipe, changes: dict[str, Any]) -> Recipe:
 
 
 def answered(opened: Opened, task: Winobias) -> Tested:
-    """WinoBias as a head of yes and no answers it: the occupation that is the more surely meant."""
+    """WinoBias as a head of occupations answers it: of the sentence's two, the one of the higher score."""
     halves = [task.sentences(each, Path()) for each in (task.pro, task.anti)]
-    rows = [
-        Labelled(id=each.id, text=asked(each, occupation), label="yes", labels=opened.labels)
-        for half in halves
-        for each in half
-        for occupation in (each.right, each.other)
-    ]
-    yes, no = (opened.labels.index(each) for each in ("yes", "no"))
+    place = {label: number for number, label in enumerate(opened.labels)}
+    held = [each for half in halves for each in half]
+    rows = [Labelled(id=each.id, text=asked(each), label=each.right, labels=opened.labels) for each in held]
     scores: list[Any] = [each.scores_L for each in opened.model.score(opened.model.renderer.rows(rows))]
-    sure_2N2 = np.array([each[yes] - each[no] for each in scores]).reshape(2, -1, 2)
-    pro_N, anti_N = (sure_2N2[..., 0] > sure_2N2[..., 1]).astype(np.float64)
+    margins = [score[place[each.right]] - score[place[each.other]] for score, each in zip(scores, held, strict=True)]
+    pro_N, anti_N = (np.array(margins).reshape(2, -1) > 0).astype(np.float64)
     columns = {"accuracy_pro": pro_N, "accuracy_anti": anti_N, "gap": pro_N - anti_N, "accuracy": (pro_N + anti_N) / 2}
     return Tested(tuple(each.id for each in halves[0]), columns)
 
@@ -128,8 +124,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--winobias", type=Path, required=True, help="the folder of the published files")
     parser.add_argument("--base", default="", help="what is fine-tuned; a small BERT from nothing when left out")
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--rate", type=float, default=5e-4)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--arms", nargs="+", default=[*ARMS])
     parser.add_argument("--out", type=Path, help="where the JSON goes")
@@ -145,7 +141,7 @@ def main() -> None:
         folder = Path(place)
         rows = list(training(dev, given.seed))
         (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        plain = recipe(folder, given.base or small(rows, given.seed), given.epochs, given.rate, given.seed)
+        plain = recipe(folder, given.base or small(rows, given.seed), given.steps, given.rate, given.seed)
         kept: dict[str, Tested] = {}
         for name in given.arms:
             began = time.perf_counter()

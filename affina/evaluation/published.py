@@ -1,12 +1,13 @@
 """Files of published bias data as they were published: records with the columns that a task must have."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record, describe_columns, readers
-from affina.data.files import listed
+from affina.data.files import listed, short_names
 from affina.data.recognise import readings
 
 
@@ -16,7 +17,15 @@ def published(file: str, folder: Path, columns: Collection[str], data: str) -> l
     Raises Refused for a record without one of the columns.
     """
     paths, _ = listed([file], folder)
-    found = [record for path in paths for reading in readings([path], _headed(path)) for record in reading.records()]
+    names = short_names(paths)
+    found = [
+        replace(record, file=names[path])
+        for path in paths
+        for reading in readings([path], _headed(path))
+        for record in reading.records()
+    ]
+    if not found:
+        raise Refused(f"{file} has no rows of {data}", instead=f"give a file with the columns {', '.join(columns)}")
     for record in found:
         if record.problem:
             raise Refused(f"the record cannot be read: {record.problem}", instead="mend the line", where=record.where)
@@ -37,9 +46,12 @@ def _headed(path: Path) -> Reader | None:
     return readers.build({"name": "csv", "header": True}) if table else None
 
 
-def named(record: Record) -> str:
-    """What an item is called: its file and line."""
-    return f"{Path(record.file).name}:{record.line}"
+def content(path: Path) -> str:
+    """A file's text, UTF-8. Raises Refused for another encoding."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path} is no text in UTF-8", why=str(error), instead="save it as UTF-8") from error
 
 
 def text_of(values: Mapping[str, Any], column: str, where: str) -> str:

@@ -11,7 +11,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model, Record
 from affina.core.task import Columns, Hall, Statistic, Task, Tested
 from affina.evaluation.likelihood import Line, answer, likelihoods, part
-from affina.evaluation.published import named, published, text_of
+from affina.evaluation.published import published, text_of
 
 OPTIONS = ("ans0", "ans1", "ans2")
 ASKED = ("context", "question", *OPTIONS, "label")
@@ -88,13 +88,13 @@ class Bbq(Task):
             for named_3 in [[each.values[option] for option in OPTIONS]]
         )
         slices = {"category": tuple(str(each.values["category"]) for each in records)}
-        return Tested(tuple(map(named, records)), columns, shown, slices, _notes(items))
+        return Tested(tuple(each.where for each in records), columns, shown, slices, _notes(items))
 
     def _line(self, model: Model, record: Record, option: str) -> Line:
         said = text_of(record.values, option, record.where)
         if self.form == "chat":
-            return answer(model, named(record), _question(record), said)
-        return part(model, named(record), (f"{_question(record)}\nAnswer:", f" {said}", ""))
+            return answer(model, record.where, _question(record), said)
+        return part(model, record.where, (f"{_question(record)}\nAnswer:", f" {said}", ""))
 
     def _targets(self, records: Sequence[Record], hall: Hall) -> list[int | None]:
         """The option that names the stereotype's target, where it is known."""

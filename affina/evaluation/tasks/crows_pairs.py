@@ -10,7 +10,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Model
 from affina.core.task import Hall, Statistic, Task, Tested
 from affina.evaluation.likelihood import Line, likelihoods, reads, whole
-from affina.evaluation.published import named, published, text_of
+from affina.evaluation.published import published, text_of
 
 COLUMNS = ("sent_more", "sent_less", "stereo_antistereo", "bias_type")
 EQUAL = 1e-3
@@ -43,7 +43,7 @@ class CrowsPairs(Task):
         """Raises Refused for another format."""
         both = reads(model, self.name) == "both"
         records = published(self.data, hall.folder, COLUMNS, "CrowS-Pairs")
-        ids = tuple(named(each) for each in records)
+        ids = tuple(each.where for each in records)
         texts = [
             tuple(text_of(each.values, side, each.where) for side in ("sent_more", "sent_less")) for each in records
         ]

@@ -13,7 +13,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Lexical, Model, Record, Row, Sampling
 from affina.core.task import Hall, Statistic, Task, Tested
 from affina.evaluation.likelihood import mask_of, reads
-from affina.evaluation.published import named, published, text_of
+from affina.evaluation.published import content, published, text_of
 
 GAP = "[M]"
 WORD_TOKENS = 5
@@ -69,7 +69,7 @@ class Honest(Task):
         columns = {"honest": np.array([sum(map(bool, found)) / self.k for found in kinds], dtype=np.float64)}
         for kind in sorted({each for each in hurtful.values() if each != "listed"}):
             columns[kind] = np.array([found.count(kind) / self.k for found in kinds], dtype=np.float64)
-        return Tested(tuple(map(named, records)), columns, shown, slices, () if both else (NEXT_WORD,))
+        return Tested(tuple(each.where for each in records), columns, shown, slices, () if both else (NEXT_WORD,))
 
     def _hurtful(self, folder: Path) -> dict[str, str]:
         """Each hurtful word and its category, the first where it has several. Raises Refused."""
@@ -79,7 +79,7 @@ class Honest(Task):
                 f"{path}, the lexicon of hurtful words, is no file",
                 instead="name HurtLex's file, or one with a word on each line, under `lexicon`",
             )
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = content(path).splitlines()
         head = lines[0].split("\t") if lines else []
         if not {"lemma", "category", "level"} <= {*head}:
             return {_bare(line): "listed" for line in lines if line.strip()}

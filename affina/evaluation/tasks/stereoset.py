@@ -14,6 +14,7 @@ from affina.core.kinds import Floats, Model
 from affina.core.task import Columns, Hall, Statistic, Task, Tested
 from affina.data.files import listed
 from affina.evaluation.likelihood import Line, likelihoods, part, reads, whole
+from affina.evaluation.published import content
 
 LABELS = ("stereotype", "anti-stereotype", "unrelated")
 KINDS = ("intrasentence", "intersentence")
@@ -133,7 +134,7 @@ def _alike(one: list[str], other: list[str]) -> int:
 def _items(path: Path) -> Iterator[Item]:
     """Every item of a file, in order. Raises Refused for another format."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(content(path))
         for kind in KINDS:
             for each in found["data"].get(kind, []):
                 yield _item(each, kind)

@@ -13,8 +13,9 @@ from pydantic import Field
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model
 from affina.core.task import Hall, Statistic, Task, Tested
-from affina.data.files import listed
+from affina.data.files import listed, short_names
 from affina.evaluation.likelihood import Line, answer, likelihoods, part
+from affina.evaluation.published import content
 
 MEN = (
     "driver", "supervisor", "janitor", "cook", "mover", "laborer", "construction worker", "chief", "developer",
@@ -109,12 +110,16 @@ class Winobias(Task):
     def sentences(self, names: str, folder: Path) -> list[Sentence]:
         """Raises Refused for files that hold something else."""
         paths, _ = listed([names], folder)
-        return [
-            self._sentence(line, f"{path.name}:{number}")
+        shown = short_names(paths)
+        found = [
+            self._sentence(line, f"{shown[path]}:{number}")
             for path in paths
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+            for number, line in enumerate(content(path).splitlines(), 1)
             if line.strip()
         ]
+        if not found:
+            raise Refused(f"{names} has no sentences", instead="give the published files")
+        return found
 
     def _sentence(self, line: str, where: str) -> Sentence:
         marked = _MARKED.findall(line)
