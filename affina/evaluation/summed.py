@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Metric
-from affina.core.task import Columns, Statistic
+from affina.core.task import Statistic
 from affina.evaluation.weighted import Counted
 
 
@@ -40,15 +38,6 @@ def summable(metric: Metric) -> bool:
 
 
 def _statistic(metric: Metric) -> Statistic:
-    if not isinstance(metric, Counted):
-        return Statistic.mean(metric.name, metric.higher_is_better)
-
-    def value(columns: Columns) -> float:
-        names = sorted((name for name in columns if name.startswith(f"{metric.name}.")), key=_place)
-        return float(metric.total(np.array([[columns[name].sum() for name in names]]))[0])
-
-    return Statistic(value, metric.higher_is_better)
-
-
-def _place(name: str) -> int:
-    return int(name.rpartition(".")[2])
+    if isinstance(metric, Counted):
+        return Statistic.summed(metric.name, metric.total, metric.higher_is_better)
+    return Statistic.mean(metric.name, metric.higher_is_better)

@@ -6,8 +6,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, field_validator
 
+from affina.core import kinds
 from affina.core.answers import Answers
-from affina.core.kinds import Metric, Model, metrics
+from affina.core.kinds import Metric, Model
 from affina.core.task import Hall, Statistic, Tested
 from affina.evaluation.bank import Bank, silent, texts
 from affina.evaluation.summed import columns_of, statistics_of, summable
@@ -18,7 +19,7 @@ class Generation(Bank):
 
     answer: str = "answer"
     """The column of the right text, or of a list of right texts."""
-    metrics: tuple[Annotated[Metric, metrics], ...] = Field(
+    metrics: tuple[Annotated[Metric, kinds.metrics], ...] = Field(
         ("chrf", "rouge_l", "rouge_1", "rouge_2"), min_length=1, validate_default=True
     )
     """What is measured, the first deciding; `bleu` needs sacrebleu."""
