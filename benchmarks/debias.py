@@ -3,8 +3,8 @@ and by group DRO, each beside the plain one on the same sentences.
 
     python benchmarks/debias.py --winobias FOLDER --out debias.json
 
-A row is a sentence, its class the occupation that its pronoun means. Nine in ten training sentences agree with the
-stereotype of an occupation, so that gender is a shortcut; every test sentence stands there with both pronouns, and of
+A row is a sentence, its class the occupation that its pronoun means. Most training sentences agree with the stereotype
+of an occupation, so that gender is a shortcut; every test sentence stands there with both pronouns, and of
 its two occupations the likelier one is taken. Prints accuracy and gap, and their paired differences with 95 %
 intervals: `gap` is accuracy where the stereotype agrees less accuracy where it does not.
 """
@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from affina.core.example import Labelled, Text
-from affina.core.kinds import tasks
 from affina.core.model_choice import ModelChoice
 from affina.core.recipe import Recipe
 from affina.core.say import Silent
@@ -42,7 +41,6 @@ SMALL = {
     "tokenizer": {"name": "wordpiece", "vocabulary": 1200},
 }
 ALPHA, POWER, SEED = 0.05, 0.8, 0
-BIASED = 0.9
 
 
 def asked(sentence: Sentence) -> str:
@@ -50,12 +48,12 @@ def asked(sentence: Sentence) -> str:
     return f"{sentence.text} Who is {sentence.pronoun}?"
 
 
-def training(task: Winobias, seed: int) -> Iterator[dict[str, str]]:
+def training(task: Winobias, agree: float, seed: int) -> Iterator[dict[str, str]]:
     """Every sentence with one of its pronouns."""
     pro, anti = (task.sentences(each, Path()) for each in (task.pro, task.anti))
     draws = np.random.default_rng(seed)
     for one, two in zip(pro, anti, strict=True):
-        agrees = draws.random() < BIASED
+        agrees = draws.random() < agree
         chosen = one if agrees else two
         yield {"text": asked(chosen), "label": chosen.right, "stereotype": "agrees" if agrees else "differs"}
 
@@ -126,20 +124,19 @@ def main() -> None:
     parser.add_argument("--base", default="", help="what is fine-tuned; a small BERT from nothing when left out")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--agree", type=float, default=0.95, help="share of training sentences that fit the stereotype")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--arms", nargs="+", default=[*ARMS])
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     given = parser.parse_args()
     dev, test = (
-        tasks.build({"name": "winobias", **{
-            half: str(given.winobias / f"{half}_stereotyped_type*.txt.{part}") for half in ("pro", "anti")
-        }})
+        Winobias(**{half: str(given.winobias / f"{half}_stereotyped_type*.txt.{part}") for half in ("pro", "anti")})
         for part in ("dev", "test")
-    )  # fmt: skip
+    )
     found: list[dict[str, Any]] = []
     with TemporaryDirectory() as place:
         folder = Path(place)
-        rows = list(training(dev, given.seed))
+        rows = list(training(dev, given.agree, given.seed))
         (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         plain = recipe(folder, given.base or small(rows, given.seed), given.steps, given.rate, given.seed)
         kept: dict[str, Tested] = {}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from spoken import Labeller, lines
+from spoken import Chooser, Labeller, lines
 
 from affina.core.errors import Refused
 from affina.core.example import Labelled
@@ -100,3 +100,13 @@ def test_what_cannot_be_grouped_is_refused_in_a_sentence() -> None:
         task_of(positive="maybe").ask(model, hall())
     with pytest.raises(Refused, match="no head of the 3 labels"):
         task_of().ask(model, Hall(splits={"test": examples()}, labels=("maybe", *LABELS)))
+
+
+def test_a_model_of_words_says_the_labels() -> None:
+    """It finds yes likely behind a text with a +, and no behind the others."""
+    model = Chooser(lambda before, said: ("+" in before) == (said == "yes"))
+    found = task_of().ask(model, Hall(splits={"test": examples()}))
+    expected = task_of().ask(Labeller(labels=2), hall())
+    for name in ("accuracy", "selected", "tpr", "fpr"):
+        np.testing.assert_array_equal(found.columns[name], expected.columns[name])
+    assert "cross_entropy" in found.notes[0]

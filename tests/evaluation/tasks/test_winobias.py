@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from shared_data import shared
-from spoken import Chooser
+from spoken import Chooser, Labeller
 
 from affina.core.errors import Refused
 from affina.core.kinds import tasks
 from affina.core.task import Hall
+from affina.engine.toy import Bytes
 from affina.evaluation.tasked import differences, measured
 
 PRO = (
@@ -99,3 +100,25 @@ def test_files_of_different_sentences_are_refused(tmp_path: Path) -> None:
     (tmp_path / "anti_stereotyped_type1.txt.test").write_text(ANTI.splitlines(True)[0], encoding="utf-8")
     with pytest.raises(Refused, match="`pro` has 4 sentences and `anti` 1"):
         task.ask(Chooser(by_gender), Hall(folder=tmp_path))
+
+
+def test_a_file_that_is_no_text_or_holds_nothing_is_refused(tmp_path: Path) -> None:
+    task = task_of(tmp_path)
+    (tmp_path / "anti_stereotyped_type1.txt.test").write_bytes(ANTI.replace("clerk", "cl\u00e8rk").encode("latin-1"))
+    with pytest.raises(Refused, match="is no text in UTF-8"):
+        task.ask(Chooser(by_gender), Hall(folder=tmp_path))
+    (tmp_path / "anti_stereotyped_type1.txt.test").write_text("\n", encoding="utf-8")
+    with pytest.raises(Refused, match="has no sentences"):
+        task.ask(Chooser(by_gender), Hall(folder=tmp_path))
+
+
+def test_encoder_decoders_and_heads_without_words_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"cannot be put to this model: .*it ends in no words"):
+        task_of(tmp_path).ask(Labeller(), Hall(folder=tmp_path))
+
+
+def test_a_sentence_longer_than_the_model_takes_is_refused_by_its_place(tmp_path: Path) -> None:
+    model = Chooser(by_gender)
+    model.renderer = Bytes(20)
+    with pytest.raises(Refused, match=r"type1.txt.test:1: a text of \d+ tokens is longer than the model takes"):
+        task_of(tmp_path).ask(model, Hall(folder=tmp_path))
