@@ -156,10 +156,10 @@ def main() -> None:
                 }
             )
             print(table(found), flush=True)
-    if given.out:
-        settings = {key: str(value) for key, value in vars(given).items() if key not in ("out", "winobias")}
-        told = {"settings": settings, "training_rows": len(rows), "pairs": len(kept["plain"]), "arms": found}
-        given.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            if given.out:
+                settings = {key: str(value) for key, value in vars(given).items() if key not in ("out", "winobias")}
+                told = {"settings": settings, "training_rows": len(rows), "pairs": len(kept["plain"]), "arms": found}
+                given.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
