@@ -100,6 +100,17 @@ class Cloze:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Training rows that share what they are about: a customer's region, a person's gender."""
+
+    name: str
+    rows: int
+    """Training rows in it."""
+    groups: int
+    """How many groups the training rows fall into."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One example as tokens. `weights[i]` weighs predicting `tokens[i]` from what precedes it; 0: not a target."""
 
@@ -121,6 +132,8 @@ class Row:
     """It never parts from the row before it: the two are one example."""
     weight: float = 1.0
     """What the whole row counts for beside the others, where its class weighs otherwise; `weights` hold it too."""
+    group: Group | None = None
+    """Where the objective tells groups apart, the one it belongs to."""
     cut: int = 0
     """Tokens lost to `max_tokens`."""
     cut_targets: int = 0
@@ -186,8 +199,8 @@ class Distributions(Protocol):
     def divergence(self, other: Self) -> torch.Tensor:
         """[S] (KL(p‖q) + KL(q‖p)) / 2, where q is what another forward pass says at the same places."""
 
-    def likeliest(self) -> torch.Tensor:
-        """[S] the token of the highest probability."""
+    def likeliest(self, count: int) -> torch.Tensor:
+        """[S, count] the tokens of the highest probabilities, the likeliest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +220,8 @@ class Forward:
     """Of rows as vectors: the mean of the row's states."""
     words: Distributions | None = None
     """Of heads of words: the distributions that `logprobs_S` are taken from."""
+    known: Mapping[str, float] = field(default_factory=dict)
+    """What the objective knows of the steps before: see `Objective.after`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +349,18 @@ class Model(Protocol):
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]: ...
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """[N, D], rows of unit length."""
+
+
+@runtime_checkable
+class Lexical(Protocol):
+    """A model of words that tells how it reads and which words it finds likeliest; others read the past."""
+
+    @property
+    def reads(self) -> str:
+        """See `Objective.reads`; empty where it ends in no words."""
+
+    def likeliest(self, rows: Sequence[Row], count: int) -> list[Ints]:
+        """[S, count] the likeliest tokens at each supervised place of every row, the likeliest first."""
 
 
 class Engine(Model, Protocol):
@@ -625,6 +652,13 @@ class Objective(Part):
         """What the model ends in, where the data have so many labels."""
         sizes = {"labels": labels, "tags": labels, "span": 2, "score": 1, "margin": 1}
         return Ending(self.head, sizes.get(self.head, 0), self.reads)
+
+    def after(self, known: Mapping[str, float], metrics: Mapping[str, float]) -> Mapping[str, float]:
+        """What is known after a step, from what was known before it and the metrics of its loss, divided by its count.
+
+        It is saved with the weights, so that a resumed run goes on alike; most objectives know nothing.
+        """
+        return {}
 
     @abstractmethod
     def loss(self, forward: Forward, batch: Batch) -> Loss: ...

@@ -1,16 +1,16 @@
-"""What a prediction counts for in a loss: by its class, and by how sure it already is."""
+"""What a prediction counts for in a loss: by its class, by its group, and by how sure it already is."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from affina.core.errors import Refused, nearest
 from affina.core.example import Example, Labelled
-from affina.core.kinds import Objective, Row
+from affina.core.kinds import Batch, Forward, Group, Loss, Objective, Row
+from affina.training.grouping import grouped, grown, robust, scaled
 
 if TYPE_CHECKING:
     import torch
@@ -43,15 +43,62 @@ class Shaped(Objective):
             return nats
         return (1 - self.label_smoothing) * nats - self.label_smoothing * spread
 
+    def summed(
+        self, nats: "torch.Tensor", weights: "torch.Tensor", count: float, forward: Forward, batch: Batch
+    ) -> Loss:
+        """The loss of rows, or of supervised places, by their weights, to be divided by `count`."""
+        return Loss((nats * weights).sum(), count)
+
 
 class Weighing(Shaped):
-    """An objective of one right answer whose loss may be weighed by class too."""
+    """An objective of one right answer whose loss may be weighed by class and by group too."""
 
     class_weights: ClassWeights | None = None
     """What a labelled example counts for: `balanced`, examples / (classes · examples of its class), or a number by
     label, 1 where none is given; none: all alike. Validation counts all alike."""
+    group_by: list[str] = Field(default=[])
+    """Columns under `data.keep` whose values together name a row's group; every group then counts alike, rows /
+    (groups · rows of its group). [gender, label] makes a group of each gender in each class."""
+    dro_step: float = Field(0.0, ge=0)
+    """Step size η of group DRO (Sagawa et al., 2020): after every step a group's weight q is multiplied by
+    exp(η · its loss), so that the worst group comes to count most; the paper has 0.01. 0: groups count alike."""
+    dro_adjustment: float = Field(0.0, ge=0)
+    """C of the paper's C / √(rows of the group), added to a group's loss: small groups are fitted more closely."""
+
+    @model_validator(mode="after")
+    def _grouped(self) -> Self:
+        if (self.dro_step or self.dro_adjustment) and not self.group_by:
+            raise ValueError("group DRO needs groups: name the column that tells them apart under group_by")
+        if self.dro_adjustment and not self.dro_step:
+            raise ValueError("dro_adjustment is a part of group DRO: set dro_step too")
+        return self
 
     def weighed(self, rows: Sequence[Row], examples: Sequence[Example]) -> list[Row]:
+        named = self._by_class(rows, examples)
+        if not self.group_by:
+            return named
+        return grouped(named, examples, self.group_by)
+
+    def summed(
+        self, nats: "torch.Tensor", weights: "torch.Tensor", count: float, forward: Forward, batch: Batch
+    ) -> Loss:
+        """With group DRO each prediction counts by its group's weight, which what is divided by does not heed: parts of
+        a batch add up, and in expectation it is the paper's Σ q · loss of the group."""
+        if not self.dro_step:
+            return super().summed(nats, weights, count, forward, batch)
+        owners = batch.owners_S if forward.scores_RL is None else range(len(batch.rows))
+        groups = [group for owner in owners if (group := batch.rows[owner].group)]
+        assert len(groups) == len(nats), "training rows that were weighed have groups"
+        return robust(nats + self._adjustment(nats, groups), weights, groups, forward.known, count)
+
+    def _adjustment(self, nats: "torch.Tensor", groups: Sequence[Group]) -> "torch.Tensor":
+        """C / √(rows of its group) for every prediction."""
+        return nats.new_tensor([self.dro_adjustment / math.sqrt(each.rows) for each in groups])
+
+    def after(self, known: Mapping[str, float], metrics: Mapping[str, float]) -> Mapping[str, float]:
+        return grown(known, metrics, self.dro_step) if self.dro_step else {}
+
+    def _by_class(self, rows: Sequence[Row], examples: Sequence[Example]) -> list[Row]:
         if self.class_weights is None:
             return list(rows)
         labelled = {each.id: each.label for each in examples if isinstance(each, Labelled)}
@@ -60,7 +107,7 @@ class Weighing(Shaped):
                 "objective.class_weights", why="the data have examples without one label", instead="leave it out"
             )
         weights = _by_label(self.class_weights, Counter(labelled.values()))
-        return [_scaled(row, weights[labelled[row.id]]) for row in rows]
+        return [scaled(row, weights[labelled[row.id]]) for row in rows]
 
 
 def _by_label(given: ClassWeights, counts: Mapping[str, int]) -> dict[str, float]:
@@ -73,7 +120,3 @@ def _by_label(given: ClassWeights, counts: Mapping[str, int]) -> dict[str, float
             instead=nearest(unknown[0], sorted(counts)),
         )
     return {label: given.get(label, 1.0) for label in counts}
-
-
-def _scaled(row: Row, weight: float) -> Row:
-    return replace(row, weight=weight, weights=(row.weights * np.float32(weight)).astype(np.float32))

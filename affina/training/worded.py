@@ -13,4 +13,5 @@ class Worded(Shaped):
         if self.label_smoothing:
             assert forward.words is not None, "an engine gives the distributions with the log-probabilities"
             spread_S = forward.words.spread(logprobs_S)
-        return Loss((self.shaped(logprobs_S, spread_S) * forward.weights_S).sum(), float(batch.weights_S.sum()))
+        nats_S, count = self.shaped(logprobs_S, spread_S), float(batch.weights_S.sum())
+        return self.summed(nats_S, forward.weights_S, count, forward, batch)

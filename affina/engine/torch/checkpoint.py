@@ -24,8 +24,10 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     step: int,
     average: Mapping[str, torch.Tensor] | None = None,
+    known: Mapping[str, float] | None = None,
 ) -> None:
-    """Everything `load` needs. Raises Failed when the disk refuses; an older checkpoint then stands."""
+    """Everything `load` needs; `known` is what the objective knows. Raises Failed when the disk refuses; an older
+    checkpoint then stands."""
     names = {each: name for name, each in trained.items()}
     state = {
         f"{names[parameter]}/{key}": value
@@ -37,7 +39,7 @@ def save_checkpoint(
         if average is not None:
             tensor_file.write(trained, aside / LEARNING)
         tensor_file.write(state, aside / OPTIMIZER)
-        (aside / STEP).write_text(json.dumps({"step": step}), encoding="utf-8")
+        (aside / STEP).write_text(json.dumps({"step": step, "known": {**(known or {})}}), encoding="utf-8")
 
 
 def load_trained(folder: Path, trained: Mapping[str, torch.Tensor], file: str = TRAINED) -> None:
@@ -54,10 +56,12 @@ def load_checkpoint(
     trained: Mapping[str, torch.nn.Parameter],
     optimizer: torch.optim.Optimizer,
     average: Mapping[str, torch.Tensor] | None = None,
-) -> int:
-    """Puts trained tensors, their average and optimizer state back; returns the step. Raises Failed when they do not
-    fit."""
-    step = _step(folder / STEP)
+) -> tuple[int, dict[str, float]]:
+    """Puts trained tensors, their average and optimizer state back; returns the step and what the objective knew.
+
+    Raises Failed when they do not fit.
+    """
+    step, known = _step(folder / STEP)
     with _reading(folder / OPTIMIZER) as saved:
         _fits(folder, [name for name in saved.names if not _belongs(saved, name, trained, optimizer)])
         load_trained(folder, trained, TRAINED if average is None else LEARNING)
@@ -68,7 +72,7 @@ def load_checkpoint(
             owner, _, key = name.rpartition("/")
             value = saved.read(name).to(trained[owner].device, copy=True)  # a fused step count too
             optimizer.state[trained[owner]][key] = value
-    return step
+    return step, known
 
 
 def digest(folder: Path) -> str:
@@ -107,9 +111,10 @@ def _fits(folder: Path, differing: list[str]) -> None:
         )
 
 
-def _step(path: Path) -> int:
+def _step(path: Path) -> tuple[int, dict[str, float]]:
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["step"])
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return int(found["step"]), dict(found.get("known", {}))
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 

@@ -85,13 +85,18 @@ class TorchModel:
     @torch.no_grad()
     def fill(self, rows: Sequence[Row]) -> list[Ints]:
         """The likeliest token at each supervised place of every row."""
+        return [ranked[:, 0] for ranked in self.likeliest(rows, 1)]
+
+    @torch.no_grad()
+    def likeliest(self, rows: Sequence[Row], count: int) -> list[Ints]:
+        """[S, count] the likeliest tokens at each supervised place of every row, the likeliest first."""
         found: list[Ints] = []
         with self._resting():
             for group, batch in batches_of(rows, SCORE_TOKENS, self.shares, self.network.before):
                 words = self.forward(batch).words
                 assert words is not None, "only a head of words says tokens"
                 edges = np.searchsorted(batch.owners_S, np.arange(1, len(group)))
-                found += np.split(words.likeliest().cpu().numpy(), edges)
+                found += np.split(words.likeliest(count).cpu().numpy(), edges)
         return found
 
     @torch.no_grad()

@@ -1,15 +1,15 @@
 """The write face over torch: one optimizer step over micro-batches, summed and divided once; checkpoints."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from affina.core.errors import Failed, Refused
-from affina.core.kinds import Averaging, Batch, Noise, Objective, Optimizer, Penalty, Schedule, Tuning
+from affina.core.kinds import Averaging, Batch, Forward, Noise, Objective, Optimizer, Penalty, Schedule, Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint, noise, rounding
 from affina.engine.torch.average import Average, put
@@ -41,6 +41,7 @@ class TorchEngine(TorchModel):
         super().__init__(network, renderer)
         self.course, self.step = course, 0
         self.heard: list[tuple[int, float]] = []
+        self.known: Mapping[str, float] = {}
         attach(network, course.tuning, course.seed)
         _room(network, renderer)
         scales = {f"model.{name}": scale for name, scale in course.tuning.scales(network.model).items()}
@@ -59,6 +60,10 @@ class TorchEngine(TorchModel):
         """Every tensor that must not move, buffers included."""
         fixed = {name: each.data for name, each in self.network.named_parameters() if not each.requires_grad}
         return {**fixed, **dict(self.network.named_buffers())}
+
+    def forward(self, batch: Batch, again: bool = False) -> Forward:
+        """What a batch's objective reads, with what it knows of the steps before."""
+        return replace(super().forward(batch, again), known=self.known)
 
     def learn(self, batches: Sequence[Batch], objective: Objective, step: int) -> dict[str, float]:
         """One optimizer step; returns loss (per count), tokens, gradient norm, rate. Raises Failed on NaN."""
@@ -83,7 +88,7 @@ class TorchEngine(TorchModel):
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.follow(self.trainable(), step)
-        self.step = step
+        self.step, self.known = step, objective.after(self.known, values)
         tokens, targets = sum(batch.tokens for batch in batches), sum(len(batch.targets_S) for batch in batches)
         return {**values, "tokens": tokens, "targets": targets, "gradient_norm": float(norm), "learning_rate": rate}
 
@@ -152,11 +157,11 @@ class TorchEngine(TorchModel):
 
     def save(self, folder: Path) -> None:
         """A sealed checkpoint: trained.safetensors, optimizer.safetensors, step.json. Raises Failed on a full disk."""
-        checkpoint.save_checkpoint(folder, self.trainable(), self.optimizer, self.step, self._averaged)
+        checkpoint.save_checkpoint(folder, self.trainable(), self.optimizer, self.step, self._averaged, self.known)
 
     def load(self, folder: Path) -> None:
         """Continues from a checkpoint, to the bit. Raises Failed when it belongs to other weights."""
-        self.step = checkpoint.load_checkpoint(folder, self.trainable(), self.optimizer, self._averaged)
+        self.step, self.known = checkpoint.load_checkpoint(folder, self.trainable(), self.optimizer, self._averaged)
 
     @property
     def _averaged(self) -> dict[str, torch.Tensor] | None:
@@ -173,6 +178,7 @@ class TorchEngine(TorchModel):
         average = {name: each.clone() for name, each in (self._averaged or {}).items()}
         state = {each: copy.deepcopy(values) for each, values in self.optimizer.state.items()}
         rates, step, heard = [group["lr"] for group in self.optimizer.param_groups], self.step, [*self.heard]
+        known = self.known
         try:
             yield
         finally:
@@ -183,7 +189,7 @@ class TorchEngine(TorchModel):
             for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
             self.optimizer.zero_grad(set_to_none=True)
-            self.step, self.heard = step, heard
+            self.step, self.heard, self.known = step, heard, known
 
 
 def _room(network: Network, renderer: Renderer) -> None:

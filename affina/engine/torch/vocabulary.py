@@ -37,9 +37,9 @@ class Vocabulary:
         """[S] (KL(p‖q) + KL(q‖p)) / 2 of the distributions of two forward passes at the same places."""
         return self._tiled(_divergence, self, other)
 
-    def likeliest(self) -> Tensor:
-        """[S] the token of the highest probability."""
-        return self._tiled(_likeliest, self)
+    def likeliest(self, count: int) -> Tensor:
+        """[S, count] the tokens of the highest probabilities, the likeliest first."""
+        return self._tiled(lambda p_BV: p_BV.topk(count).indices, self)
 
     @property
     def _wide(self) -> torch.dtype:
@@ -66,10 +66,6 @@ class Vocabulary:
         if self.head.softcap is not None:
             logits_BV = torch.tanh(logits_BV / self.head.softcap) * self.head.softcap
         return logits_BV.log_softmax(-1)
-
-
-def _likeliest(p_BV: Tensor) -> Tensor:
-    return p_BV.argmax(-1)
 
 
 def _spread(p_BV: Tensor) -> Tensor:

@@ -19,4 +19,4 @@ class Classify(Weighing):
         logprobs_R = logprobs_RL.gather(1, forward.labels_R[:, None])[:, 0]
         weights_R = logprobs_R.new_tensor([row.weight for row in batch.rows])
         nats_R = self.shaped(logprobs_R, logprobs_RL.mean(-1) if self.label_smoothing else None)
-        return Loss((nats_R * weights_R).sum(), sum(row.weight for row in batch.rows))
+        return self.summed(nats_R, weights_R, sum(row.weight for row in batch.rows), forward, batch)

@@ -55,7 +55,7 @@ def same(a: Trained, b: Trained) -> bool:
 def test_weights_and_optimizer_come_back_to_the_bit_and_go_on_alike(steps: int, tmp_path: Path) -> None:
     saved, loaded = trained(steps), trained(2, seed=9)
     save_checkpoint(tmp_path / "c", *saved, step=steps)
-    assert load_checkpoint(tmp_path / "c", *loaded) == steps
+    assert load_checkpoint(tmp_path / "c", *loaded) == (steps, {})
     assert same(saved, loaded) and len(loaded[1].state) == (2 if steps else 0)
     advance(saved, 2, seed=3)
     advance(loaded, 2, seed=3)
@@ -77,7 +77,7 @@ def test_saving_again_replaces_the_whole(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "c", *trained(1), step=1)
     save_checkpoint(tmp_path / "c", *trained(2), step=2)
     loaded = trained(0)
-    assert load_checkpoint(tmp_path / "c", *loaded) == 2 and same(trained(2), loaded)
+    assert load_checkpoint(tmp_path / "c", *loaded) == (2, {}) and same(trained(2), loaded)
 
 
 def test_tensors_of_any_memory_layout_are_saved_as_they_read(tmp_path: Path) -> None:
