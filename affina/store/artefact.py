@@ -45,8 +45,8 @@ def verify(folder: Path, digest: str = "") -> None:
             raise _tampered(folder, f"{name} is gone")
         if sha256(held[name]) != expected:
             raise _tampered(folder, f"{name} was changed")
-    apart = (MANIFEST, f"{CARD}/")
-    if more := next((name for name in held if name not in named and not name.startswith(apart)), ""):
+    apart = (f"{CARD}/", f".{CARD}.")
+    if more := next((name for name in held if name not in (*named, MANIFEST) and not name.startswith(apart)), ""):
         raise _tampered(folder, f"{more} was added")
 
 

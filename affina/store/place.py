@@ -1,14 +1,20 @@
 """Where releases lie and where the registry is: under the root of the runs, or where AFFINA_REGISTRY says."""
 
+from __future__ import annotations
+
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from affina.core.address import is_address
-from affina.store.database import Database
-from affina.store.registry import Registry
-from affina.store.versions import REFERENCE, Version
 
+if TYPE_CHECKING:
+    from affina.store.registry import Registry
+    from affina.store.versions import Version
+
+REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})(?:@(\d{1,9}))?")
 FOLDER = "releases"
 FILE = "registry.db"
 
@@ -42,6 +48,9 @@ class Place:
 
     def open(self) -> Registry:
         """The registry, made where there is none yet. Raises Refused for a database that cannot be used."""
+        from affina.store.database import Database  # where there is no registry, nothing of SQLAlchemy is loaded
+        from affina.store.registry import Registry
+
         return Registry(Database(self.address), self.by)
 
     def of(self, version: Version) -> Path:
@@ -53,7 +62,7 @@ class Place:
         return self.registry or os.environ.get("AFFINA_REGISTRY", "")
 
 
-def live(name: str, place: Place = Place()) -> Path | None:  # noqa: B008  (frozen)
+def live(name: str, place: Place = Place()) -> Path | None:
     """The folder of the version that is live; None where none is."""
     found = place.open().live(name) if place.begun else None
     return place.of(found) if found else None

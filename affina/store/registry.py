@@ -76,8 +76,12 @@ class Registry:
 
     def live(self, release: str) -> Version | None:
         """The version that is live; None where none is."""
+        return self.standing(release, "live")
+
+    def standing(self, release: str, stage: str) -> Version | None:
+        """The version at a stage that one at a time stands at; None where none does."""
         with self._database.reading() as connection:
-            return at_stage(all_of(connection, release), "live")
+            return at_stage(all_of(connection, release), stage)
 
     # ── approvals ──
     def require(self, count: int) -> None:

@@ -1,6 +1,5 @@
 """Versions of releases as rows of the registry: what a reference names, what stands where, who approved it."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,9 +8,9 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from affina.core.errors import Refused, nearest
+from affina.store.place import REFERENCE
 from affina.store.tables import approvals, releases, settings, versions
 
-REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})(?:@(\d{1,9}))?")
 APPROVALS = "approvals"
 SHORT = 16
 """Digits of a release's id that name its folder."""
