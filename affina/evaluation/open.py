@@ -114,7 +114,7 @@ def open_model(
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     ending = recipe.objective.ending(len(lock["labels"]))
-    trained = (recipe.tuning, _best(run, recipe))
+    trained = (recipe.tuning, best_of(run, recipe))
     model = tuned.reopen(source.folder, renderer, computing_of(lock), ending, trained)
     return Opened(run.name, model, run, system=run.read(ABOUT, {}).get("system") or "", root=root)
 
@@ -213,7 +213,8 @@ def is_run(reference: str, root: Path) -> bool:
     return any((folder / "lock.json").is_file() for folder in folders) or bool(released(reference, root))
 
 
-def _best(run: Run, recipe: Recipe) -> Path:
+def best_of(run: Run, recipe: Recipe) -> Path:
+    """The best checkpoint of a run. Raises Refused where there is none yet, Failed for a damaged one."""
     monitor = recipe.evaluate.monitor
     best = run.best(monitor.name, monitor.higher_is_better)
     if best is None or not run.checkpoint(best[0]).is_dir():

@@ -23,7 +23,8 @@ def _blank(facts: Facts) -> list[str]:
 
 def _version(facts: Facts) -> list[str]:
     run = facts.about["run"]
-    parent = [f"made from the release {facts.about['parent']}"] if facts.about["parent"] else []
+    above = facts.about["parent"]
+    parent = [f"made from the {above['kind']} {above['id']}"] if above else []
     return [f"run {run['name']}, step {run['step']}, weights SHA-256 {run['weights_sha256']}", *parent]
 
 
@@ -51,7 +52,7 @@ def _metrics(facts: Facts) -> list[str]:
 POINTS = (
     Point("1(a)", "Purpose, provider and version", "", _version),
     Point("1(b)", "Interaction with other hardware and software", "", _blank),
-    Point("1(c)", "Versions of software, and what updates need", "", lambda facts: facts.development()[-2:]),
+    Point("1(c)", "Versions of software, and what updates need", "", Facts.software),
     Point("1(d)", "Forms in which it is supplied", "", _forms),
     Point("1(e)", "Hardware it is to run on", "", Facts.machine),
     Point("1(f)", "Where it is part of a product: its appearance and layout", "", _blank),

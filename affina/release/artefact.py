@@ -23,6 +23,7 @@ from affina.core.run import Run
 from affina.data.rows import Renderer
 from affina.engine.source import Source
 from affina.store.artefact import ABOUT, digest_of, verify
+from affina.store.lineage import Node
 from affina.store.versions import SHORT
 
 COPIED = ("recipe.yaml", "lock.json", "ledger.json", "proofs.json", "events.jsonl", "result.json", "suites.json")
@@ -47,8 +48,8 @@ class Finished:
     renderer: Renderer
     system: str | None = None
     """The system prompt that every conversation it learnt from begins with."""
-    parent: str = ""
-    """The id of the release that it was trained from."""
+    parent: Node | None = None
+    """The release, or the run, that it was trained from."""
 
     @property
     def lock(self) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def about(found: Finished, name: str) -> dict[str, Any]:
         "run": {"name": found.run.name, "weights_sha256": result["weights_sha256"], "step": result["best_step"]},
         "base": lock["base"],
         "stands_alone": stands_alone(found),
-        "parent": found.parent,
+        "parent": {"kind": found.parent.kind, "id": found.parent.key} if found.parent else None,
         "data": lock["data"],
         "code": {"affina": lock["versions"]["affina"], "released_by": affina.__version__, "proved": _proved(found.run)},
         "task": lock["task"],

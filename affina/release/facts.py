@@ -115,21 +115,25 @@ class Facts:
         return [f"{why}; training steps took {seconds:,.0f} s on {on}, which is {hours:.3g} core hours"]
 
     def development(self) -> list[str]:
-        recipe, versions = self.lock["recipe"], self.lock["versions"]
+        recipe = self.lock["recipe"]
         start = f"pretrained by others: {self.about['base']['reference']}, SHA-256 {self.about['base']['digest']}"
         if recipe["model"].get("scratch"):
             start = f"from random weights: {recipe['model']['scratch']['name']}"
         train = recipe["train"]
-        parent = [f"trained further from the release {self.about['parent']}"] if self.about["parent"] else []
+        above = self.about["parent"]
+        parent = [f"trained further from the {above['kind']} {above['id']}"] if above else []
         return [
             start,
             *parent,
             f"tuning {self._part('tuning')}, objective {self._part('objective')}, regime {self._part('regime')}",
             f"{self.lock['steps']:,} steps of {train['batch']} examples at most, peak learning rate "
             f"{train['learning_rate']:g}, seed {train['seed']}; the best step was {self.result['best_step']}",
-            "software: " + ", ".join(f"{name} {number}" for name, number in versions.items()),
+            *self.software(),
             *self.trained(),
         ]
+
+    def software(self) -> list[str]:
+        return ["software: " + ", ".join(f"{name} {number}" for name, number in self.lock["versions"].items())]
 
     def machine(self) -> list[str]:
         machine = self.lock["machine"]

@@ -11,11 +11,11 @@ from affina.data.prepare import prepare
 from affina.data.rows import Renderer
 from affina.evaluation.held import base_of
 from affina.evaluation.open import recipe_of
-from affina.evaluation.reach import reach
+from affina.evaluation.reach import reach, released
 from affina.release.artefact import Finished, artefact, finished, system_of
 from affina.release.card import carded
 from affina.store import mlflow
-from affina.store.artefact import digest_of
+from affina.store.artefact import digest_of, is_release
 from affina.store.lineage import Node
 from affina.store.place import Place
 from affina.store.registry import NAME
@@ -84,7 +84,7 @@ def edges(found: Finished, name: str, digest: str) -> list[tuple[Node, Node]]:
     base = found.lock["base"]
     before = [Node("data", of, file) for file, of in found.lock["data"].items()]
     before += [Node("base", base["digest"], base["reference"])]
-    before += [Node("release", found.parent)] if found.parent else []
+    before += [found.parent] if found.parent else []
     return [*((each, made) for each in before), (made, Node("release", digest, name))]
 
 
@@ -95,8 +95,20 @@ def _opened(run: Run, system: str | None, near: tuple[Path, bool, Say]) -> Finis
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", f"{source.folder} holds other weights than then")
     renderer = Renderer.open(source.folder, recipe.data.template, recipe.data.max_tokens)
-    found = Finished(run, recipe, source, renderer, system, lock["base"].get("release", ""))
+    found = Finished(run, recipe, source, renderer, system, _parent(lock["base"]["reference"], near[0]))
     return found if system is not None else _prompted(found, near)
+
+
+def _parent(reference: str, root: Path) -> Node | None:
+    """The release, or the run, that a base's reference names."""
+    if digest := released(reference, root):
+        return Node("release", digest, reference)
+    for folder in (root / reference, Path(reference)):
+        if is_release(folder):
+            return Node("release", digest_of(folder), reference)
+        if (folder / "result.json").is_file():
+            return Node("run", str(Run(folder).read("result.json")["weights_sha256"]), folder.name)
+    return None
 
 
 def _prompted(found: Finished, near: tuple[Path, bool, Say]) -> Finished:
@@ -104,7 +116,7 @@ def _prompted(found: Finished, near: tuple[Path, bool, Say]) -> Finished:
     if found.lock["task"] not in ("chat", "labelled"):
         return found
     root, offline, say = near
-    prepared = prepare(found.recipe, objection(found.recipe, offline, say), reach(root, offline, say))
+    prepared = prepare(found.recipe, objection(found.recipe, offline, say, root), reach(root, offline, say))
     if prepared.files != found.lock["data"]:
         what = f"the system prompt of run '{found.run.name}' is not known"
         raise Refused(what, "its data have changed since", "give it with --system TEXT, empty for none")

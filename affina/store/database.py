@@ -119,15 +119,22 @@ class Database:
         return Refused(what, f"the database says: {without(said, self._values)[:SAID]}")
 
 
+def configuration() -> Any:
+    """What Alembic needs to know: where the migrations are."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
 def upgrade(connection: Connection) -> None:
     """Runs every migration that the database lacks, inside the connection's own transaction."""
-    from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
+    config = configuration()
     script = ScriptDirectory.from_config(config)
 
     def steps(revision: Any, context: Any) -> Any:

@@ -181,9 +181,12 @@ class Registry:
 
     @property
     def tampered(self) -> str:
-        """Where the audit log is not as it was written, in a clause."""
+        """Where the audit log is not as it was written, or tells nothing of a version, in a clause."""
         with self._database.reading() as connection:
-            return audit.tampered(connection)
+            told = {entry["subject"] for entry in audit.entries(connection) if entry["action"] == "release"}
+            untold = next((each.name for each in all_of(connection, "")[::-1] if each.name not in told), "")
+            silent = f"the audit log does not tell of {untold}" if untold else ""
+            return audit.tampered(connection) or silent
 
     def _note(self, connection: Connection, action: str, subject: str, detail: Mapping[str, Any]) -> None:
         audit.append(connection, self._by, action, subject, detail)
