@@ -106,9 +106,10 @@ class Facts:
         on = f"{threads} cores of a {self.lock['machine']['device']}"
         if steps and len(joules) == len(steps):
             kwh = sum(joules) / JOULES_PER_KWH
+            more = "" if self.lock["machine"]["device"] == "cpu" else "; what the accelerator spent is not counted"
             return [
                 f"training steps: {kwh:.4g} kWh by the processor's own counter (RAPL: the whole processor and its "
-                f"memory where it counts that; neither disk nor power supply), {seconds:,.0f} s on {on}"
+                f"memory where it counts that; neither disk nor power supply), {seconds:,.0f} s on {on}{more}"
             ]
         hours = seconds * threads / 3600
         why = "energy was not measured: this machine shows no counter" if not joules else "only a part was counted"

@@ -9,13 +9,14 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from affina.core.address import NAMED, filled, literal_secret
 from affina.core.errors import Failed, Refused
-from affina.core.login import values_of, without
 from affina.core.run import Run
-from affina.store.versions import Version
+
+if TYPE_CHECKING:
+    from affina.store.versions import Version
 
 EXPERIMENT = "affina"
 WAIT_S = 30
@@ -46,6 +47,8 @@ class Server:
             raise Refused(f"'{url}' is no MLflow server's URL", instead="write it as http://host:5000")
         if literal_secret(url):
             raise Refused("a password is written out in the MLflow server's URL", instead="write ${NAME} in its place")
+        from affina.core.login import values_of  # which loads SQLAlchemy, of no use to a run that is sent nowhere
+
         self.url, self._values = url, values_of(url)
 
     def run(self, run: Run) -> str:
@@ -69,7 +72,7 @@ class Server:
         self.ask("POST", "runs/update", {"run_id": id, "status": "FINISHED", "end_time": began[-1]})
         return id
 
-    def release(self, version: Version, folder: Path, weights: str) -> None:
+    def release(self, version: "Version", folder: Path, weights: str) -> None:
         """A version of a registered model, bound to its run by the hash of the weights."""
         if self._version(version):
             return
@@ -80,7 +83,7 @@ class Server:
         asked = {"name": version.release, "source": source, "run_id": run, "tags": _listed(tags)}
         self.ask("POST", "model-versions/create", {**asked, "description": f"affina {version.name}, {folder}"})
 
-    def stage(self, version: Version) -> None:
+    def stage(self, version: "Version") -> None:
         """Points the alias `live` or `canary` at the version. Raises Failed for one that was never mirrored."""
         number = self._version(version)
         if not number:
@@ -109,6 +112,8 @@ class Server:
             raise self._refusal(str(getattr(error, "reason", error))) from error
 
     def _refusal(self, said: str) -> Refused:
+        from affina.core.login import without
+
         short = " ".join(without(said, self._values).split())[:300]
         return Refused(f"the MLflow server {self.url} does not take it", short, "check the URL, or leave out --mlflow")
 
@@ -125,7 +130,7 @@ class Server:
         found = self.ask("POST", "runs/search", asked).get("runs") or []
         return str(found[0]["info"]["run_id"]) if found else ""
 
-    def _version(self, version: Version) -> str:
+    def _version(self, version: "Version") -> str:
         wanted = f"name = '{version.release}' and tags.`{ID}` = '{version.digest}'"
         found = self.ask("GET", "model-versions/search", {"filter": wanted, "max_results": 1})
         known = found.get("model_versions") or []

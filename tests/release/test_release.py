@@ -20,6 +20,8 @@ from affina.release.stages import approve, lineage, promote, releases, rollback
 from affina.store.artefact import verify
 from affina.store.place import Place, live
 
+FEW = {"steps": 3}
+
 
 def copied(run: Run, folder: Path) -> Place:
     """A root of its own with a copy of a run in it."""
@@ -83,7 +85,9 @@ def test_a_whole_model_needs_no_base_and_an_adapter_says_that_its_base_is_gone(t
     base = chat_base(tmp_path / "base")
     tickets(tmp_path)
     for name, sections in (("whole", {"tuning": "full"}), ("adapter", {})):
-        affina.train(recipe(tmp_path, base, objective="classify", **sections), run=name, root=tmp_path / "runs")
+        affina.train(
+            recipe(tmp_path, base, objective="classify", train=FEW, **sections), run=name, root=tmp_path / "runs"
+        )
         release(name, name, Place(tmp_path / "runs"))
     before = affina.evaluate("whole@1", root=tmp_path / "runs")
     shutil.rmtree(base)
@@ -100,7 +104,7 @@ def test_the_system_prompt_of_the_data_goes_with_the_release(finished: Finished,
     system = {"role": "system", "content": "you track parcels"}
     text = "".join(json.dumps({"messages": [system, *line["messages"]]}) + "\n" for line in lines)
     (tmp_path / "chats.jsonl").write_text(text)
-    affina.train(recipe(tmp_path, base, "chats.jsonl", train={"steps": 4}), run="r", root=tmp_path / "runs")
+    affina.train(recipe(tmp_path, base, "chats.jsonl", train=FEW), run="r", root=tmp_path / "runs")
     place = Place(tmp_path / "runs")
     made = release("r", "parcels", place)
     assert json.loads((Path(made["folder"]) / "release.json").read_text())["system"] == "you track parcels"
@@ -275,10 +279,10 @@ def test_a_release_is_what_a_later_run_begins_with(tmp_path: Path) -> None:
     base = chat_base(tmp_path / "base")
     conversations(tmp_path)
     root = tmp_path / "runs"
-    affina.train(recipe(tmp_path, base, "chats.jsonl"), run="first", root=root)
+    affina.train(recipe(tmp_path, base, "chats.jsonl", train=FEW), run="first", root=root)
     release("first", "parcels", Place(root))
     learnt = affina.evaluate("parcels", root=root)["metrics"]["loss"]["value"]
-    path = recipe(tmp_path, "parcels", "chats.jsonl", train={"steps": 4})
+    path = recipe(tmp_path, "parcels", "chats.jsonl", train=FEW)
     child = affina.train(path, run="second", root=root)
     assert child.read("lock.json")["base"]["reference"] == "parcels@1"
     assert child.read("result.json")["metrics"]["loss"]["base"] == pytest.approx(learnt, abs=1e-5)
