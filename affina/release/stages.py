@@ -75,8 +75,12 @@ def rollback(name: str, reason: str = "", place: Place = HERE, mirror: str = "")
     """Makes live again what was live before, and retires what is. Raises Refused where there is nothing to go back to,
     or where it is not what was released."""
     registry, server = place.open(), mlflow.server(mirror)
-    registry.version(name)
-    release = name.partition("@")[0]
+    release, at, _ = name.partition("@")
+    if at:
+        raise Refused(
+            f"'{name}' names one version", "a name is rolled back, to what was live before", f"roll back {release}"
+        )
+    registry.version(release)
     standing = registry.live(release)
     if standing is None:
         raise Refused(f"{release} has no live version", "there is nothing to roll back")

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affina.core.address import is_address
+from affina.core.run import RELEASES
 
 if TYPE_CHECKING:
     from affina.store.registry import Registry
     from affina.store.versions import Version
 
 REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})(?:@(\d{1,9}))?")
-FOLDER = "releases"
 FILE = "registry.db"
 
 
@@ -34,7 +34,7 @@ class Place:
     @property
     def folder(self) -> Path:
         """Where the folders of releases lie."""
-        return Path(self._given) if self._given and not is_address(self._given) else Path(self.root) / FOLDER
+        return Path(self._given) if self._given and not is_address(self._given) else Path(self.root) / RELEASES
 
     @property
     def address(self) -> str:

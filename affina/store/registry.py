@@ -2,6 +2,7 @@
 live at most, and the database itself sees to that."""
 
 import getpass
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ class Registry:
     """The registry in a database."""
 
     def __init__(self, database: Database, by: str = "") -> None:
-        self._database, self._by = database, by or getpass.getuser()
+        self._database, self._by = database, by.strip() or _user()
 
     # ── versions ──
     def add(self, release: str, version: Mapping[str, str], pairs: Sequence[tuple[Node, Node]]) -> Version:
@@ -43,6 +44,7 @@ class Registry:
         if not NAME.fullmatch(release):
             instead = "use letters, digits, '.', '_' and '-', a letter first, 80 at most"
             raise Refused(f"a release cannot be called '{release}'", instead=instead)
+        version = {**version, "override": version["override"].strip()}
         with self._database.changing() as connection:
             at = _now()
             found = connection.execute(sqlalchemy.select(releases.c.id).where(releases.c.name == release)).scalar()
@@ -124,6 +126,7 @@ class Registry:
         Raises Refused for a verdict that is not `promote` without an override, for missing approvals, for a version
         that stands there already, and where another promotion came between.
         """
+        override = override.strip()
         with self._database.changing() as connection:
             held = all_of(connection, version.release)
             now, standing = next(each for each in held if each.id == version.id), at_stage(held, to)
@@ -215,6 +218,14 @@ class Registry:
         except IntegrityError as error:
             what = f"{version.name} was not promoted"
             raise Refused(what, f"another version of {version.release} stands there already") from error
+
+
+def _user() -> str:
+    """Who is logged in; by number where the system has no name for them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _now() -> str:
