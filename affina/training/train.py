@@ -38,9 +38,8 @@ def train(
 ) -> Run:
     """Trains what the recipe says in `root`/`run` (the recipe's name when left out), or resumes it where it stands.
 
-    Returns the run; once finished it is also sent to the MLflow server at `mlflow` or AFFINA_MLFLOW. Raises Refused
-    when the request cannot be met (nothing is started), Failed when a proof, the numbers or the disk fail (what was
-    saved is intact), Stopped after an interrupt (saved; the same call resumes).
+    Returns the run, sent to the MLflow server at `mlflow` or AFFINA_MLFLOW. Raises Refused for what cannot be met,
+    Failed when a proof, the numbers or the disk fail, Stopped after an interrupt: the same call resumes what was saved.
     """
     say, mirror = say or Silent(), server(mlflow)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
