@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import affina
-from affina.cli import runtime, settings
+from affina.cli import registry, runtime, settings
 from affina.cli.console import Screen
 from affina.cli.show import metrics, verdict
 from affina.core.run import Run
@@ -19,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The recipe, `--set`, `--run`, `--offline`."""
     settings.recipe(parser)
     parser.add_argument("--run", metavar="NAME", help="the run's name (default: the recipe's); an existing one resumes")
+    registry.mirror(parser)
     settings.offline(parser)
 
 
@@ -28,7 +29,7 @@ def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
     with sparing():
         train = affina.train
     runtime.imported()
-    run = train(recipe, run=given.run, root=given.root, offline=given.offline, say=screen.say)
+    run = train(recipe, run=given.run, root=given.root, offline=given.offline, say=screen.say, mlflow=given.mlflow)
     there = settings.where_runs_live(given)
     return {
         **affina.show(run.name, root=given.root),

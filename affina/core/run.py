@@ -16,6 +16,8 @@ from affina.core.atomic import damage, disk_error, write_json, write_text
 from affina.core.errors import Failed, Refused, nearest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+RELEASES = "releases"
+"""The folder beside the runs in which releases are kept."""
 RUNNING = ("preparing", "proving", "training", "evaluating")
 LOOKS = 4  # tries to take a run's lock, 0.05 s apart
 KEPT = 2  # recent checkpoints kept beside the best one
@@ -37,6 +39,8 @@ class Run:
             raise Refused(
                 f"a run cannot be called '{name}'", instead="use letters, digits, '.', '_' and '-', a letter first"
             )
+        if name == RELEASES:
+            raise Refused(f"a run cannot be called '{name}'", "releases are kept in that folder", "choose another name")
         folder = root / name
         try:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)

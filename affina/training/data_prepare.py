@@ -21,7 +21,7 @@ def data_prepare(
     """
     say = say or Silent()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    built = build(recipe, objection(recipe, offline, say), reach(Path(root), offline, say))
+    built = build(recipe, objection(recipe, offline, say, Path(root)), reach(Path(root), offline, say))
     about, ledger = built.about, built.ledger.summary()
     return {
         "folder": str(built.folder),

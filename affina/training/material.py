@@ -16,13 +16,14 @@ from affina.core.recipe import Recipe
 from affina.core.say import Say
 from affina.data.compose import units
 from affina.data.fit import fit, too_long
-from affina.data.prepare import Prepared, Reach, prepare
+from affina.data.prepare import Prepared, prepare
 from affina.data.rows import Renderer
 from affina.data.shaped import Objection
 from affina.engine import scratch
 from affina.engine.folder import has_words, reads
-from affina.engine.source import ALIASES, Source, find
+from affina.engine.source import ALIASES, Source
 from affina.evaluation.answer import asker, require, usual
+from affina.evaluation.held import begun
 from affina.evaluation.reach import reach
 
 RUNS = Path("runs")
@@ -43,7 +44,7 @@ class Material:
         """Models that transforms ask are runs under `root`, or bases. Raises Refused for anything in the data, the base
         or the metrics that cannot work."""
         source, renderer, prepared = (_from_scratch if recipe.model.scratch else _from_base)(
-            recipe, offline, say, reach(root, offline, say)
+            recipe, (root, offline, say)
         )
         _consumed(recipe, prepared)
         _coupled(recipe)
@@ -144,27 +145,29 @@ class Material:
 
 
 Found = tuple[Source, Renderer, Prepared]
+Near = tuple[Path, bool, Say]
+"""The root of the runs, whether offline, and who is told."""
 
 
-def _from_base(recipe: Recipe, offline: bool, say: Say, near: Reach) -> Found:
+def _from_base(recipe: Recipe, near: Near) -> Found:
     """The data as the base reads them."""
-    source = find(_base(recipe), offline, say.progress)
+    source = begun(_base(recipe), near)
     renderer = _renderer(recipe, source)
-    return source, renderer, prepare(recipe, Objection(renderer.vocabulary.digest, renderer.objection), near)
+    return source, renderer, prepare(recipe, Objection(renderer.vocabulary.digest, renderer.objection), reach(*near))
 
 
-def _from_scratch(recipe: Recipe, offline: bool, say: Say, near: Reach) -> Found:
+def _from_scratch(recipe: Recipe, near: Near) -> Found:
     """The data, and a model whose tokenizer is learnt from their training split; it has no weights yet."""
-    prepared = prepare(recipe, scratch.objection(recipe.model), near)
+    prepared, say = prepare(recipe, scratch.objection(recipe.model), reach(*near)), near[2]
     source = scratch.draft(recipe.model, prepared.examples["train"], say.progress)
     return source, _renderer(recipe, source), prepared
 
 
-def objection(recipe: Recipe, offline: bool, say: Say) -> Objection:
+def objection(recipe: Recipe, offline: bool, say: Say, root: Path = RUNS) -> Objection:
     """What the recipe's model has against an example."""
     if recipe.model.scratch is not None:
         return scratch.objection(recipe.model)
-    renderer = _renderer(recipe, find(_base(recipe), offline, say.progress))
+    renderer = _renderer(recipe, begun(_base(recipe), (root, offline, say)))
     return Objection(renderer.vocabulary.digest, renderer.objection)
 
 

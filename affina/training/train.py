@@ -16,8 +16,10 @@ from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.core.say import Say, Silent
 from affina.evaluation.answer import answer
+from affina.store.mlflow import Server, server
 from affina.training.ahead import ahead
 from affina.training.base import measure_base
+from affina.training.energy import counters, joules
 from affina.training.frozen import keep_trunk
 from affina.training.material import Material
 from affina.training.plan import Plan, plan
@@ -32,13 +34,14 @@ def train(
     root: str | Path = "runs",
     offline: bool = False,
     say: Say | None = None,
+    mlflow: str = "",
 ) -> Run:
     """Trains what the recipe says in `root`/`run` (the recipe's name when left out), or resumes it where it stands.
 
-    Returns the run. Raises Refused when the request cannot be met (nothing is started), Failed when a proof, the
-    numbers or the disk fail (what was saved is intact), Stopped after an interrupt (saved; the same call resumes).
+    Returns the run, sent to the MLflow server at `mlflow` or AFFINA_MLFLOW. Raises Refused for what cannot be met,
+    Failed when a proof, the numbers or the disk fail, Stopped after an interrupt: the same call resumes what was saved.
     """
-    say = say or Silent()
+    say, mirror = say or Silent(), server(mlflow)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     material = Material.gather(recipe, offline, say, Path(root))
     if material.problems:
@@ -49,7 +52,7 @@ def train(
         settled = plan(recipe, material.prepared, material.source, material.rows, folder)
         if folder.state == "finished" and _whole(folder, say):
             say.line(f"run '{folder.name}' is finished; `affina show {folder.name}` shows it")
-            return folder
+            return _sent(folder, mirror)
         folder.tidy()
         session = _opened(material, settled, folder)
         try:
@@ -64,7 +67,13 @@ def train(
             stopped = Stopped("stopped; what was saved before is intact", instead="the same command resumes")
             _note(folder, stopped)
             raise stopped from error
-    return folder
+    return _sent(folder, mirror)
+
+
+def _sent(run: Run, mirror: Server | None) -> Run:
+    if mirror is not None:
+        mirror.run(run)
+    return run
 
 
 def _note(run: Run, error: AffinaError) -> None:
@@ -144,13 +153,15 @@ def loop(session: Session, say: Say) -> None:
 
 
 def _learnt(session: Session, batches: Iterator[Batch], step: int) -> dict[str, float]:
-    """One step. `began` is in seconds since 1970; of its `seconds`, `waited_s` passed until the batches came."""
-    began, started = time.time(), time.perf_counter()
+    """One step. `began` is in seconds since 1970; of its `seconds`, `waited_s` passed until the batches came.
+    `joules` are told where the processor counts them."""
+    began, started, counted = time.time(), time.perf_counter(), counters()
     held = list(islice(batches, session.recipe.train.accumulate))
     waited = time.perf_counter() - started
     values = session.engine.learn(held, session.recipe.objective, step)
     seconds = time.perf_counter() - started
-    rate = values["tokens"] / seconds
+    rate, spent = values["tokens"] / seconds, joules(counted, counters())
+    values = values if spent is None else {**values, "joules": spent}
     return {**values, "seconds": seconds, "tokens_per_s": rate, "waited_s": waited, "began": began}
 
 

@@ -37,7 +37,8 @@ ALLOWED = {
 }
 DIRECT = re.findall(
     r"\S+",
-    "torch transformers peft safetensors tokenizers jinja2 pydantic pyyaml pyarrow rich gguf scikit-learn sqlalchemy",
+    "torch transformers peft safetensors tokenizers jinja2 pydantic pyyaml pyarrow rich gguf scikit-learn sqlalchemy "
+    "alembic",
 )
 
 

@@ -1,15 +1,12 @@
 import json
-import os
-import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import postgres
 import pytest
 
 from affina.core.atomic import sha256
@@ -116,46 +113,22 @@ def test_a_recipe_trains_on_a_sqlite_address_relative_to_its_folder(tmp_path: Pa
     assert prepared.files == {"a.db": sha256(tmp_path / "a.db")}
 
 
-POSTGRES_PASSWORD = "s3cr3t p@ss:w/rd?#%41"
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[int]:
-    """The port of a PostgreSQL server on loopback, which asks for a password; in a folder that goes afterwards."""
-    initdb = shutil.which("initdb") or next(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), None)
-    if initdb is None:
-        pytest.skip("initdb is absent: install postgresql")
-    pytest.importorskip("psycopg", reason="psycopg is absent: pip install 'affina[postgresql]'")
-    folder = Path(tempfile.mkdtemp(prefix="affina-postgres-"))
-    user = ["runuser", "-u", "nobody", "--"] if os.getuid() == 0 else []  # PostgreSQL does not run as root
-    if user:
-        shutil.chown(folder, "nobody")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    (folder / "password").write_text(POSTGRES_PASSWORD)
-    (folder / "password").chmod(0o644)
-    binaries = Path(initdb).resolve().parent
-
-    def run(*command: str) -> None:
-        subprocess.run([*user, *command], check=True, capture_output=True, timeout=120, cwd=folder)
-
-    cluster = str(folder / "cluster")
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-    run(str(binaries / "initdb"), "-D", cluster, "-U", "anna.rossi", "-A", "scram-sha-256",
-        f"--pwfile={folder / 'password'}", "-E", "UTF8", "--locale=C")  # fmt: skip
-    run(str(binaries / "pg_ctl"), "-D", cluster, "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
+    with postgres.server() as port:
         yield port
-    finally:
-        run(str(binaries / "pg_ctl"), "-D", cluster, "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
 
 
 def execute(port: int, *statements: str) -> None:
     import psycopg
 
-    how = {"host": "127.0.0.1", "port": port, "dbname": "postgres", "user": "anna.rossi", "password": POSTGRES_PASSWORD}
+    how = {
+        "host": "127.0.0.1",
+        "port": port,
+        "dbname": "postgres",
+        "user": "anna.rossi",
+        "password": postgres.PASSWORD,
+    }
     with psycopg.connect(**how, autocommit=True) as connection:  # type: ignore[arg-type]
         for statement in statements:
             connection.execute(statement)  # type: ignore[call-overload]
@@ -170,7 +143,7 @@ def fetched(address: str, reader: Reader) -> tuple[Path, list[Record]]:
 @pytest.fixture
 def address(server: int, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("DB_USER", "anna.rossi")
-    monkeypatch.setenv("DB_PASSWORD", POSTGRES_PASSWORD)
+    monkeypatch.setenv("DB_PASSWORD", postgres.PASSWORD)
     monkeypatch.setenv("DB_PORT", str(server))
     return "postgresql://${DB_USER}:${DB_PASSWORD}@127.0.0.1:${DB_PORT}/postgres"
 
@@ -240,7 +213,7 @@ def test_postgresql_streams_in_little_memory(address: str) -> None:
 
 def assert_nowhere(told: Sequence[str]) -> None:
     for each in told:
-        for secret in (POSTGRES_PASSWORD, "p@ss", "w/rd", "p%40ss", "anna.rossi"):
+        for secret in (postgres.PASSWORD, "p@ss", "w/rd", "p%40ss", "anna.rossi"):
             assert secret not in each
 
 
@@ -251,7 +224,7 @@ def test_no_error_of_a_real_server_says_a_secret(
 ) -> None:
     query = "select 1 as a"
     if wrong == "password":
-        monkeypatch.setenv("DB_PASSWORD", f"{POSTGRES_PASSWORD}x")
+        monkeypatch.setenv("DB_PASSWORD", f"{postgres.PASSWORD}x")
     elif wrong == "user":
         monkeypatch.setenv("DB_USER", "anna.rossi.x")
     elif wrong == "port":

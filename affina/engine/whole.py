@@ -1,0 +1,37 @@
+"""A model as a whole folder that other tools load: its weights, and the files of the base that it came of."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+KEPT = ("*.json", "*.jinja", "LICENSE*", "*.txt")  # of the base's folder, beside the new weights
+WEIGHTS = "model.safetensors"
+
+
+def write_folder(model: "torch.nn.Module", folder: Path, base: Path) -> None:
+    """Writes into an existing folder: weights in the base's own dtype, and the base's files.
+
+    A tied weight stands once, under its first name.
+    """
+    from affina.engine.torch import tensor_file
+
+    named, kept = dict(model.named_parameters()), kept_dtype(base)
+    tensors = {name: each.detach().to("cpu", kept) for name, each in named.items()}
+    tensor_file.write(tensors, folder / WEIGHTS, {"format": "pt"})
+    for pattern in KEPT:
+        for file in base.glob(pattern):
+            if not file.name.endswith(".index.json"):
+                shutil.copy(file, folder / file.name)
+
+
+def kept_dtype(base: Path) -> "torch.dtype":
+    """In which a base's weights are written."""
+    import torch
+
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    found: torch.dtype = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
+    return found
