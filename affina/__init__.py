@@ -23,6 +23,7 @@ VERBS = {
     "train": "affina.training.train",
     "evaluate": "affina.evaluation.evaluate",
     "compare": "affina.evaluation.evaluate",
+    "Items": "affina.evaluation.evaluate",
     "generate": "affina.evaluation.ask",
     "chat": "affina.evaluation.ask",
     "features": "affina.training.features",

@@ -1,20 +1,23 @@
 """`evaluate` one model, or `compare` two on the same items: metrics with intervals, paired differences, a verdict."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled, MultiLabelled, Tagged
+from affina.core.gate import Gate
 from affina.core.kinds import Metric, Sampling
-from affina.core.recipe import Gate
 from affina.core.say import Say, Silent
 from affina.evaluation.answer import answer, require
+from affina.evaluation.compare import adjusted, aligned
 from affina.evaluation.compare import compare as paired
-from affina.evaluation.gate import judge
+from affina.evaluation.gate import Standard, judge, rising
 from affina.evaluation.measure import measure
 from affina.evaluation.open import Opened, answerable, chosen_metrics, from_file, is_run, open_model, test_split
+from affina.evaluation.slices import groupings, slices
 
 SPARE_TOKENS = 8  # generated beyond the longest right answer
 
@@ -37,29 +40,61 @@ def evaluate(
     return {"model": model, "items": len(answers), "metrics": metrics}
 
 
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What two models are compared on: a file, or a run's test split; and the columns that divide it into slices."""
+
+    file: str | None = None
+    by: tuple[str, ...] = ()
+
+
 def compare(
-    a: str, b: str, on: str | None = None, root: str | Path = "runs", offline: bool = False, say: Say | None = None
+    a: str,
+    b: str,
+    on: str | Items | None = None,
+    root: str | Path = "runs",
+    offline: bool = False,
+    say: Say | None = None,
 ) -> dict[str, Any]:
-    """b beside a: {"a", "b", "items", "metrics": {name: {a, b, difference}}, "verdict"}; the verdict is on replacing a.
+    """b beside a: {"a", "b", "items", "metrics": {name: {a, b, difference, p_adjusted}}, "slices", "verdict"}.
 
     The items are the file's, or the test split of the one run among the two (of both, when they share data and split).
+    `slices` are of the first metric, by column, class and length, those that got worse first. The verdict is on
+    replacing a.
     """
-    say = say or Silent()
+    say, on = say or Silent(), on if isinstance(on, Items) else Items(on)
     first, second = _both(a, b, Path(root), offline, say)
     judged = second if second.run else first
-    examples = from_file(judged, on, say) if on else _shared(first, second)
+    examples = from_file(judged, on.file, say, on.by) if on.file else _shared(first, second, on.by)
     asked = {id(each): _put(each, judged, examples) for each in (first, second)}
     chosen = chosen_metrics(judged, asked[id(judged)])
     both = [_answers(each, asked[id(each)], chosen, say) for each in (first, second)]
+    return {"a": a, "b": b, "items": len(both[0]), **_beside(both, (a, b), chosen, judged)} | {
+        "slices": _slices(both, chosen[0], examples, on.by, judged)
+    }
+
+
+def _beside(both: list[Answers], names: tuple[str, str], chosen: list[Metric], judged: Opened) -> dict[str, Any]:
+    """{"metrics", "verdict"} of two models' answers, in the order of `names`."""
     gate, seed = _gate(judged), _seed(judged)
     differences = paired(both[0], both[1], chosen, gate.alpha, gate.power, seed)
-    values = [measure(each, chosen, gate.alpha, seed) for each in both]
+    values, corrected = [measure(each, chosen, gate.alpha, seed) for each in both], adjusted(differences)
     metrics = {
-        name: {"a": values[0][name].value, "b": values[1][name].value, "difference": found.as_dict()}
+        name: {"a": values[0][name].value, "b": values[1][name].value}
+        | {"difference": found.as_dict(), "p_adjusted": corrected[name]}
         for name, found in differences.items()
     }
-    verdict = judge(gate.model_copy(update={"rules": {}}), differences, chosen).as_dict()
-    return {"a": a, "b": b, "items": len(both[0]), "metrics": metrics, "verdict": verdict}
+    plain = gate.model_copy(update={"rules": {}})
+    verdict = judge(plain, {"base": Standard(names[0], differences)}, rising(chosen))
+    return {"metrics": metrics, "power": gate.power, "verdict": verdict.as_dict()}
+
+
+def _slices(
+    both: list[Answers], metric: Metric, examples: list[Example], by: tuple[str, ...], judged: Opened
+) -> list[dict[str, Any]]:
+    a, b = aligned(both[0], both[1])
+    divided = groupings(examples, a, by)
+    return [each.as_dict() for each in slices(a, b, metric, divided, _gate(judged), _seed(judged))]
 
 
 def _both(a: str, b: str, root: Path, offline: bool, say: Say) -> tuple[Opened, Opened]:
@@ -78,13 +113,13 @@ def _answers(opened: Opened, asked: list[Example], chosen: list[Metric], say: Sa
     return answer(opened.model, asked, frozenset(metric.reads for metric in chosen), how, say.progress)
 
 
-def _own(opened: Opened) -> list[Example]:
+def _own(opened: Opened, keep: Sequence[str] = ()) -> list[Example]:
     if opened.run is None:
         raise Refused(f"{opened.name} is a base: it has no test split", instead="give the items with --on FILE")
-    return test_split(opened)
+    return test_split(opened, keep)
 
 
-def _shared(first: Opened, second: Opened) -> list[Example]:
+def _shared(first: Opened, second: Opened, keep: Sequence[str]) -> list[Example]:
     """The test split that is unseen by both. Raises Refused when two runs were not trained on the same split."""
     runs = [each for each in (first, second) if each.run]
     if not runs:
@@ -96,7 +131,7 @@ def _shared(first: Opened, second: Opened) -> list[Example]:
             why="the test rows of one may be training rows of the other",
             instead="give items neither has seen with --on FILE",
         )
-    return _own(runs[0])
+    return _own(runs[0], keep)
 
 
 def _put(opened: Opened, judged: Opened, examples: list[Example]) -> list[Example]:

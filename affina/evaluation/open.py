@@ -132,23 +132,31 @@ def recipe_of(run: Run) -> Recipe:
     return Recipe.build(lock["recipe"], Path(lock["machine"]["folder"]))
 
 
-def test_split(opened: Opened) -> list[Example]:
-    """The run's own test items, as they were. Raises Refused when the files are not what they were."""
+def test_split(opened: Opened, keep: Sequence[str] = ()) -> list[Example]:
+    """The run's own test items, as they were, with the columns `keep` beside them. Raises Refused when the files are
+    not what they were."""
     assert opened.run is not None and opened.recipe is not None
     near = reach(opened.run.folder.parent, False, Silent())
-    prepared = prepare(opened.recipe, objection(opened), near)
+    recipe = opened.recipe.change({"data.keep": _columns(opened.recipe.data, keep)}) if keep else opened.recipe
+    prepared = prepare(recipe, objection(opened), near)
     if prepared.files != opened.lock["data"]:
         raise Refused(f"the data of run '{opened.name}' has changed since", instead="give the items with --on FILE")
     fitting, _ = fit(prepared, opened.objective, opened.model.renderer, opened.recipe.data.truncate)
     return fitting.examples["test"]
 
 
-def from_file(opened: Opened, path: str, say: Say) -> list[Example]:
-    """A file's usable rows, read with the run's own shape where there is one, under the labels it was trained with.
+def _columns(data: Data, keep: Sequence[str]) -> list[str]:
+    return [*dict.fromkeys([*data.keep, *keep])]
+
+
+def from_file(opened: Opened, path: str, say: Say, keep: Sequence[str] = ()) -> list[Example]:
+    """A file's usable rows, read with the run's own shape where there is one, under the labels it was trained with;
+    the columns `keep` are beside them.
 
     Raises Refused for rows longer than the model takes, unless its recipe allows them to be cut.
     """
     data = opened.recipe.data if opened.recipe else Data(read=[path])
+    data = data.model_copy(update={"keep": _columns(data, keep)})
     found = _read(opened, data, path)
     answerable(opened, opened.objective, found.examples["all"])
     prepared, rows = fit(found, opened.objective, opened.model.renderer, data.truncate)

@@ -2,22 +2,28 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from affina.core.answers import Answers
 from affina.core.errors import Refused
-from affina.core.kinds import metrics
-from affina.core.recipe import Gate
+from affina.core.gate import Gate
+from affina.core.kinds import Metric, metrics
 from affina.evaluation.compare import OTHER_TOKENS, Difference, compare
-from affina.evaluation.gate import Verdict, judge
+from affina.evaluation.gate import Standard, Verdict, rising
+from affina.evaluation.gate import judge as ruled
 
 ACCURACY, F1, LOSS = (metrics.build(name) for name in ("accuracy", "f1", "loss"))
 
 
 def difference(value: float, low: float, high: float, detectable: float, n: int = 200) -> Difference:
     return Difference(value, low, high, 0.5, detectable, n, "made up", value)
+
+
+def judge(gate: Gate, found: Mapping[str, Difference], metrics: Sequence[Metric]) -> Verdict:
+    return ruled(gate, {"base": Standard("the base", found)}, rising(metrics))
 
 
 def judged(found: Difference, margin: float = 0.05) -> Verdict:
@@ -65,11 +71,16 @@ def test_a_metric_that_falls_is_judged_in_its_own_direction() -> None:
 
 def test_every_other_rule_must_hold_too() -> None:
     rules = {"accuracy": "better than base", "f1": "better than base"}
-    good, open_ = difference(0.3, 0.2, 0.4, 0.1), difference(0.1, -0.1, 0.3, 0.3)
-    both = judge(Gate(rules=rules), {"accuracy": good, "f1": good}, [ACCURACY, F1])
-    one = judge(Gate(rules=rules), {"accuracy": good, "f1": open_}, [ACCURACY, F1])
-    assert (both.decision, one.decision) == ("promote", "reject")
-    assert len(one.reasons) == 2 and one.reasons[1].endswith("items): not better than the base")
+    good, worse, open_ = (
+        difference(0.3, 0.2, 0.4, 0.1),
+        difference(-0.1, -0.2, -0.05, 0.1),
+        difference(0, -0.1, 0.1, 0.15),
+    )
+    found = [judge(Gate(rules=rules), {"accuracy": good, "f1": each}, [ACCURACY, F1]) for each in (good, worse, open_)]
+    assert [each.decision for each in found] == ["promote", "reject", "not enough data"]
+    assert len(found[1].reasons) == 2 and found[1].reasons[1].endswith("items): worse than the base")
+    assert found[2].n_needed == 1800  # 200 · (0.15 / 0.05)²
+    assert judge(Gate(rules=rules), {"accuracy": worse, "f1": open_}, [ACCURACY, F1]).decision == "reject"
 
 
 def test_the_gates_first_rule_decides_before_the_metrics_order() -> None:

@@ -1,0 +1,129 @@
+"""Two models by slices: items in groups (a column, their class, their length), and each group's paired difference.
+
+Axes: N items.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from affina.core.answers import Answers
+from affina.core.errors import Refused, nearest
+from affina.core.example import Example
+from affina.core.gate import Gate
+from affina.core.kinds import Metric
+from affina.evaluation.compare import Difference, compare
+from affina.evaluation.measure import finite
+from affina.evaluation.statistics import holm
+
+MOST_GROUPS = 100
+"""Of one grouping, the largest; a column of thousands of values is no grouping."""
+QUARTERS = ("shortest", "shorter", "longer", "longest")
+EMPTY = "(empty)"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One group of items: the metric of both models and b - a there."""
+
+    by: str
+    group: str
+    a: float
+    b: float
+    difference: Difference
+    p_adjusted: float | None
+    """Holm's, over all slices of enough items to find anything in; None where there are too few."""
+    found: str
+    """"worse", "better", "no difference shown", "too few items" or "no value"."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data; what is not a finite number is None, which JSON can hold."""
+        numbers = {"a": finite(self.a), "b": finite(self.b), "p_adjusted": self.p_adjusted}
+        return {"by": self.by, "group": self.group, "found": self.found, **numbers} | {
+            "difference": self.difference.as_dict()
+        }
+
+
+def slices(
+    a: Answers, b: Answers, metric: Metric, groupings: Mapping[str, Sequence[str]], gate: Gate, seed: int
+) -> list[Slice]:
+    """Every group's difference in one metric, those that got worse first, then from the lowest to the highest.
+
+    `groupings` give by name the group of each of a's items. The p of all groups are corrected together (Holm, 1979).
+    """
+    made = []
+    for by, groups_N in groupings.items():
+        for group in groups(groups_N):
+            index_N = np.flatnonzero(np.array(groups_N) == group)
+            here, there = a.take(index_N), b.take(index_N)
+            difference = compare(here, there, [metric], gate.alpha, gate.power, seed)[metric.name]
+            made.append((by, group, metric.value(here), metric.value(there), difference))
+    least = fewest(gate.alpha)
+    tested = [n for n, each in enumerate(made) if each[-1].comparable and each[-1].n >= least]
+    adjusted = dict(zip(tested, holm([made[n][-1].p for n in tested]), strict=True))
+    found = [Slice(*each, adjusted.get(n), _found(each[-1], adjusted.get(n), gate)) for n, each in enumerate(made)]
+    return sorted(found, key=lambda each: (each.found != "worse", not each.difference.comparable, _gain(each)))
+
+
+def groupings(examples: Sequence[Example], answers: Answers, by: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+    """The group of every answered item by each kept column of `by`, by class where items have one, and by quarter of
+    the length of what is shown. Raises Refused for a column that was not kept."""
+    known = {example.id: example for example in examples}
+    shown = [known.get(id) or known[id.rpartition("#")[0]] for id in answers.ids]  # a long text is several rows
+    found = {column: _kept(shown, column) for column in by}
+    if answers.target_N is not None:
+        found["class"] = tuple(answers.labels[code] for code in answers.target_N)
+    found["length"] = _quarters([len(example.given) for example in shown])
+    return {name: groups_N for name, groups_N in found.items() if len(set(groups_N)) > 1}
+
+
+def groups(groups_N: Sequence[str]) -> list[str]:
+    """The groups of two items or more, the largest `MOST_GROUPS` of them, in order of first sight."""
+    common = Counter(groups_N).most_common(MOST_GROUPS)
+    kept = {group for group, items in common if items > 1}
+    return [group for group in dict.fromkeys(groups_N) if group in kept]
+
+
+def fewest(alpha: float) -> int:
+    """Items below which an exact paired test finds nothing at `alpha`, whatever they say: 2 · 0.5ⁿ ≤ α."""
+    return math.ceil(1 + math.log2(1 / alpha))
+
+
+def _found(difference: Difference, adjusted: float | None, gate: Gate) -> str:
+    if not difference.comparable:
+        return "no value"
+    if adjusted is None:
+        return "too few items"
+    if adjusted > gate.alpha or not difference.better:
+        return "no difference shown"
+    return "better" if difference.better > 0 else "worse"
+
+
+def _gain(each: Slice) -> float:
+    return each.difference.better if each.difference.comparable else 0.0
+
+
+def _kept(examples: Sequence[Example], column: str) -> tuple[str, ...]:
+    found = tuple(example.facts.get(column, "") for example in examples)
+    if not any(found):
+        kept = sorted({name for example in examples for name, value in example.facts.items() if value})
+        instead = nearest(column, kept) if kept else "name a column of the data"
+        raise Refused(f"the items have no column '{column}' to be divided by", instead=instead)
+    return tuple(value or EMPTY for value in found)
+
+
+def _quarters(lengths: Sequence[int]) -> tuple[str, ...]:
+    """The quarter of each item by its characters; equal lengths are in the same one."""
+    cuts = np.quantile(lengths, [0.25, 0.5, 0.75], method="inverted_cdf") if lengths else []
+    places = np.searchsorted(np.asarray(cuts), np.asarray(lengths), side="left")
+    ends = {
+        place: (min(held), max(held))
+        for place in range(len(QUARTERS))
+        if (held := [length for length, at in zip(lengths, places, strict=True) if at == place])
+    }
+    named = {place: f"{QUARTERS[place]}: {low:,} to {high:,} characters" for place, (low, high) in ends.items()}
+    return tuple(named[int(place)] for place in places)
