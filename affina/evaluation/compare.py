@@ -87,9 +87,9 @@ def _difference(a: Answers, b: Answers, metric: Metric, design: tuple[float, flo
     if each_a is None or each_b is None:
         value, low, high, p, se, method = _resampled(light(a, metric), light(b, metric), metric, alpha, seed)
     elif is_share(each_a) and is_share(each_b):
-        value, low, high, p, se, method = _matched(each_a, each_b, alpha)
+        value, low, high, p, se, method = matched(each_a, each_b, alpha)
     else:
-        value, low, high, p, se, method = _means(each_b - each_a, alpha, seed)
+        value, low, high, p, se, method = means(each_b - each_a, alpha, seed)
     better = value if metric.higher_is_better else -value
     return Difference(value, low, high, p, detectable(se, alpha, power), len(a), method, better)
 
@@ -98,13 +98,15 @@ Found = tuple[float, float, float, float, float, str]
 """value, low, high, p, standard error, method."""
 
 
-def _matched(each_a: Floats, each_b: Floats, alpha: float) -> Found:
+def matched(each_a: Floats, each_b: Floats, alpha: float) -> Found:
+    """The difference of two shares of the same items."""
     n, gained, lost = len(each_a), int((each_b > each_a).sum()), int((each_b < each_a).sum())
     low, high, se = agresti_min(gained, lost, n, alpha)
     return (gained - lost) / n, float(low), float(high), mcnemar(gained, lost), float(se), MATCHED
 
 
-def _means(differences_N: Floats, alpha: float, seed: int) -> Found:
+def means(differences_N: Floats, alpha: float, seed: int) -> Found:
+    """The mean of differences by item."""
     value = float(differences_N.mean())
     low, high, se = bootstrap_interval(value, bootstrap_mean(differences_N, seed), len(differences_N), alpha)
     return value, low, high, sign_flip_p(differences_N, seed), se, MEANS

@@ -1,0 +1,222 @@
+"""What a model did with a task as numbers: its statistics with intervals, by slice, and beside another model's."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from affina.core.errors import Refused
+from affina.core.kinds import Floats, Ints
+from affina.core.task import Columns, Statistic, Task, Tested
+from affina.evaluation.compare import RESAMPLED, Difference, Found, matched, means
+from affina.evaluation.measure import Estimate, is_share
+from affina.evaluation.statistics import (
+    bootstrap,
+    bootstrap_interval,
+    bootstrap_mean,
+    detectable,
+    percentiles,
+    permutation_p,
+    wilson,
+)
+
+SILENT = "no item says anything of it"
+SMALLEST_SLICE = 2
+"""Items below which a group of a slice gets no numbers: one item has no spread."""
+
+
+class Drawn(Mapping[str, Floats]):
+    """Columns made when they are first read; `read` holds those."""
+
+    def __init__(self, columns: Columns, make: Callable[[str], Floats]) -> None:
+        self._columns, self._make = columns, make
+        self.read: dict[str, Floats] = {}
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self.read:
+            self.read[name] = self._make(name)
+        return self.read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+def of_items(columns: Columns, index_N: Ints) -> Drawn:
+    """The columns at these items."""
+    return Drawn(columns, lambda name: columns[name][index_N])
+
+
+def measured(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, Estimate]:
+    """Every statistic of the task by name, with its 1 - alpha interval.
+
+    Wilson's for shares of items, the bootstrap's over items for the rest; n are the items that say something. Raises
+    Refused where there are no items.
+    """
+    validate(tested)
+    return {name: _estimate(tested, each, alpha, seed) for name, each in task.statistics().items()}
+
+
+def sliced(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, dict[str, dict[str, Estimate]]]:
+    """{grouping: {group: {statistic: estimate}}}, for every group of two items or more."""
+    found: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for grouping, group, part in parts(tested):
+        found.setdefault(grouping, {})[group] = measured(part, task, alpha, seed)
+    return found
+
+
+def parts(tested: Tested) -> Iterator[tuple[str, str, Tested]]:
+    """(grouping, group, its items) of every slice, groups in order of their names; those of one item are left out."""
+    for grouping, groups_N in tested.slices.items():
+        places = np.array(groups_N)
+        for group in sorted(set(groups_N)):
+            index_N = np.flatnonzero(places == group)
+            if len(index_N) >= SMALLEST_SLICE:
+                yield grouping, group, taken(tested, index_N)
+
+
+def taken(tested: Tested, index_N: Ints) -> Tested:
+    """The same at these items."""
+    return replace(
+        tested,
+        ids=tuple(tested.ids[n] for n in index_N),
+        columns={name: column[index_N] for name, column in tested.columns.items()},
+        shown=tuple(tested.shown[n] for n in index_N) if tested.shown else (),
+        slices={name: tuple(groups[n] for n in index_N) for name, groups in tested.slices.items()},
+    )
+
+
+def differences(a: Tested, b: Tested, task: Task, alpha: float, power: float, seed: int) -> dict[str, Difference]:
+    """Every statistic's paired difference b - a by name; of the mean of a column, over the items that both speak to.
+
+    `better` is how much nearer b is to what is ideal, where the statistic has an ideal. Raises Refused when the two
+    were not put to the same items.
+    """
+    return differing(a, b, task.statistics(), (alpha, power, seed))
+
+
+def differing(
+    a: Tested, b: Tested, statistics: Mapping[str, Statistic], design: tuple[float, float, int]
+) -> dict[str, Difference]:
+    """`differences` of these statistics; the design is (alpha, power, seed)."""
+    a, b = paired(a, b)
+    return {name: _difference(a, b, each, design) for name, each in statistics.items()}
+
+
+def distances(statistics: Mapping[str, Statistic]) -> dict[str, Statistic]:
+    """The same numbers with those that have an ideal as their distance from it, lower being better: for a gate, whose
+    interval must be that of the distance."""
+    return {name: each if each.ideal is None else _distance(each, each.ideal) for name, each in statistics.items()}
+
+
+def _distance(statistic: Statistic, ideal: float) -> Statistic:
+    return Statistic(lambda columns: abs(statistic.value(columns) - ideal), higher_is_better=False, unit=statistic.unit)
+
+
+def validate(tested: Tested) -> None:
+    """Raises Refused for no items."""
+    if not len(tested):
+        raise Refused("there is nothing to measure", why="no item was answered", instead="give a task that has items")
+
+
+def paired(a: Tested, b: Tested) -> tuple[Tested, Tested]:
+    """Both in the order of a's items. Raises Refused when items or columns differ."""
+    validate(a)
+    validate(b)
+    shared = len(set(a.ids) & set(b.ids))
+    if not shared == len(a) == len(b):
+        raise Refused(
+            "the two models were not put to the same items",
+            why=f"{len(a)} and {len(b)} items, {shared} of them shared",
+            instead="put both to the same task and data",
+        )
+    if unlike := set(a.columns) ^ set(b.columns):
+        raise Refused(
+            "the two models were not put to the same task",
+            why=f"only one of them has {', '.join(sorted(unlike))}",
+            instead="put both to the same task",
+        )
+    place = {id: index for index, id in enumerate(b.ids)}
+    return a, taken(b, np.array([place[id] for id in a.ids], dtype=np.int64))
+
+
+def _estimate(tested: Tested, statistic: Statistic, alpha: float, seed: int) -> Estimate:
+    if statistic.column:
+        return _mean(tested.columns[statistic.column], alpha, seed)
+    columns, n = tested.columns, len(tested)
+    value = statistic.value(columns)
+    resampled_B = bootstrap(lambda index_N: statistic.value(of_items(columns, index_N)), n, seed)
+    known_B = resampled_B[np.isfinite(resampled_B)]
+    if not math.isfinite(value) or 2 * len(known_B) < len(resampled_B):
+        return Estimate(value, -math.inf, math.inf, n)
+    return Estimate(value, *percentiles(known_B, n, alpha), n)
+
+
+def _mean(column_N: Floats, alpha: float, seed: int) -> Estimate:
+    """Of one column, over the items that say something."""
+    kept_N = column_N[~np.isnan(column_N)]
+    n = len(kept_N)
+    if not n:
+        return Estimate(math.nan, -math.inf, math.inf, 0)
+    value = float(kept_N.mean())
+    if is_share(kept_N):
+        low, high = wilson(kept_N.sum(), n, alpha)
+        return Estimate(value, float(low), float(high), n)
+    return Estimate(value, *percentiles(bootstrap_mean(kept_N, seed), n, alpha), n)
+
+
+def _difference(a: Tested, b: Tested, statistic: Statistic, design: tuple[float, float, int]) -> Difference:
+    alpha, power, seed = design
+    if statistic.column:
+        both = np.stack([a.columns[statistic.column], b.columns[statistic.column]])
+        one_N, two_N = both[:, ~np.isnan(both).any(axis=0)]
+        n, ends = len(one_N), (float(one_N.mean()), float(two_N.mean())) if one_N.size else (math.nan, math.nan)
+        shares = is_share(one_N) and is_share(two_N)
+        found = matched(one_N, two_N, alpha) if shares and n else means(two_N - one_N, alpha, seed) if n else None
+    else:
+        n, ends = len(a), (statistic.value(a.columns), statistic.value(b.columns))
+        found = _resampled(a.columns, b.columns, statistic, n, design) if np.isfinite(ends).all() else None
+    if found is None:
+        return Difference(math.nan, -math.inf, math.inf, 1.0, math.inf, n, SILENT, math.nan)
+    value, low, high, p, se, method = found
+    return Difference(value, low, high, p, detectable(se, alpha, power), n, method, _better(statistic, *ends))
+
+
+def _better(statistic: Statistic, a: float, b: float) -> float:
+    """How much better b is than a."""
+    if statistic.ideal is not None:
+        return abs(a - statistic.ideal) - abs(b - statistic.ideal)
+    return b - a if statistic.higher_is_better else a - b
+
+
+def _resampled(a: Columns, b: Columns, statistic: Statistic, n: int, design: tuple[float, float, int]) -> Found:
+    """Both models' items are drawn together, and exchanged item by item for the test."""
+    alpha, _, seed = design
+    first, second = of_items(a, np.arange(n)), of_items(b, np.arange(n))
+    value = statistic.value(second) - statistic.value(first)
+
+    def drawn(index_N: Ints) -> float:
+        return statistic.value(of_items(b, index_N)) - statistic.value(of_items(a, index_N))
+
+    def exchanged(exchange_N: npt.NDArray[np.bool_]) -> float:
+        one, two = (Drawn(a, _mixed(*pair, exchange_N)) for pair in ((a, b), (b, a)))
+        return statistic.value(two) - statistic.value(one)
+
+    resampled_B = bootstrap(drawn, n, seed)
+    known_B = resampled_B[np.isfinite(resampled_B)]
+    if 2 * len(known_B) < len(resampled_B):
+        return value, -math.inf, math.inf, 1.0, math.inf, RESAMPLED
+    # What only counts whole things sees nothing of how near the next change was: where no item changed, one more still
+    # could have, as in `compare`.
+    counts = all((column % 1 == 0)[~np.isnan(column)].all() for column in (*first.read.values(), *second.read.values()))
+    low, high, se = bootstrap_interval(value, known_B, n, alpha, 1 / (n + 2) if counts else 0.0)
+    return value, low, high, permutation_p(exchanged, n, seed), se, RESAMPLED
+
+
+def _mixed(own: Columns, other: Columns, exchange_N: npt.NDArray[np.bool_]) -> Callable[[str], Floats]:
+    """One model's columns with the other's at the exchanged items."""
+    return lambda name: np.where(exchange_N, other[name], own[name])
