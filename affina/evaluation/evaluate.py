@@ -17,7 +17,7 @@ from affina.evaluation.compare import compare as paired
 from affina.evaluation.gate import Standard, judge, rising
 from affina.evaluation.measure import measure
 from affina.evaluation.open import Opened, answerable, chosen_metrics, from_file, is_run, open_model, test_split
-from affina.evaluation.slices import groupings, slices
+from affina.evaluation.regressions import groupings, slices
 
 SPARE_TOKENS = 8  # generated beyond the longest right answer
 
@@ -104,6 +104,14 @@ def _both(a: str, b: str, root: Path, offline: bool, say: Say) -> tuple[Opened, 
         return first, open_model(b, root, offline, say, beside=first)
     second = open_model(b, root, offline, say)
     return open_model(a, root, offline, say, beside=second), second
+
+
+def answers_of(opened: Opened, examples: Sequence[Example], chosen: list[Metric], say: Say) -> Answers:
+    """What a trained model answers to another run's items, asked as it was trained to be. Raises Refused where it
+    cannot answer them."""
+    own = [_known(each, opened) for each in examples]
+    answerable(opened, opened.objective, own)
+    return _answers(opened, opened.objective.expand(own), chosen, say)
 
 
 def _answers(opened: Opened, asked: list[Example], chosen: list[Metric], say: Say) -> Answers:

@@ -1,6 +1,6 @@
 """A model reference becomes a Model: a run's best checkpoint, or any base (alias, folder, file, hub name, package)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +74,10 @@ class Opened:
         task = self.lock["task"] if self.run else PLAIN[self.reads][1]
         example = self.objective.expand([typed(task, text, self.labels, before)])[0]
         return replace(example, share=0.0) if isinstance(example, Gapped) else example
+
+
+Live = Callable[[], Opened | None]
+"""Opens the live release of something; None where nothing of it is live."""
 
 
 def open_model(
@@ -220,6 +224,14 @@ def objection(opened: Opened) -> Objection:
 def is_run(reference: str, root: Path) -> bool:
     """Whether a run of that name, or in that folder, is there."""
     return any((folder / "lock.json").is_file() for folder in (root / reference, Path(reference)))
+
+
+def run_of(reference: str, root: Path) -> str | None:
+    """The run that a model's reference names: its name, its folder, or the model's folder inside it."""
+    if is_run(reference, root):
+        return reference
+    beside = Path(reference).parent
+    return str(beside) if Path(reference).name == "model" and (beside / "lock.json").is_file() else None
 
 
 def _run(reference: str, root: Path) -> Run | None:

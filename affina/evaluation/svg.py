@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
 
+from affina.evaluation.calibration import Bin
+
 Point = tuple[float, float]
 
 WIDTH, HEIGHT = 480, 230
@@ -101,6 +103,27 @@ def histogram(title: str, bins: Sequence[tuple[int, int, int]], marks: Sequence[
         _add(root, "text", "tick end", x=WIDTH - _RIGHT, y=HEIGHT - 3).text = f"the last bar: up to {bins[-1][1] - 1:,}"
     for mark in marks:
         _mark(root, scale, Mark((min(mark.at[0], right), mark.at[1]), mark.words))
+    return _written(root)
+
+
+def reliability_chart(title: str, bins: Sequence[Bin]) -> Markup:
+    """The share that is right by confidence, both from 0 to 1, with intervals and the diagonal where they are equal;
+    the larger a spot, the more items."""
+    root = _root(title, WIDTH, HEIGHT, "chart")
+    scale, most = _Scale(0.0, 1.0, 0.0, 1.0), max((each["items"] for each in bins), default=1)
+    for tick in ticks(0.0, 1.0):
+        _add(root, "line", "grid", x1=_LEFT, x2=WIDTH - _RIGHT, y1=scale.y(tick), y2=scale.y(tick))
+        _add(root, "text", "tick end", x=_LEFT - 7, y=scale.y(tick) + 4).text = f"{tick:.4g}"
+        _add(root, "text", "tick middle", x=scale.x(tick), y=HEIGHT - 18).text = f"{tick:.4g}"
+    _add(root, "line", "zero", x1=scale.x(0), x2=scale.x(1), y1=scale.y(0), y2=scale.y(1))
+    for each in bins:
+        x = scale.x(each["confidence"])
+        _add(root, "line", "validated", x1=x, x2=x, y1=scale.y(each["low"]), y2=scale.y(each["high"]))
+        size = 2.5 + 4 * math.sqrt(each["items"] / most)
+        spot = _add(root, "circle", "validated dot", cx=x, cy=scale.y(each["right"]), r=size)
+        told = f"{each['items']:,} items: sure {each['confidence']:.2f}, right {each['right']:.2f}"
+        ET.SubElement(spot, "title").text = told
+    _add(root, "text", "tick end", x=WIDTH - _RIGHT, y=HEIGHT - 3).text = "confidence"
     return _written(root)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from affina.core.atomic import damage
 from affina.core.errors import AffinaError, Failed, Refused, Stopped
@@ -24,6 +24,10 @@ from affina.training.plan import Plan, plan
 from affina.training.prove import prove
 from affina.training.session import Session
 from affina.training.stop import best_step, patience_ended
+from affina.training.suites import measure_before
+
+if TYPE_CHECKING:
+    from affina.evaluation.open import Live
 
 
 def train(
@@ -32,9 +36,11 @@ def train(
     root: str | Path = "runs",
     offline: bool = False,
     say: Say | None = None,
+    live: "Live | None" = None,
 ) -> Run:
     """Trains what the recipe says in `root`/`run` (the recipe's name when left out), or resumes it where it stands.
 
+    `live` opens the live release of what is being trained, for a gate that names it; None where nothing is live.
     Returns the run. Raises Refused when the request cannot be met (nothing is started), Failed when a proof, the
     numbers or the disk fail (what was saved is intact), Stopped after an interrupt (saved; the same call resumes).
     """
@@ -53,7 +59,7 @@ def train(
         folder.tidy()
         session = _opened(material, settled, folder)
         try:
-            _work(session, say)
+            _work(session, say, live)
         except AffinaError as error:
             _note(folder, error)
             raise
@@ -91,7 +97,7 @@ def _opened(material: Material, settled: Plan, run: Run) -> Session:
         raise
 
 
-def _work(session: Session, say: Say) -> None:
+def _work(session: Session, say: Say, live: "Live | None") -> None:
     run = session.run
     run.mark("preparing")
     session.begin(say)
@@ -100,18 +106,19 @@ def _work(session: Session, say: Say) -> None:
     keep_trunk(session, say)
     run.mark("evaluating")
     measure_base(session, say)
+    measure_before(session, say)
     run.mark("training")
     loop(session, say)
     run.mark("evaluating")
-    _conclude(session, say)
+    _conclude(session, say, live)
     run.mark("finished")
 
 
-def _conclude(session: Session, say: Say) -> None:
+def _conclude(session: Session, say: Say, live: "Live | None") -> None:
     """What is said at the end, and the statistics it needs, which no step has to wait for."""
     from affina.training.conclude import conclude
 
-    conclude(session, say)
+    conclude(session, say, live)
 
 
 def loop(session: Session, say: Say) -> None:
