@@ -1,13 +1,14 @@
 """A run's summary as one Markdown file: the numbers of the HTML page, for a review or a repository."""
 
+import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from affina.evaluation.report import MOST_SAMPLES, MOST_SLICES, excerpt, number
 from affina.evaluation.summary import Measured, MetricSummary, SampleSummary, SliceSummary, Summary
 
-SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|:(?=//)|(?<=www)\.|^[#+=-]|(?<=^\d)[.)])")
-"""What could begin markup, a link or, at the beginning, a block."""
+SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|:(?=//)|(?<=www)\.|^[#+=-]|(?<=^\d)[.)])")
+"""What could begin markup, a link or, at the beginning, a block; `<`, `>` and `&` are written as HTML has them."""
 HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 LONGEST_FENCE = re.compile(r"`+")
 
@@ -38,7 +39,8 @@ def report_markdown(summary: Summary) -> str:
 
 def escaped(text: str) -> str:
     """One line of plain text: no character of it means anything in Markdown or HTML."""
-    return SPECIAL.sub(r"\\\1", HIDDEN.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split())))
+    shown = HIDDEN.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
+    return html.escape(SPECIAL.sub(r"\\\1", shown), quote=False)
 
 
 def _differences(what: str, measured: Mapping[str, MetricSummary]) -> list[str]:
