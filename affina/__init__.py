@@ -22,6 +22,7 @@ VERBS = {
     "check": "affina.training.check",
     "train": "affina.training.train",
     "evaluate": "affina.evaluation.evaluate",
+    "Wanted": "affina.evaluation.evaluate",
     "compare": "affina.evaluation.evaluate",
     "Items": "affina.evaluation.evaluate",
     "generate": "affina.evaluation.ask",

@@ -1,7 +1,7 @@
 """Models whose answers are known beforehand: what tests of plumbing ask instead of a network."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -94,3 +94,36 @@ class Scribe(Toy):
 def _last(text: str, field: str) -> str:
     found: list[str] = re.findall(rf"^{field}: (.*)$", text, re.MULTILINE)
     return found[-1] if found else ""
+
+
+class Scripted(Toy):
+    """Answers every prompt by a function of its text."""
+
+    def __init__(self, answer: Callable[[str], str], max_tokens: int = 8192) -> None:
+        super().__init__(max_tokens)
+        self.answer = answer
+        self.calls = 0
+
+    def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
+        self.calls += 1
+        return [Sampled(self.answer(text_of(each)), (), stopped=True) for each in prompts]
+
+
+class Guessing(Toy):
+    """Gives every row's answer the log-probability that a function of (what stands before, the answer) says, spread
+    over its tokens."""
+
+    def __init__(self, nats: Callable[[str, str], float], max_tokens: int = 8192) -> None:
+        super().__init__(max_tokens)
+        self.nats = nats
+        self.calls = 0
+
+    def score(self, rows: Sequence[Row]) -> list[Scored]:
+        self.calls += 1
+        found = []
+        for row in rows:
+            first = int(np.flatnonzero(row.weights)[0])
+            said = text_of(row.tokens[row.weights > 0].tolist())
+            whole = -self.nats(text_of(row.tokens[:first].tolist()), said)
+            found.append(Scored(np.full(row.targets, whole / row.targets)))
+        return found

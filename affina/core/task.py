@@ -35,6 +35,12 @@ def mean_of(column: str) -> Callable[[Columns], float]:
     return mean
 
 
+def together(columns: Columns, sums: str) -> npt.NDArray[np.float64]:
+    """[N, C] the columns `sums.0`, `sums.1` …, in order."""
+    places = sorted(int(name.removeprefix(f"{sums}.")) for name in columns if name.startswith(f"{sums}."))
+    return np.column_stack([columns[f"{sums}.{place}"] for place in places])
+
+
 @dataclass(frozen=True, slots=True)
 class Statistic:
     """A number drawn from the items' columns; a bootstrap calls it with the columns of items drawn again."""
@@ -47,11 +53,29 @@ class Statistic:
     """Where it is the mean of one column, that column: paired tests are then exact."""
     unit: str = ""
     """As people read it: "nats per token", "share" …"""
+    totals: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] | None = None
+    """Where it depends on the items by sums alone: from sums [B, C] of the columns `sums.0`, `sums.1` … to [B]. Many
+    resamples are then computed at once."""
+    sums: str = ""
 
     @classmethod
     def mean(cls, column: str, higher_is_better: bool = True, ideal: float | None = None, unit: str = "") -> Statistic:
         """The mean of one column."""
         return cls(mean_of(column), higher_is_better, ideal, column, unit)
+
+    @classmethod
+    def summed(
+        cls,
+        sums: str,
+        totals: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+        higher_is_better: bool = True,
+    ) -> Statistic:
+        """A function of sums over items."""
+
+        def value(columns: Columns) -> float:
+            return float(totals(together(columns, sums).sum(axis=0, keepdims=True))[0])
+
+        return cls(value, higher_is_better, totals=totals, sums=sums)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +114,8 @@ class Hall:
     """A local folder with a package's files; None where nothing can be fetched."""
     splits: Mapping[str, Sequence[Example]] = field(default_factory=dict)
     """The run's own examples by split, for tasks about what was trained on; empty for a model without a run."""
+    labels: tuple[str, ...] = ()
+    """The labels of the model's head, in its order; empty for a model of words."""
     progress: Progress | None = None
 
 

@@ -1,6 +1,8 @@
 """What askers share: every row with its score, and the complaint about a right answer that cannot be given."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 
 from affina.core.errors import Refused
 from affina.core.example import Example
@@ -30,3 +32,10 @@ def known(right: str, options: Sequence[str], where: str) -> None:
             instead="correct the row, or add rows with this answer to the training data",
             where=where,
         )
+
+
+@cache
+def nested(options: tuple[str, ...]) -> bool:
+    """Whether one option begins another, so that only its end tells them apart."""
+    ordered = sorted(options)
+    return any(longer.startswith(shorter) for shorter, longer in pairwise(ordered))

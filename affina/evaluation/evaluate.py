@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,35 +10,101 @@ from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled, MultiLabelled, Tagged
 from affina.core.gate import Gate
-from affina.core.kinds import Metric, Sampling
+from affina.core.kinds import Asked, Metric, Sampling
 from affina.core.say import Say, Silent
+from affina.core.task import Hall
 from affina.evaluation.answer import answer, require
 from affina.evaluation.compare import adjusted, aligned
 from affina.evaluation.compare import compare as paired
+from affina.evaluation.detail import calibration, classes, slices
 from affina.evaluation.gate import Standard, judge, rising
+from affina.evaluation.latency import latency
 from affina.evaluation.measure import measure
 from affina.evaluation.open import Opened, answerable, chosen_metrics, from_file, is_run, open_model, test_split
-from affina.evaluation.regressions import groupings, slices
+from affina.evaluation.put import hall, plain, put, told
+from affina.evaluation.regressions import groupings, regressions
+from affina.evaluation.task_file import is_task, tasks_of
 
 SPARE_TOKENS = 8  # generated beyond the longest right answer
 
 
-def evaluate(
-    model: str, on: str | None = None, root: str | Path = "runs", offline: bool = False, say: Say | None = None
-) -> dict[str, Any]:
-    """{"model", "items", "metrics": {name: {value, low, high, n}}} on a file, or on a run's own test split.
+@dataclass(frozen=True)
+class Wanted:
+    """What `evaluate` measures beside the metrics of the items, and how far a file is trusted."""
 
-    Raises Refused for an unknown model, an unusable file, or a base without `on`.
+    by: tuple[str, ...] = ()
+    """Columns of a file of data whose groups get numbers of their own."""
+    trust: bool = False
+    """Whether a Python file that defines a task may run."""
+    harness: tuple[str, ...] = ()
+    """Tasks of EleutherAI's evaluation harness, by name."""
+    harness_tasks: str | None = None
+    """A folder of further tasks in the harness's own format."""
+
+
+def evaluate(
+    model: str,
+    on: str | Sequence[str] | None = None,
+    root: str | Path = "runs",
+    offline: bool = False,
+    say: Say | None = None,
+    wanted: Wanted = Wanted(),
+) -> dict[str, Any]:
+    """A model measured on files of data, on tasks, or on a run's own test split.
+
+    On one file of data, or none: {"model", "items", "metrics": {name: {value, low, high, n}}, "classes", "confusion",
+    "calibration", "slices", "latency"}, what items have no classes or probabilities for left out. On tasks or several
+    files: {"model", "on": {label: the same}}. Raises Refused for an unknown model, an unusable file, or a base without
+    `on`.
     """
-    say = say or Silent()
-    opened = open_model(model, Path(root), offline, say)
-    examples = from_file(opened, on, say) if on else _own(opened)
+    say, root = say or Silent(), Path(root)
+    opened = open_model(model, root, offline, say)
+    named = [on] if isinstance(on, str) else list(on or ())
+    if not wanted.harness and len(named) <= 1 and not any(map(is_task, named)):
+        return {"model": model, **_of_data(opened, named[0] if named else None, wanted, say)}
+    given, found = hall(opened, root, offline, say), dict[str, Any]()
+    for each in named:
+        if not is_task(each):
+            found[each] = _of_data(opened, each, wanted, say)
+            continue
+        for one in tasks_of(each, wanted.trust):
+            label = f"{each}: {one.label}" if one.label in found else one.label
+            found[label] = told(put(opened, one, given), one, _gate(opened).alpha, given.seed)
+    if wanted.harness:
+        found |= _by_harness(opened, wanted, given)
+    return {"model": model, "on": found}
+
+
+def _by_harness(opened: Opened, wanted: Wanted, given: Hall) -> dict[str, Any]:
+    """Tasks of the evaluation harness. Raises Refused where it is not installed, or the model has no words."""
+    if not find_spec("lm_eval"):
+        raise Refused("--harness needs lm_eval", instead="pip install 'affina[harness]'")
+    if opened.objective.head != "words" or (opened.objective.reads if opened.run else opened.reads) != "past":
+        raise Refused(
+            f"{opened.name} cannot be put to the harness's tasks",
+            why="they need a model of words that goes on from a text",
+        )
+    from affina.evaluation.harness import Tasks, by_harness
+
+    asked = Tasks(wanted.harness, wanted.harness_tasks, wanted.trust)
+    return by_harness(opened.model, asked, _gate(opened).alpha, given.seed)
+
+
+def _of_data(opened: Opened, on: str | None, wanted: Wanted, say: Say) -> dict[str, Any]:
+    """A file of data, or the run's own test split, measured."""
+    examples = from_file(opened, on, say, wanted.by) if on else _own(opened, wanted.by)
     asked = opened.objective.expand(examples)
     chosen = chosen_metrics(opened, asked)
     answers = _answers(opened, asked, chosen, say)
-    measured = measure(answers, chosen, _gate(opened).alpha, _seed(opened))
-    metrics = {name: estimate.as_dict() for name, estimate in measured.items()}
-    return {"model": model, "items": len(answers), "metrics": metrics}
+    alpha, seed = _gate(opened).alpha, _seed(opened)
+    return {
+        "items": len(answers),
+        "metrics": plain(measure(answers, chosen, alpha, seed)),
+        **classes(answers, alpha, seed),
+        **calibration(answers, alpha),
+        **slices(answers, asked, chosen, wanted.by, (alpha, seed)),
+        **latency(opened.model, asked, _put_as(opened, asked, chosen)),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +161,7 @@ def _slices(
 ) -> list[dict[str, Any]]:
     a, b = aligned(both[0], both[1])
     divided = groupings(examples, a, by)
-    return [each.as_dict() for each in slices(a, b, metric, divided, _gate(judged), _seed(judged))]
+    return [each.as_dict() for each in regressions(a, b, metric, divided, _gate(judged), _seed(judged))]
 
 
 def _both(a: str, b: str, root: Path, offline: bool, say: Say) -> tuple[Opened, Opened]:
@@ -116,9 +183,14 @@ def answers_of(opened: Opened, examples: Sequence[Example], chosen: list[Metric]
 
 def _answers(opened: Opened, asked: list[Example], chosen: list[Metric], say: Say) -> Answers:
     require(chosen, asked)
+    how = _put_as(opened, asked, chosen)
+    return answer(opened.model, asked, how.columns, how.how, say.progress)
+
+
+def _put_as(opened: Opened, asked: list[Example], chosen: list[Metric]) -> Asked:
+    """What the metrics read, and room to generate a little more than the longest right answer."""
     targets = [row.targets for row in opened.model.renderer.rows(asked)] if asked else [0]
-    how = Sampling(max_tokens=max(targets) + SPARE_TOKENS)
-    return answer(opened.model, asked, frozenset(metric.reads for metric in chosen), how, say.progress)
+    return Asked(frozenset(metric.reads for metric in chosen), Sampling(max_tokens=max(targets) + SPARE_TOKENS))
 
 
 def _own(opened: Opened, keep: Sequence[str] = ()) -> list[Example]:

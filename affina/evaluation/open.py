@@ -137,8 +137,13 @@ def recipe_of(run: Run) -> Recipe:
 
 
 def test_split(opened: Opened, keep: Sequence[str] = ()) -> list[Example]:
-    """The run's own test items, as they were, with the columns `keep` beside them. Raises Refused when the files are
-    not what they were."""
+    """The run's own test items, as they were, with the columns `keep` as facts. Raises Refused when the files are not
+    what they were."""
+    return splits_of(opened, keep)["test"]
+
+
+def splits_of(opened: Opened, keep: Sequence[str] = ()) -> dict[str, list[Example]]:
+    """The run's own examples by split, as they were. Raises Refused when the files are not what they were."""
     assert opened.run is not None and opened.recipe is not None
     near = reach(opened.run.folder.parent, False, Silent())
     recipe = opened.recipe.change({"data.keep": _columns(opened.recipe.data, keep)}) if keep else opened.recipe
@@ -146,7 +151,7 @@ def test_split(opened: Opened, keep: Sequence[str] = ()) -> list[Example]:
     if prepared.files != opened.lock["data"]:
         raise Refused(f"the data of run '{opened.name}' has changed since", instead="give the items with --on FILE")
     fitting, _ = fit(prepared, opened.objective, opened.model.renderer, opened.recipe.data.truncate)
-    return fitting.examples["test"]
+    return fitting.examples
 
 
 def _columns(data: Data, keep: Sequence[str]) -> list[str]:
@@ -154,8 +159,9 @@ def _columns(data: Data, keep: Sequence[str]) -> list[str]:
 
 
 def from_file(opened: Opened, path: str, say: Say, keep: Sequence[str] = ()) -> list[Example]:
-    """A file's usable rows, read with the run's own shape where there is one, under the labels it was trained with;
-    the columns `keep` are beside them.
+    """A file's usable rows, read with the run's own shape where there is one, under the labels it was trained with.
+
+    `keep`: columns that become the examples' facts.
 
     Raises Refused for rows longer than the model takes, unless its recipe allows them to be cut.
     """

@@ -18,11 +18,9 @@ from affina.core.gate import Gate
 from affina.core.kinds import Metric
 from affina.evaluation.compare import Difference, compare
 from affina.evaluation.measure import finite
+from affina.evaluation.slices import grouped, quarters
 from affina.evaluation.statistics import holm
 
-MOST_GROUPS = 100
-"""Of one grouping, the largest; a column of thousands of values is no grouping."""
-QUARTERS = ("shortest", "shorter", "longer", "longest")
 EMPTY = "(empty)"
 
 
@@ -48,17 +46,19 @@ class Slice:
         }
 
 
-def slices(
+def regressions(
     a: Answers, b: Answers, metric: Metric, groupings: Mapping[str, Sequence[str]], gate: Gate, seed: int
 ) -> list[Slice]:
     """Every group's difference in one metric, those that got worse first, then from the lowest to the highest.
 
-    `groupings` give by name the group of each of a's items. The p of all groups are corrected together (Holm, 1979).
+    `groupings` give by name the group of each of a's items; one of a single item is left out. The p of all groups are
+    corrected together (Holm, 1979).
     """
     made = []
     for by, groups_N in groupings.items():
-        for group in groups(groups_N):
-            index_N = np.flatnonzero(np.array(groups_N) == group)
+        for group in (group for group, items in Counter(groups_N).items() if items > 1):
+            # Not numpy's ==: it takes names that differ by a NUL at their end for one.
+            index_N = np.array([n for n, each in enumerate(groups_N) if each == group])
             here, there = a.take(index_N), b.take(index_N)
             difference = compare(here, there, [metric], gate.alpha, gate.power, seed)[metric.name]
             made.append((by, group, metric.value(here), metric.value(there), difference))
@@ -71,21 +71,14 @@ def slices(
 
 def groupings(examples: Sequence[Example], answers: Answers, by: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """The group of every answered item by each kept column of `by`, by class where items have one, and by quarter of
-    the length of what is shown. Raises Refused for a column that was not kept."""
+    the length, in characters, of what is given. Raises Refused for a column that was not kept."""
     known = {example.id: example for example in examples}
     shown = [known.get(id) or known[id.rpartition("#")[0]] for id in answers.ids]  # a long text is several rows
     found = {column: _kept(shown, column) for column in by}
     if answers.target_N is not None:
         found["class"] = tuple(answers.labels[code] for code in answers.target_N)
-    found["length"] = _quarters([len(example.given) for example in shown])
+    found["length"] = quarters([len(example.given) for example in shown])
     return {name: groups_N for name, groups_N in found.items() if len(set(groups_N)) > 1}
-
-
-def groups(groups_N: Sequence[str]) -> list[str]:
-    """The groups of two items or more, the largest `MOST_GROUPS` of them, in order of first sight."""
-    common = Counter(groups_N).most_common(MOST_GROUPS)
-    kept = {group for group, items in common if items > 1}
-    return [group for group in dict.fromkeys(groups_N) if group in kept]
 
 
 def fewest(alpha: float) -> int:
@@ -113,17 +106,4 @@ def _kept(examples: Sequence[Example], column: str) -> tuple[str, ...]:
         kept = sorted({name for example in examples for name, value in example.facts.items() if value})
         instead = nearest(column, kept) if kept else "name a column of the data"
         raise Refused(f"the items have no column '{column}' to be divided by", instead=instead)
-    return tuple(value or EMPTY for value in found)
-
-
-def _quarters(lengths: Sequence[int]) -> tuple[str, ...]:
-    """The quarter of each item by its characters; equal lengths are in the same one."""
-    cuts = np.quantile(lengths, [0.25, 0.5, 0.75], method="inverted_cdf") if lengths else []
-    places = np.searchsorted(np.asarray(cuts), np.asarray(lengths), side="left")
-    ends = {
-        place: (min(held), max(held))
-        for place in range(len(QUARTERS))
-        if (held := [length for length, at in zip(lengths, places, strict=True) if at == place])
-    }
-    named = {place: f"{QUARTERS[place]}: {low:,} to {high:,} characters" for place, (low, high) in ends.items()}
-    return tuple(named[int(place)] for place in places)
+    return grouped([value or EMPTY for value in found])

@@ -66,8 +66,15 @@ def _divided(slices: Sequence[SliceSummary]) -> dict[str, Any] | None:
 
 def _calibration(summary: Summary) -> list[tuple[str, Markup]]:
     """Whose confidence, and its picture."""
-    return [(who, svg.reliability_chart(f"{who}: how often it is right by how sure it is", bins))
-            for who, bins in (summary.get("calibration") or {}).items()]  # fmt: skip
+    drawn = []
+    for who, bins in (summary.get("calibration") or {}).items():
+        spots = [
+            svg.Spot(each["confidence"], accuracy["value"], accuracy["low"], accuracy["high"], each["n"])
+            for each in bins
+            if (accuracy := each["accuracy"])["value"] is not None
+        ]
+        drawn.append((who, svg.reliability_chart(f"{who}: how often it is right by how sure it is", spots)))
+    return drawn
 
 
 def rendered(template: str, **values: Any) -> str:

@@ -30,7 +30,7 @@ def report_markdown(summary: Summary) -> str:
         lines += _differences("statistic", suite["statistics"])
         lines += [f"- {escaped(note)}" for note in suite["notes"]] + [""] * bool(suite["notes"])
     for who, bins in (summary.get("calibration") or {}).items():
-        rows = ((f"{each['items']:,}", number(each["confidence"]), number(each["right"])) for each in bins)
+        rows = ((f"{each['n']:,}", number(each["confidence"]), _spread(each["accuracy"])) for each in bins)
         lines += [f"## Confidence of the {escaped(who)} model", "", *_table(("items", "confidence", "right"), rows)]
     if diagnosis := summary.get("diagnosis"):
         lines += ["## Training", "", escaped(diagnosis["sentence"]), ""]

@@ -2,8 +2,6 @@
 
 from typing import Any, NotRequired, TypedDict
 
-from affina.evaluation.calibration import Bin
-
 
 class VerdictSummary(TypedDict):
     """As `gate.Verdict.as_dict` writes it."""
@@ -43,6 +41,14 @@ class MetricSummary(TypedDict):
     difference: Differs
     p_adjusted: NotRequired[float | None]
     """Corrected for all that stand beside it (Holm)."""
+
+
+class Bin(TypedDict):
+    """As `detail.calibration` writes it: `n` items of about one confidence, and the share of them that is right."""
+
+    n: int
+    confidence: float
+    accuracy: Measured
 
 
 class SliceSummary(TypedDict):

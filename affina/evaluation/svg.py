@@ -7,8 +7,6 @@ from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
 
-from affina.evaluation.calibration import Bin
-
 Point = tuple[float, float]
 
 WIDTH, HEIGHT = 480, 230
@@ -106,22 +104,33 @@ def histogram(title: str, bins: Sequence[tuple[int, int, int]], marks: Sequence[
     return _written(root)
 
 
-def reliability_chart(title: str, bins: Sequence[Bin]) -> Markup:
-    """The share that is right by confidence, both from 0 to 1, with intervals and the diagonal where they are equal;
-    the larger a spot, the more items."""
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A share with its interval at a confidence, both from 0 to 1, and of how many items."""
+
+    confidence: float
+    share: float
+    low: float
+    high: float
+    items: int
+
+
+def reliability_chart(title: str, spots: Sequence[Spot]) -> Markup:
+    """The share that is right by confidence, with intervals and the diagonal where the two are equal; the larger a
+    spot, the more items."""
     root = _root(title, WIDTH, HEIGHT, "chart")
-    scale, most = _Scale(0.0, 1.0, 0.0, 1.0), max((each["items"] for each in bins), default=1)
+    scale, most = _Scale(0.0, 1.0, 0.0, 1.0), max((each.items for each in spots), default=1)
     for tick in ticks(0.0, 1.0):
         _add(root, "line", "grid", x1=_LEFT, x2=WIDTH - _RIGHT, y1=scale.y(tick), y2=scale.y(tick))
         _add(root, "text", "tick end", x=_LEFT - 7, y=scale.y(tick) + 4).text = f"{tick:.4g}"
         _add(root, "text", "tick middle", x=scale.x(tick), y=HEIGHT - 18).text = f"{tick:.4g}"
     _add(root, "line", "zero", x1=scale.x(0), x2=scale.x(1), y1=scale.y(0), y2=scale.y(1))
-    for each in bins:
-        x = scale.x(each["confidence"])
-        _add(root, "line", "validated", x1=x, x2=x, y1=scale.y(each["low"]), y2=scale.y(each["high"]))
-        size = 2.5 + 4 * math.sqrt(each["items"] / most)
-        spot = _add(root, "circle", "validated dot", cx=x, cy=scale.y(each["right"]), r=size)
-        told = f"{each['items']:,} items: sure {each['confidence']:.2f}, right {each['right']:.2f}"
+    for each in spots:
+        x = scale.x(each.confidence)
+        _add(root, "line", "validated", x1=x, x2=x, y1=scale.y(each.low), y2=scale.y(each.high))
+        size = 2.5 + 4 * math.sqrt(each.items / most)
+        spot = _add(root, "circle", "validated dot", cx=x, cy=scale.y(each.share), r=size)
+        told = f"{each.items:,} items: sure {each.confidence:.2f}, right {each.share:.2f}"
         ET.SubElement(spot, "title").text = told
     _add(root, "text", "tick end", x=WIDTH - _RIGHT, y=HEIGHT - 3).text = "confidence"
     return _written(root)

@@ -9,14 +9,16 @@ import numpy.typing as npt
 
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Ints
-from affina.core.task import Columns, Statistic, Task, Tested
+from affina.core.task import Columns, Statistic, Task, Tested, together
 from affina.evaluation.compare import RESAMPLED, Difference, Found, matched, means
 from affina.evaluation.measure import Estimate, is_share
 from affina.evaluation.statistics import (
     bootstrap,
     bootstrap_interval,
     bootstrap_mean,
+    bootstrap_weights,
     detectable,
+    exchange_p,
     percentiles,
     permutation_p,
     wilson,
@@ -57,8 +59,13 @@ def measured(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, E
     Wilson's for shares of items, the bootstrap's over items for the rest; n are the items that say something. Raises
     Refused where there are no items.
     """
+    return measuring(tested, task.statistics(), alpha, seed)
+
+
+def measuring(tested: Tested, statistics: Mapping[str, Statistic], alpha: float, seed: int) -> dict[str, Estimate]:
+    """`measured` of these statistics."""
     validate(tested)
-    return {name: _estimate(tested, each, alpha, seed) for name, each in task.statistics().items()}
+    return {name: _estimate(tested, each, alpha, seed) for name, each in statistics.items()}
 
 
 def sliced(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, dict[str, dict[str, Estimate]]]:
@@ -149,7 +156,12 @@ def _estimate(tested: Tested, statistic: Statistic, alpha: float, seed: int) -> 
         return _mean(tested.columns[statistic.column], alpha, seed)
     columns, n = tested.columns, len(tested)
     value = statistic.value(columns)
-    resampled_B = bootstrap(lambda index_N: statistic.value(of_items(columns, index_N)), n, seed)
+    if statistic.totals is not None:
+        counts_NC = together(columns, statistic.sums)
+        drawn = [statistic.totals(weights_BN @ counts_NC) for weights_BN in bootstrap_weights(n, seed)]
+        resampled_B = np.concatenate(drawn)
+    else:
+        resampled_B = bootstrap(lambda index_N: statistic.value(of_items(columns, index_N)), n, seed)
     known_B = resampled_B[np.isfinite(resampled_B)]
     if not math.isfinite(value) or 2 * len(known_B) < len(resampled_B):
         return Estimate(value, -math.inf, math.inf, n)
@@ -198,6 +210,20 @@ def _resampled(a: Columns, b: Columns, statistic: Statistic, n: int, design: tup
     alpha, _, seed = design
     first, second = of_items(a, np.arange(n)), of_items(b, np.arange(n))
     value = statistic.value(second) - statistic.value(first)
+    find = _retaken if statistic.totals is None else _summed
+    resampled_B, p = find(a, b, statistic, n, seed)
+    known_B = resampled_B[np.isfinite(resampled_B)]
+    if 2 * len(known_B) < len(resampled_B):
+        return value, -math.inf, math.inf, 1.0, math.inf, RESAMPLED
+    # What only counts whole things sees nothing of how near the next change was: where no item changed, one more still
+    # could have, as in `compare`.
+    counts = all((column % 1 == 0)[~np.isnan(column)].all() for column in (*first.read.values(), *second.read.values()))
+    low, high, se = bootstrap_interval(value, known_B, n, alpha, 1 / (n + 2) if counts else 0.0)
+    return value, low, high, p, se, RESAMPLED
+
+
+def _retaken(a: Columns, b: Columns, statistic: Statistic, n: int, seed: int) -> tuple[Floats, float]:
+    """Resampled differences and p, each computed from its own columns."""
 
     def drawn(index_N: Ints) -> float:
         return statistic.value(of_items(b, index_N)) - statistic.value(of_items(a, index_N))
@@ -206,15 +232,21 @@ def _resampled(a: Columns, b: Columns, statistic: Statistic, n: int, design: tup
         one, two = (Drawn(a, _mixed(*pair, exchange_N)) for pair in ((a, b), (b, a)))
         return statistic.value(two) - statistic.value(one)
 
-    resampled_B = bootstrap(drawn, n, seed)
-    known_B = resampled_B[np.isfinite(resampled_B)]
-    if 2 * len(known_B) < len(resampled_B):
-        return value, -math.inf, math.inf, 1.0, math.inf, RESAMPLED
-    # What only counts whole things sees nothing of how near the next change was: where no item changed, one more still
-    # could have, as in `compare`.
-    counts = all((column % 1 == 0)[~np.isnan(column)].all() for column in (*first.read.values(), *second.read.values()))
-    low, high, se = bootstrap_interval(value, known_B, n, alpha, 1 / (n + 2) if counts else 0.0)
-    return value, low, high, permutation_p(exchanged, n, seed), se, RESAMPLED
+    return bootstrap(drawn, n, seed), permutation_p(exchanged, n, seed)
+
+
+def _summed(a: Columns, b: Columns, statistic: Statistic, n: int, seed: int) -> tuple[Floats, float]:
+    """The same from sums, many arrangements at once."""
+    totals, one_NC, two_NC = statistic.totals, together(a, statistic.sums), together(b, statistic.sums)
+    assert totals is not None, "only statistics of sums are computed so"
+    drawn = [totals(weights_BN @ two_NC) - totals(weights_BN @ one_NC) for weights_BN in bootstrap_weights(n, seed)]
+    moved_NC, one_C, two_C = two_NC - one_NC, one_NC.sum(axis=0), two_NC.sum(axis=0)
+
+    def exchanged(exchange_BN: Floats) -> Floats:
+        moved_BC = exchange_BN @ moved_NC
+        return totals(two_C - moved_BC) - totals(one_C + moved_BC)
+
+    return np.concatenate(drawn), exchange_p(exchanged, n, seed)
 
 
 def _mixed(own: Columns, other: Columns, exchange_N: npt.NDArray[np.bool_]) -> Callable[[str], Floats]:

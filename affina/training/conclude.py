@@ -12,13 +12,13 @@ from affina.core.say import Say
 from affina.data.template import TOOLS
 from affina.engine.torch import checkpoint, tensor_file
 from affina.evaluation.answer import answer
-from affina.evaluation.calibration import reliability
 from affina.evaluation.classes import confusion
 from affina.evaluation.compare import Difference, adjusted, aligned
+from affina.evaluation.detail import calibration
 from affina.evaluation.gate import judge, rising
 from affina.evaluation.measure import measure
 from affina.evaluation.open import Live
-from affina.evaluation.regressions import groupings, slices
+from affina.evaluation.regressions import groupings, regressions
 from affina.evaluation.report import report_html
 from affina.evaluation.report_markdown import report_markdown
 from affina.evaluation.suites import directions
@@ -55,7 +55,7 @@ def conclude(session: Session, say: Say, live: Live | None = None) -> None:
         "best_step": best,
         "weights_sha256": checkpoint.digest(run.checkpoint(best)),
     }
-    summary = _summary(session, result, measured) | {"suites": suites} | _answered(base, tuned)
+    summary = _summary(session, result, measured) | {"suites": suites} | _answered(session, base, tuned)
     for name, text in (("report.html", report_html(summary)), ("report.md", report_markdown(summary))):
         run.write(name, text)
     run.write("report.json", summary)
@@ -84,7 +84,7 @@ def _slices(session: Session, base: Answers, tuned: Answers) -> list[dict[str, A
     """The first metric by kept column, class and length: those that got worse first."""
     recipe, (before, after) = session.recipe, aligned(base, tuned)
     divided = groupings(session.material.prepared.examples["test"], before, recipe.data.keep)
-    found = slices(before, after, session.material.metrics[0], divided, recipe.evaluate.gate, recipe.train.seed)
+    found = regressions(before, after, session.material.metrics[0], divided, recipe.evaluate.gate, recipe.train.seed)
     return [each.as_dict() for each in found]
 
 
@@ -144,10 +144,12 @@ def _summary(session: Session, result: Mapping[str, Any], measured: Mapping[str,
     }
 
 
-def _answered(base: Answers, tuned: Answers) -> Any:
+def _answered(session: Session, base: Answers, tuned: Answers) -> Any:
     """What of the answers themselves is drawn: the confusion matrix, and how far confidence is from being right."""
-    both = {"base": reliability(base), "tuned": reliability(tuned)}
-    return {"confusion": _confusion(tuned), "calibration": {who: bins for who, bins in both.items() if bins}}
+    alpha = session.recipe.evaluate.gate.alpha
+    both = {who: calibration(answers, alpha) for who, answers in (("base", base), ("tuned", tuned))}
+    drawn = {who: found["calibration"] for who, found in both.items() if found}
+    return {"confusion": _confusion(tuned), "calibration": drawn}
 
 
 def _confusion(tuned: Answers) -> dict[str, Any] | None:

@@ -206,8 +206,6 @@ def test_holm_is_the_textbook_example_and_its_definition() -> None:
     draws = np.random.default_rng(0)
     for size in (1, 3, 17):
         p_values = draws.random(size) ** 3
-        defined = [
-            max(min(1.0, (p_values >= other).sum() * other) for other in p_values[p_values <= mine])
-            for mine in p_values
-        ]
+        scaled = {float(p): min(1.0, float((p_values >= p).sum() * p)) for p in p_values}
+        defined = [max(each for p, each in scaled.items() if p <= mine) for mine in p_values]
         assert holm(list(p_values)) == pytest.approx(defined)

@@ -158,7 +158,7 @@ def test_what_the_gate_names_is_measured_or_refused(tmp_path: Path, chat_model: 
         gathered(tmp_path, chat_model, suites=["told"], gate={"told.bits": "better than base"})
     with pytest.raises(Refused, match=r"asks for told\.tilt, which is not measured\. add told to evaluate\.suites, or"):
         gathered(tmp_path, chat_model, gate={"told.tilt": "better than base"})
-    with pytest.raises(Refused, match="no task is called 'tolt'. did you mean 'told'"):
+    with pytest.raises(Refused, match=r"no task is called 'tolt'\. did you mean 'told'"):
         gathered(tmp_path, chat_model, suites=["tolt"])
 
 

@@ -1,8 +1,7 @@
 """Conversations whose last answer is one of a few: the likeliest one."""
 
 from collections.abc import Sequence
-from functools import cache
-from itertools import islice, pairwise
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from affina.core.answers import Answers
 from affina.core.example import Chat, Example
 from affina.core.kinds import Asked, Asker, Model
-from affina.evaluation.asking import known, scored
+from affina.evaluation.asking import known, nested, scored
 from affina.evaluation.turns import by_target, last_answer, spoken, with_answer
 
 
@@ -46,7 +45,7 @@ class Choice(Asker):
             right = last_answer(chat)[1]
             known(right, chat.options, chat.id)
             options = list(islice(results, len(chat.options)))
-            stop = slice(None) if _nested(chat.options) else slice(-1)
+            stop = slice(None) if nested(chat.options) else slice(-1)
             logprobs = np.array([each.logprobs_S[stop].sum() for _, each in options])
             place = chat.options.index(right)
             nats.append(-options[place][1].logprobs_S.sum())
@@ -68,10 +67,3 @@ class Choice(Asker):
             ),
             asked,
         )
-
-
-@cache
-def _nested(options: tuple[str, ...]) -> bool:
-    """Whether one option begins another, so that only its end tells them apart."""
-    ordered = sorted(options)
-    return any(longer.startswith(shorter) for shorter, longer in pairwise(ordered))

@@ -1,15 +1,12 @@
 """Exact match: the share of items whose generated text is the expected text."""
 
-import re
-import string
 from typing import ClassVar
 
 import numpy as np
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Metric
-
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
+from affina.evaluation.squad import squad_form
 
 
 class ExactMatch(Metric):
@@ -29,8 +26,3 @@ class ExactMatch(Metric):
         form = squad_form if self.normalise else str.strip
         pairs = zip(answers.expected, answers.said, strict=True)
         return np.array([form(right) == form(said) for right, said in pairs], dtype=np.float64)
-
-
-def squad_form(text: str) -> str:
-    """Lower case, no ASCII punctuation, no a/an/the, single spaces (Rajpurkar et al., 2016, section 6.1)."""
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(_PUNCTUATION)).split())

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Metric
-from affina.evaluation.metrics.exact_match import squad_form
 from affina.evaluation.references import best
+from affina.evaluation.squad import squad_form
 
 
 class SquadExact(Metric):

@@ -1,13 +1,11 @@
 """SQuAD's F1: how many words an answer shares with the right one that is nearest to it."""
 
-from collections import Counter
 from typing import ClassVar
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Metric
-from affina.data.likeness import dice
-from affina.evaluation.metrics.exact_match import squad_form
 from affina.evaluation.references import best
+from affina.evaluation.squad import shared_words
 
 
 class SquadF1(Metric):
@@ -21,11 +19,4 @@ class SquadF1(Metric):
 
     def each(self, answers: Answers) -> Floats:
         """Every item's F1."""
-        return best(answers, _f1)
-
-
-def _f1(said: str, right: str) -> float:
-    one, two = squad_form(said).split(), squad_form(right).split()
-    if not one or not two:
-        return float(one == two)
-    return dice((Counter(one) & Counter(two)).total(), len(one), len(two))
+        return best(answers, shared_words)

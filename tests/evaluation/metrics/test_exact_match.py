@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from affina.core.answers import Answers
-from affina.evaluation.metrics.exact_match import ExactMatch, squad_form
+from affina.evaluation.metrics.exact_match import ExactMatch
+from affina.evaluation.squad import squad_form
 
 
 def said(expected: str, text: str) -> Answers:

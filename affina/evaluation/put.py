@@ -1,0 +1,103 @@
+"""Puts a model to tasks: what it did with each, as numbers with intervals, by slice, and samples people can read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from affina.core.errors import Refused
+from affina.core.example import Example
+from affina.core.say import Say
+from affina.core.task import Hall, Task, Tested
+from affina.evaluation.bank import Bank
+from affina.evaluation.measure import Estimate
+from affina.evaluation.open import Opened, splits_of
+from affina.evaluation.reach import reach
+from affina.evaluation.task_file import Named
+from affina.evaluation.tasked import measured, parts
+
+SHOWN = 5
+"""Items of a task that are told whole."""
+
+
+class OwnSplits(Mapping[str, Sequence[Example]]):
+    """A run's own examples by split, prepared when a task first reads them."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    @cached_property
+    def _found(self) -> dict[str, list[Example]]:
+        return splits_of(self._opened) if self._opened.run else {}
+
+    def __getitem__(self, split: str) -> Sequence[Example]:
+        return self._found[split]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def hall(opened: Opened, root: Path, offline: bool, say: Say) -> Hall:
+    """What every task is given for this model; each then gets its own folder."""
+    near = reach(root, offline, say)
+    labels = opened.labels if opened.run and opened.objective.head == "labels" else ()
+    seed = opened.recipe.train.seed if opened.recipe else 0
+    return Hall(
+        seed=seed,
+        open=near.open,
+        fetch=near.fetch,
+        splits=OwnSplits(opened),
+        labels=labels,
+        progress=say.progress,
+    )
+
+
+def put(opened: Opened, named: Named, given: Hall) -> Tested:
+    """What the model did with the task. Raises Refused where it cannot be asked so."""
+    if why := _objection(opened, named.task):
+        raise Refused(f"{opened.name} cannot be put to the task {named.label}", why=why)
+    return named.task.ask(opened.model, replace(given, folder=named.folder))
+
+
+def _objection(opened: Opened, task: Task) -> str:
+    """Why a bank of questions cannot be put to this model, in a sentence; empty where it can, and for other tasks,
+    which know better themselves."""
+    if not isinstance(task, Bank):
+        return ""
+    reads = opened.objective.reads if opened.run else opened.reads
+    head = opened.objective.head
+    if head == "labels" and task.name == "classification":
+        return "" if opened.objective.exclusive else "of its labels several may be right, and the task has one"
+    if head != "words":
+        return f"it ends in a head of {head}, and the task needs words"
+    if reads in ("both", "order"):
+        return "it fills gaps from both sides, and the task needs a model that goes on from a text"
+    if reads == "source" and task.form != "source":
+        return "it reads a source and writes a result: write `form: source` in the task"
+    return ""
+
+
+def told(tested: Tested, named: Named, alpha: float, seed: int) -> dict[str, Any]:
+    """{"task", "items", "metrics": {name: {value, low, high, n}}, "slices": {grouping: {group: {items, metrics}}},
+    "notes", "shown"}."""
+    slices: dict[str, dict[str, Any]] = {}
+    for grouping, group, part in parts(tested):
+        numbers = plain(measured(part, named.task, alpha, seed))
+        slices.setdefault(grouping, {})[group] = {"items": len(part), "metrics": numbers}
+    return {
+        "task": named.task.name,
+        "items": len(tested),
+        "metrics": plain(measured(tested, named.task, alpha, seed)),
+        "slices": slices,
+        "notes": list(tested.notes),
+        "shown": [dict(each) for each in tested.shown[:SHOWN]],
+    }
+
+
+def plain(found: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Estimates as plain data."""
+    return {name: each.as_dict() for name, each in found.items()}
