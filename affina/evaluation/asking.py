@@ -1,11 +1,11 @@
-"""What askers share: every row with its score, and the complaint about a right answer that cannot be given."""
+"""What askers share: every row with its score, and the complaints about answers that cannot be given."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 
 from affina.core.errors import Refused
-from affina.core.example import Example
+from affina.core.example import Example, Labelled
 from affina.core.kinds import Asked, Model, Row, Scored
 
 ROWS_PER_CALL = 1024
@@ -21,6 +21,18 @@ def scored(model: Model, examples: Sequence[Example], asked: Asked, together: in
         if asked.progress:
             asked.progress("evaluating", min(start + size, len(examples)), len(examples))
         yield from zip(rows, found, strict=True)
+
+
+def need_labels(model: Model, example: Labelled) -> None:
+    """Raises Refused for a model without a head for as many labels as the example knows."""
+    given = model.score(model.renderer.rows([example]))[0].scores_L
+    if given is None or len(given) != len(example.labels):
+        has = "no head of labels" if given is None else f"{len(given)} labels"
+        raise Refused(
+            "these texts cannot be put to this model",
+            why=f"it has {has}, and {len(example.labels)} are expected: {', '.join(example.labels)}",
+            instead="give a run that was trained with these labels",
+        )
 
 
 def known(right: str, options: Sequence[str], where: str) -> None:

@@ -34,6 +34,11 @@ class TorchModel:
         """Whether a prefix that rows share can be computed once: where attention is causal and takes a forest."""
         return self.network.causal and self.network.flat
 
+    @property
+    def reads(self) -> str:
+        """How it reads words (see `Objective.reads`); empty where it ends in none."""
+        return self.network.ending.reads if self.network.ending.head == "words" else ""
+
     def layout(self, rows: Sequence[Row], share: bool = True) -> Batch:
         """The rows as this network takes them; prefixes stand once where it shares and `share` says so."""
         return layout(rows, share=share and self.shares, before=self.network.before)
