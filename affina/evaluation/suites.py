@@ -66,21 +66,21 @@ def moved(task: Task, before: Tested, after: Tested, gate: Gate, seed: int) -> d
         for name, each in task.statistics().items()
     }
     notes = list(dict.fromkeys((*before.notes, *after.notes)))
-    about = (type(task).__doc__ or "").strip().split("\n")[0]
+    about = " ".join((type(task).__doc__ or "").partition("\n\n")[0].split())
     return {"about": about, "items": len(after), "statistics": statistics, "notes": notes}
 
 
 def judgeable(
     suites: Suites, before: Mapping[str, Tested], after: Mapping[str, Tested], gate: Gate, seed: int
 ) -> dict[str, Difference]:
-    """What rules of a gate name, `suite.statistic`; one with an ideal counts as its distance from it."""
-    design = (gate.alpha, gate.power, seed)
-    return {
-        f"{suite}.{name}": found
-        for suite, task in suites.items()
-        if suite in before and suite in after
-        for name, found in differing(before[suite], after[suite], distances(task.statistics()), design).items()
-    }
+    """What the gate's rules name as `suite.statistic`; one with an ideal counts as its distance from it."""
+    design, found = (gate.alpha, gate.power, seed), dict[str, Difference]()
+    for suite, task in suites.items():
+        named = {f"{suite}.{name}": each for name, each in distances(task.statistics()).items()}
+        asked = {name: each for name, each in named.items() if name in gate.rules}
+        if asked and suite in before and suite in after:
+            found |= differing(before[suite], after[suite], asked, design)
+    return found
 
 
 def directions(suites: Suites) -> dict[str, bool]:

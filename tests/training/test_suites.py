@@ -19,7 +19,7 @@ from affina.core.run import Run
 from affina.core.say import Silent
 from affina.evaluation.open import open_model, run_of
 from affina.evaluation.suites import restored
-from affina.training.material import Material
+from affina.training.material import FORGETTING, Material
 
 TOLD = '''
 """Five sentences and where each stands."""
@@ -172,6 +172,24 @@ def test_a_model_that_ends_in_labels_forgets_no_words_and_says_so(tmp_path: Path
     material = Material.gather(affina.Recipe.load(path), True, Silent())
     assert material.suites == {}
     assert material.unsuited == ["forgetting is not measured: neutral_text asks models that go on from a text in words"]
+
+
+def test_forgetting_is_measured_where_a_recipe_names_no_suite(tmp_path: Path, chat_model: Path) -> None:
+    assert [*gathered(tmp_path, chat_model, suites=None).suites] == [FORGETTING]
+
+
+@pytest.mark.slow
+def test_a_recipe_that_says_nothing_of_suites_reports_forgetting(tmp_path: Path, chat_model: Path) -> None:
+    heard, evaluate = (
+        Heard(),
+        {"suites": None, "every": 2, "gate": {"neutral_text.nats_per_byte": "not worse by 9 than base"}},
+    )
+    path = recipe(data(tmp_path), chat_model, read="chats.jsonl", train={"steps": 2}, evaluate=evaluate)
+    run = affina.train(path, root=tmp_path / "runs", say=heard)
+    found = run.show()["suites"]["neutral_text"]
+    assert found["items"] == 40 and found["statistics"]["nats_per_byte"]["difference"]["value"] != 0
+    assert run.show()["verdict"]["decision"] == "promote"
+    assert any(line.startswith("suite neutral_text: 40 items in") for line in heard.lines)
 
 
 def test_a_run_is_found_by_its_name_its_folder_and_its_models_folder(first: Run) -> None:
