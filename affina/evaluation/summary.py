@@ -64,7 +64,7 @@ class SliceSummary(TypedDict):
 
 
 class SuiteSummary(TypedDict):
-    """As `suites.moved` writes it."""
+    """As `before_after.moved` writes it."""
 
     about: str
     items: int

@@ -23,8 +23,8 @@ from affina.engine import scratch
 from affina.engine.folder import has_words, reads
 from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import asker, require, usual
+from affina.evaluation.before_after import called, directions
 from affina.evaluation.reach import reach
-from affina.evaluation.suites import called, directions
 
 RUNS = Path("runs")
 FORGETTING = "neutral_text"

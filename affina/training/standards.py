@@ -7,11 +7,11 @@ from affina.core.errors import Refused
 from affina.core.gate import Against
 from affina.core.say import Say
 from affina.core.task import Tested
+from affina.evaluation.before_after import judgeable
 from affina.evaluation.compare import Difference, compare
 from affina.evaluation.evaluate import answers_of
 from affina.evaluation.gate import Standard
 from affina.evaluation.open import Live, Opened, open_model, run_of
-from affina.evaluation.suites import judgeable
 from affina.training.session import Session
 from affina.training.suites import BASE, TUNED, hall, tested_in
 

@@ -12,8 +12,8 @@ from affina.core.kinds import Model, tasks
 from affina.core.recipe import Recipe
 from affina.core.say import Say
 from affina.core.task import Hall, Tested
+from affina.evaluation.before_after import moved, plain, restored
 from affina.evaluation.reach import reach
-from affina.evaluation.suites import moved, plain, restored
 from affina.training.base import base_key, untouched
 from affina.training.kept import kept
 from affina.training.plan import digest

@@ -17,8 +17,8 @@ from affina.core.errors import Refused
 from affina.core.kinds import tasks
 from affina.core.run import Run
 from affina.core.say import Silent
+from affina.evaluation.before_after import restored
 from affina.evaluation.open import open_model, run_of
-from affina.evaluation.suites import restored
 from affina.training.material import FORGETTING, Material
 
 TOLD = '''
