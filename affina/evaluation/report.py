@@ -1,7 +1,6 @@
 """A run's summary as one self-contained HTML file: no script, nothing fetched, all data escaped."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -73,7 +72,7 @@ def _calibration(summary: Summary) -> list[tuple[str, Markup]]:
             for each in bins
             if (accuracy := each["accuracy"])["value"] is not None
         ]
-        drawn.append((who, svg.reliability_chart(f"{who}: how often it is right by how sure it is", spots)))
+        drawn.append((who, svg.reliability_chart(f"how often {who} is right by how sure it is", spots)))
     return drawn
 
 
@@ -117,7 +116,7 @@ def _shown(value: Any) -> Any:
     """Every printed value: what UTF-8 cannot hold or a page cannot show becomes the replacement character."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", value)
+    return svg.displayable(value)
 
 
 def _colour(difference: Differs) -> str:

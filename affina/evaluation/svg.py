@@ -1,6 +1,7 @@
 """Small inline SVG pictures for pages: curves, histograms, intervals, coloured by the page's style sheet."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
@@ -12,6 +13,8 @@ Point = tuple[float, float]
 WIDTH, HEIGHT = 480, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 22, 12, 38
 MOST_POINTS = 240
+MOST_DIGITS = 6
+HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Mark:
 
     at: Point
     words: str
+
+
+def displayable(text: str) -> str:
+    """What UTF-8 cannot hold or a page cannot show becomes the replacement character."""
+    return HIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
@@ -184,7 +192,9 @@ class _Scale:
 def _axes(root: ET.Element, scale: _Scale) -> None:
     for tick in ticks(scale.low, scale.high):
         _add(root, "line", "grid", x1=_LEFT, x2=WIDTH - _RIGHT, y1=scale.y(tick), y2=scale.y(tick))
-        _add(root, "text", "tick end", x=_LEFT - 7, y=scale.y(tick) + 4).text = f"{tick:.4g}"
+        shown = f"{tick:.4g}"
+        shown = shown if len(shown) <= MOST_DIGITS else f"{tick:.1e}"  # what is longer begins outside the picture
+        _add(root, "text", "tick end", x=_LEFT - 7, y=scale.y(tick) + 4).text = shown
     for tick in ticks(scale.left, scale.right, 5):
         if tick == int(tick):
             _add(root, "text", "tick middle", x=scale.x(tick), y=HEIGHT - 18).text = f"{int(tick)}"
@@ -219,4 +229,4 @@ def _add(parent: ET.Element, tag: str, style: str, **places: float) -> ET.Elemen
 
 
 def _written(root: ET.Element) -> Markup:
-    return Markup(ET.tostring(root, encoding="unicode"))
+    return Markup(displayable(ET.tostring(root, encoding="unicode")))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from affina.cli import compare, evaluate, generate, settings, train
+from affina.cli import compare, evaluate, generate, settings, show, train
 from affina.cli.command import Parser
 from affina.cli.console import Screen
 from affina.core.errors import Refused
@@ -72,6 +72,25 @@ def test_train_ends_with_the_numbers_two_answers_the_report_and_what_to_type_nex
         "next:",
         "  affina show first",
     ]
+
+
+def test_suites_are_printed_before_and_after_with_the_slices_that_got_worse(screen: Screen, capsys: Any) -> None:
+    one = {"value": 0.5, "low": 0.4, "high": 0.6}
+    nats = {"base": one, "tuned": one, "difference": {"value": 0.25, "low": 0.1, "high": 0.4}}
+    suite = {"items": 40, "statistics": {"nats_per_byte": nats}, "notes": ["few items"]}
+    fell = {"by": "region", "group": "north", "difference": {"value": -0.25, "low": -0.4, "high": -0.1}}
+    slices = [{**fell, "found": "worse"}, {**fell, "group": "south", "found": "better"}]
+    show.suites({"suites": {"neutral_text": suite}, "slices": slices}, screen)
+    assert lines(capsys) == [
+        "",
+        "suite neutral_text: 40 items",
+        "statistic      base                  tuned                 difference",
+        "nats_per_byte  0.500 [0.400, 0.600]  0.500 [0.400, 0.600]  +0.250 [+0.100, +0.400]",
+        "few items",
+        "got worse in the slice region = north: -0.250 [-0.400, -0.100]",
+    ]
+    show.suites({}, screen)
+    assert lines(capsys) == []
 
 
 def test_evaluate_prints_a_row_per_metric(screen: Screen, capsys: Any) -> None:
