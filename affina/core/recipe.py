@@ -25,7 +25,6 @@ from affina.core.kinds import (
     Regime,
     Schedule,
     Shape,
-    Task,
     Transform,
     Tuning,
     averagings,
@@ -40,6 +39,7 @@ from affina.core.kinds import (
 from affina.core.model_choice import ModelChoice
 from affina.core.section import Section
 from affina.core.settings import put, shortest, whole
+from affina.core.task import Task
 from affina.core.yaml_text import WORDED, parsed
 
 Switch = Annotated[Literal["auto", "on", "off"], WORDED]

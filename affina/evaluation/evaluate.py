@@ -147,12 +147,16 @@ def _beside(both: list[Answers], names: tuple[str, str], chosen: list[Metric], j
     differences = paired(both[0], both[1], chosen, gate.alpha, gate.power, seed)
     values, corrected = [measure(each, chosen, gate.alpha, seed) for each in both], adjusted(differences)
     metrics = {
-        name: {"a": values[0][name].value, "b": values[1][name].value}
-        | {"difference": found.as_dict(), "p_adjusted": corrected[name]}
+        name: {
+            "a": values[0][name].value,
+            "b": values[1][name].value,
+            "difference": found.as_dict(),
+            "p_adjusted": corrected[name],
+        }
         for name, found in differences.items()
     }
-    plain = gate.model_copy(update={"rules": {}})
-    verdict = judge(plain, {"base": Standard(names[0], differences)}, rising(chosen))
+    usual = gate.model_copy(update={"rules": {}})
+    verdict = judge(usual, {"base": Standard(names[0], differences)}, rising(chosen))
     return {"metrics": metrics, "power": gate.power, "verdict": verdict.as_dict()}
 
 

@@ -67,11 +67,11 @@ def _calibration(summary: Summary) -> list[tuple[str, Markup]]:
     """Whose confidence, and its picture."""
     drawn = []
     for who, bins in (summary.get("calibration") or {}).items():
-        spots = [
-            svg.Spot(each["confidence"], accuracy["value"], accuracy["low"], accuracy["high"], each["n"])
-            for each in bins
-            if (accuracy := each["accuracy"])["value"] is not None
-        ]
+        spots = []
+        for each in bins:
+            share, low, high = (each["accuracy"][end] for end in ("value", "low", "high"))
+            if share is not None and low is not None and high is not None:
+                spots.append(svg.Spot(each["confidence"], share, low, high, each["n"]))
         drawn.append((who, svg.reliability_chart(f"how often {who} is right by how sure it is", spots)))
     return drawn
 

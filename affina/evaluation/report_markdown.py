@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from affina.evaluation.report import MOST_SAMPLES, MOST_SLICES, excerpt, number
-from affina.evaluation.summary import Measured, MetricSummary, SampleSummary, SliceSummary, Summary
+from affina.evaluation.summary import Differs, Measured, MetricSummary, SampleSummary, SliceSummary, Summary
 
 SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|:(?=//)|(?<=www)\.|^[#+=-]|(?<=^\d)[.)])")
 """What could begin markup, a link or, at the beginning, a block; `<`, `>` and `&` are written as HTML has them."""
@@ -106,6 +106,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [*(f"| {' | '.join(row)} |" for row in lines), ""]
 
 
-def _spread(found: Measured | Mapping[str, object]) -> str:
-    low, value, high = (number(found[key]) for key in ("low", "value", "high"))  # type: ignore[literal-required]
+def _spread(found: Measured | Differs) -> str:
+    low, value, high = number(found["low"]), number(found["value"]), number(found["high"])
     return value if "–" in (low, high) else f"{value} ({low} … {high})"

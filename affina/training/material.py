@@ -11,9 +11,10 @@ from pathlib import Path
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled
-from affina.core.kinds import Ending, Metric, Row, Task, metrics, tasks
+from affina.core.kinds import Ending, Metric, Row, metrics, tasks
 from affina.core.recipe import Recipe
 from affina.core.say import Say
+from affina.core.task import Task
 from affina.data.compose import units
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, Reach, prepare

@@ -69,8 +69,16 @@ def tested_in(session: Session, file: str) -> dict[str, Tested]:
 def hall(session: Session, say: Say) -> Hall:
     """What tasks are given in a run: its seed, examples and folder, models and packages by reference."""
     recipe, near = session.recipe, reach(session.run.folder.parent, False, say)
-    examples = session.material.prepared.examples
-    return Hall(recipe.train.seed, recipe.folder, near.open, near.fetch, examples, say.progress)
+    prepared = session.material.prepared
+    return Hall(
+        seed=recipe.train.seed,
+        folder=recipe.folder,
+        open=near.open,
+        fetch=near.fetch,
+        splits=prepared.examples,
+        labels=prepared.labels if recipe.objective.head == "labels" else (),
+        progress=say.progress,
+    )
 
 
 def _put(session: Session, model: Model, say: Say) -> tuple[dict[str, Tested], dict[str, float]]:

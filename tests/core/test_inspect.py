@@ -85,7 +85,7 @@ def test_every_recipe_that_loads_fits_the_schema() -> None:
     Recipe.build({"name": "full", **full_recipe()})
 
 
-LISTED = ("transforms", "metrics", "penalties")
+LISTED = ("transforms", "metrics", "penalties", "tasks")
 
 
 @pytest.mark.parametrize("title", sorted({*SHELVES} - {"proofs", "askers", "heads", "novelty", "makers"}))

@@ -46,7 +46,8 @@ def summary(text: str = "plain", steps: int = 40) -> Summary:
                         "difference": 0.3, "low": 0.2, "high": 0.4, "n_needed": None},
             "power": 0.8,
             "slices": [
-                {"by": text, "group": text, "a": 0.9, "b": 0.6, "difference": fell, "p_adjusted": 0.01, "found": "worse"},
+                {"by": text, "group": text, "a": 0.9, "b": 0.6, "difference": fell, "p_adjusted": 0.01,
+                 "found": "worse"},
                 {"by": "class", "group": "b", "a": 0.5, "b": 0.8, "difference": difference, "p_adjusted": 0.02,
                  "found": "better"},
                 {"by": "class", "group": "c", "a": None, "b": None,
@@ -55,7 +56,8 @@ def summary(text: str = "plain", steps: int = 40) -> Summary:
             ],
             "suites": {text: {"about": text, "items": 40, "notes": [text], "statistics": {text: statistic}}},
             "calibration": {who: [
-                {"low": 0.4, "high": 0.5, "n": 4, "confidence": 0.45, "accuracy": {"value": 0.5, "low": 0.1, "high": 0.9}},
+                {"low": 0.4, "high": 0.5, "n": 4, "confidence": 0.45,
+                 "accuracy": {"value": 0.5, "low": 0.1, "high": 0.9}},
                 {"low": 0.9, "high": 1, "n": 36, "confidence": 0.97, "accuracy": {"value": 0.9, "low": 0.8, "high": 1}},
             ] for who in ("base", text)},
             "metrics": {"accuracy": {"base": measured, "tuned": measured, "difference": difference,
