@@ -27,7 +27,7 @@ def classes(answers: Answers, alpha: float, seed: int) -> dict[str, Any]:
     if answers.target_N is None:
         return {}
     labels, table_LL = confusion(answers)
-    right_L, actual_L, given_L = np.split(counted(answers).sum(axis=0), 3)
+    right_L, given_L, actual_L = np.split(counted(answers).sum(axis=0), 3)
     f1_BL = _f1(answers, seed)
     found = {}
     for place in np.argsort(-actual_L, kind="stable")[:MOST_CLASSES].tolist():

@@ -122,6 +122,9 @@ def _manager(asked: Tasks) -> Any:
                 why="nobody said that it is to be trusted",
                 instead="read it, then add --trust",
             )
+        own = TaskManager(include_path=asked.folder, include_defaults=False)
+        if set(asked.names) <= set(own.all_tasks):
+            return own  # the harness's own thousands of tasks need not be looked through
     return TaskManager(include_path=asked.folder)
 
 

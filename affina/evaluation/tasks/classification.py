@@ -5,13 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from affina.core import kinds
+from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Labelled
-from affina.core.kinds import Floats, Model
+from affina.core.kinds import Floats, Metric, Model
 from affina.core.task import Hall, Statistic, Tested
 from affina.data import columns
-from affina.evaluation import decided
 from affina.evaluation.bank import Bank, Item
+from affina.evaluation.summed import columns_of, statistics_of
+
+METRICS = ("f1", "mcc", "ece", "brier")
+"""What is measured beside accuracy and nats."""
 
 
 class Classification(Bank):
@@ -33,38 +38,27 @@ class Classification(Bank):
         if hall.progress:
             hall.progress(f"asking {self.name}", 0, len(items))
         logs_NL = self._by_head(model, items, labels) if hall.labels else self._in_words(model, items, labels)
+        # One order whatever the model's head has: two models are compared column by column.
+        logs_NL, labels = logs_NL[:, np.argsort(labels)], tuple(sorted(labels))
         logs_NL = logs_NL - logs_NL.max(axis=1, keepdims=True)
         chances_NL = np.exp(logs_NL) / np.exp(logs_NL).sum(axis=1, keepdims=True)
-        target_N = np.array([labels.index(item.right) for item in items])
+        target_N = np.array([labels.index(item.right) for item in items], dtype=np.int64)
         given_N = chances_NL.argmax(axis=1)
-        squares_N = ((chances_NL - np.eye(len(labels))[target_N]) ** 2).sum(axis=1)
-        found = {
-            "target": target_N,
-            "given": given_N,
-            "right": target_N == given_N,
-            "confidence": chances_NL.max(axis=1),
-            "brier": squares_N / 2 if len(labels) == 2 else squares_N,
-            "nats": -np.log(chances_NL[np.arange(len(items)), target_N]),
-        }
+        ids, nats_N = tuple(item.id for item in items), -np.log(chances_NL[np.arange(len(items)), target_N])
+        answers = Answers(ids, nats_N, np.ones(len(items)), labels, target_N, given_N, chances_NL)
+        right_N = (target_N == given_N).astype(np.float64)
+        found = {**columns_of(_measured(), answers), "right": right_N, "nats": nats_N}
         shown = [
             {"given": item.given, "expected": item.right, "said": labels[place]}
             for item, place in zip(items, given_N.tolist(), strict=True)
         ]
-        return Tested(
-            tuple(item.id for item in items),
-            {name: np.asarray(column, dtype=np.float64) for name, column in found.items()},
-            tuple(shown),
-            {**self.slices(items), "label": tuple(item.right for item in items)},
-            notes,
-        )
+        slices = {**self.slices(items), "label": tuple(item.right for item in items)}
+        return Tested(ids, found, tuple(shown), slices, notes)
 
     def statistics(self) -> Mapping[str, Statistic]:
         return {
             "accuracy": Statistic.mean("right", unit="share"),
-            "f1": Statistic(decided.macro_f1),
-            "mcc": Statistic(decided.mcc),
-            "ece": Statistic(decided.ece, higher_is_better=False),
-            "brier": Statistic.mean("brier", higher_is_better=False),
+            **statistics_of(_measured()),
             "nats": Statistic.mean("nats", higher_is_better=False, unit="nats per item"),
         }
 
@@ -108,3 +102,7 @@ class Classification(Bank):
             raise Refused(f"an item has {size} tokens, more than the model takes", instead="shorten it", where=long.id)
         scores: list[Any] = [each.scores_L for each in model.score(rows)]
         return np.array(scores, dtype=np.float64)
+
+
+def _measured() -> list[Metric]:
+    return [kinds.metrics.build(name) for name in METRICS]

@@ -8,12 +8,11 @@ from sklearn import metrics as reference
 from tiny import written
 from tiny_models import Guessing
 
-from affina.core.answers import Answers
 from affina.core.errors import Refused
-from affina.core.kinds import Row, Scored, metrics, tasks
+from affina.core.kinds import Row, Scored, tasks
 from affina.core.task import Hall, Task, Tested
 from affina.engine.toy import Toy
-from affina.evaluation.tasked import measured
+from affina.evaluation.tasked import differences, measured
 
 LABELS = ("bad", "fine", "good")
 
@@ -40,18 +39,13 @@ def asked(folder: Path, **settings: object) -> tuple[Tested, Task]:
 def test_numbers_are_scikit_learns_and_those_of_the_metrics(tmp_path: Path) -> None:
     found, task = asked(tmp_path)
     numbers = measured(found, task, 0.05, 0)
-    target, given = found.columns["target"], found.columns["given"]
+    target = [LABELS.index(str(each["expected"])) for each in found.shown]
+    given = [LABELS.index(str(each["said"])) for each in found.shown]
     assert 0.4 < numbers["accuracy"].value < 1
     assert numbers["accuracy"].value == pytest.approx(reference.accuracy_score(target, given))
     assert numbers["f1"].value == pytest.approx(reference.f1_score(target, given, average="macro"))
     assert numbers["mcc"].value == pytest.approx(reference.matthews_corrcoef(target, given))
-    chances = np.full((60, 3), np.nan)
-    chances[np.arange(60), given.astype(int)] = found.columns["confidence"]
-    rest = (1 - found.columns["confidence"]) / 2
-    chances = np.where(np.isnan(chances), rest[:, None], chances)
-    same = Answers(found.ids, np.zeros(60), np.ones(60), LABELS, target.astype(int), given.astype(int), chances)
-    for name in ("ece", "f1", "mcc"):
-        assert numbers[name].value == pytest.approx(metrics.build(name).value(same)), name
+    for name in ("accuracy", "f1", "mcc", "ece", "brier", "nats"):
         assert numbers[name].low < numbers[name].value < numbers[name].high
     assert set(found.slices["label"]) == set(LABELS)
 
@@ -63,7 +57,8 @@ def test_brier_is_the_squared_distance_halved_for_two(tmp_path: Path) -> None:
     # a nat against two: the shares are 1 / (1 + e⁻¹) and the rest
     found = task.ask(Guessing(lambda before, said: 1.0 if "yes" in said else 2.0), Hall(folder=tmp_path))
     chance = 1 / (1 + np.exp(-1))
-    assert found.columns["confidence"] == pytest.approx([chance, chance])
+    # both items are given yes, with that confidence: one is right
+    assert measured(found, task, 0.05, 0)["ece"].value == pytest.approx(abs(0.5 - chance))
     assert found.columns["brier"] == pytest.approx([chance**2, (1 - chance) ** 2])
     assert found.columns["nats"] == pytest.approx([-np.log(1 - chance), -np.log(chance)])
 
@@ -92,7 +87,17 @@ def test_a_head_gives_its_own_labels_in_its_own_order(tmp_path: Path) -> None:
     found = bank(tmp_path).ask(Headed(), Hall(folder=tmp_path, labels=order))
     right = [each["expected"] == "good" for each in found.shown]
     assert found.columns["right"].astype(bool).tolist() == right and any(right)
-    assert found.columns["confidence"][0] == pytest.approx(np.exp(2) / (np.exp(2) + np.exp(1) + 1))
+    place = right.index(True)
+    assert found.columns["nats"][place] == pytest.approx(-np.log(np.exp(2) / (np.exp(2) + np.exp(1) + 1)))
+
+
+def test_models_with_labels_in_another_order_are_compared_class_by_class(tmp_path: Path) -> None:
+    task = bank(tmp_path)
+    one = task.ask(Headed(), Hall(folder=tmp_path, labels=("good", "bad", "fine")))
+    two = task.ask(Guessing(lambda before, said: float("good" not in said)), Hall(folder=tmp_path))
+    assert one.columns["right"].tolist() == two.columns["right"].tolist()
+    found = differences(one, two, task, 0.05, 0.8, 0)
+    assert found["f1"].value == found["mcc"].value == 0 and found["f1"].p == found["mcc"].p == 1
 
 
 def test_label_sets_that_differ_and_too_few_labels_are_refused(tmp_path: Path) -> None:
