@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from affina.core.errors import Refused
+from affina.core.errors import Failed, Refused
 from affina.core.example import Chat, Example, Message, Parallel, Text
 from affina.core.kinds import Ints, Model, Progress, Row, Sampled, Sampling, Scored
 from affina.evaluation.asking import ROWS_PER_CALL
@@ -54,12 +54,20 @@ def sampled(
 
 
 def scored(model: Model, rows: Sequence[Row], task: str, progress: Progress | None) -> list[Scored]:
-    """Every row's log-probabilities; neighbours that share a prefix go into one call."""
+    """Every row's log-probabilities; neighbours that share a prefix go into one call. Raises Failed where one is no
+    finite number."""
     found: list[Scored] = []
     for start in range(0, len(rows), ROWS_PER_CALL):
         found += model.score(rows[start : start + ROWS_PER_CALL])
         if progress:
             progress(task, len(found), len(rows))
+    for row, each in zip(rows, found, strict=True):
+        if not np.isfinite(each.logprobs_S).all():
+            raise Failed(
+                f"the task {task} cannot be measured",
+                why=f"the model's log-probabilities of {row.id} are no finite numbers",
+                instead="lower train.learning_rate, or compute in float32",
+            )
     return found
 
 

@@ -13,6 +13,7 @@ from affina.data.likeness import words
 from affina.data.prompt import written
 from affina.evaluation.answer import answer
 from affina.evaluation.asking import need_labels
+from affina.evaluation.measure import validate
 
 ENTAILMENT, CONTRADICTION = "entailment", "contradiction"
 PASSAGE_WORDS = 60
@@ -80,9 +81,10 @@ class Entailment:
             for n, pair in enumerate(pairs)
         ]
         need_labels(self.model, asked[0])
-        found = answer(self.model, asked, frozenset({"chances"}), Sampling(), progress).chances_NL
-        assert found is not None, "a model of labels gives chances"
-        return found
+        found = answer(self.model, asked, frozenset({"chances"}), Sampling(), progress)
+        validate(found)
+        assert found.chances_NL is not None, "a model of labels gives chances"
+        return found.chances_NL
 
     def _put(self, source: str, claim: str) -> str:
         return written(self.form).text({"source": source, "claim": claim})

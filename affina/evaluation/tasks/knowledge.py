@@ -15,6 +15,7 @@ from affina.core.task import Hall, Statistic, Task, Tested
 from affina.evaluation.answer import answer
 from affina.evaluation.going_on import need_past
 from affina.evaluation.items import groups, items
+from affina.evaluation.measure import validate
 
 
 class Knowledge(Task):
@@ -35,6 +36,7 @@ class Knowledge(Task):
         rows = items(self.name, self.read, hall.folder, ("question", "options", "answer"), self.most)
         chats = [_chat(row) for row in rows]
         found = answer(model, chats, frozenset({"label", "chances"}), Sampling(), hall.progress)
+        validate(found)
         assert found.target_N is not None and found.predicted_N is not None and found.chances_NL is not None
         places = np.arange(len(rows))
         columns = {

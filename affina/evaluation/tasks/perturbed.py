@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Labelled, Parallel
-from affina.core.kinds import Desk, Floats, Model, Sampling, metrics, transforms
+from affina.core.kinds import Desk, Floats, Model, Sampling, metrics, objectives, transforms
 from affina.core.recipe import Data
 from affina.core.task import Hall, Statistic, Task, Tested
 from affina.data.lexicon.words import Edit
@@ -20,6 +20,7 @@ from affina.data.variants import changed, pieces
 from affina.evaluation.answer import answer, asker
 from affina.evaluation.asking import need_labels
 from affina.evaluation.items import spread
+from affina.evaluation.measure import validate
 from affina.evaluation.statistics import wilson
 
 Change = Literal["typos", "upper", "lower", "unpunctuated", "paraphrase"]
@@ -72,7 +73,7 @@ class Perturbed(Task):
         ]
         notes = []
         for change in self.changes:
-            variants = self._changed(change, examples, hall)
+            variants = _fitting(model, examples, self._changed(change, examples, hall))
             met = [place for place, each in enumerate(variants) if each is not None]
             right_N = np.full(len(examples), np.nan)
             if met:
@@ -119,11 +120,15 @@ class Perturbed(Task):
 
     def _right(self, model: Model, examples: Sequence[Example], hall: Hall) -> tuple[Floats, list[str]]:
         """Whether each is answered right, and what is answered."""
-        labelled = "label" in asker(examples).gives
         if isinstance(examples[0], Labelled):
-            need_labels(model, examples[0])
+            if getattr(model, "reads", "") == "past":  # labels as words, asked with the usual instruction
+                examples = objectives.build("cross_entropy").expand(examples)
+            else:
+                need_labels(model, examples[0])
+        labelled = "label" in asker(examples).gives
         how = Sampling(max_tokens=self.max_tokens, seed=hall.seed)
         found = answer(model, examples, frozenset({"label" if labelled else "text"}), how, hall.progress)
+        validate(found)
         each_N = metrics.build("accuracy" if labelled else "exact_match").each(found)
         assert each_N is not None, "both are means over items"
         return each_N, [found.worded(place) for place in range(len(found))]
@@ -172,6 +177,18 @@ def _rewritten(example: Example, change: Callable[[str], str]) -> Example | None
         edits.append(tuple(Edit(start, stop, change(piece.text[start:stop])) for start, stop in free))
     found = changed(example, edits)
     return None if found.given == example.given or not found.given.strip() else found
+
+
+def _fitting(model: Model, examples: Sequence[Example], variants: Sequence[Example | None]) -> list[Example | None]:
+    """None for a variant that the model cannot read whole where it could read the item: capitals take more tokens."""
+    met = [place for place, each in enumerate(variants) if each is not None]
+    before, after = (_cut(model, [each[place] for place in met]) for each in (examples, variants))
+    long = {place for place, one, two in zip(met, before, after, strict=True) if two > one}
+    return [None if place in long else each for place, each in enumerate(variants)]
+
+
+def _cut(model: Model, examples: Sequence[Example | None]) -> list[int]:
+    return [row.cut for row in model.renderer.rows([each for each in examples if each is not None])]
 
 
 def _mean(each: Floats) -> float:

@@ -116,8 +116,8 @@ class Supported(Task):
             for row, text, some in zip(rows, said, below, strict=True)
         )
         silent = int(np.isnan(counts_N).sum())
-        notes = (f"{sum(map(len, below))} of {sum(map(len, found))} claims are not supported",)
+        notes = [f"{sum(map(len, below))} of {sum(map(len, found))} claims are not supported"]
         if silent:
-            notes += (f"{silent} of {len(rows)} answers make no claim",)
+            notes.append(f"{silent} of {len(rows)} answers make no claim")
         ids = tuple(str(row["id"]) for row in rows)
-        return Tested(ids, columns, shown, groups([*map(dict, rows)], "language", "category"), notes)
+        return Tested(ids, columns, shown, groups([*map(dict, rows)], "language", "category"), tuple(notes))

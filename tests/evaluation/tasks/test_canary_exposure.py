@@ -82,8 +82,8 @@ def test_a_model_that_learnt_its_rows_by_heart_exposes_what_it_saw_often_and_not
         "prose.txt",
         data={**tiny.PROSE, "transforms": steps},
         tuning="full",
-        train={"steps": 240, "batch": 16, "learning_rate": 0.005},
-        evaluate={"every": 240, "patience": 9},
+        train={"steps": 120, "batch": 16, "learning_rate": 0.005},
+        evaluate={"every": 120, "patience": 9},
     )
     run = affina.train(written, run="memory", root=tmp_path / "runs")
     splits = prepare(Recipe.load(written)).examples

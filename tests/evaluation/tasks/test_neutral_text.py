@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from known_models import Masked, Says
 
-from affina.core.errors import Refused
+from affina.core.errors import Failed, Refused
 from affina.core.kinds import tasks
 from affina.core.task import Hall
 from affina.engine.toy import VOCABULARY, Toy
@@ -69,3 +69,10 @@ def test_a_file_that_is_none_of_the_tasks_is_refused(tmp_path: Path, content: st
 def test_a_model_that_fills_gaps_is_refused() -> None:
     with pytest.raises(Refused, match="neutral_text cannot be put to this model: it fills gaps"):
         tasks.build("neutral_text").ask(Masked(), Hall())
+
+
+def test_a_model_whose_numbers_are_none_fails_and_is_not_taken_for_silent() -> None:
+    with pytest.raises(Failed, match="log-probabilities of en-1#0 are no finite numbers"):
+        tasks.build("neutral_text").ask(Says(nats=lambda before, said: float("nan")), Hall())
+    with pytest.raises(Failed, match="is nan"):
+        tasks.build("knowledge").ask(Says(nats=lambda before, said: float("nan")), Hall())

@@ -10,7 +10,7 @@ from affina.core.errors import Refused
 from affina.core.example import Example, Labelled, Tagged
 from affina.core.kinds import Model, tasks
 from affina.core.task import Hall
-from affina.engine.toy import Toy
+from affina.engine.toy import Bytes, Toy
 
 LABELS = ("animal", "thing")
 
@@ -102,3 +102,13 @@ def test_files_are_read_and_what_cannot_be_right_as_a_whole_is_refused(tmp_path:
     for splits, complaint in (({"test": [tagged]}, "tagged examples are not asked"), ({}, "no items to change")):
         with pytest.raises(Refused, match=complaint):
             tasks.build("perturbed").ask(Toy(), Hall(splits=splits))
+
+
+def test_a_change_that_makes_an_item_too_long_for_the_model_says_nothing() -> None:
+    model = Says(labels=lambda text: (0.0, 1.0))
+    model.renderer = Bytes(max_tokens=81)
+    task = tasks.build({"name": "perturbed", "changes": ["upper", "unpunctuated"]})
+    tested = task.ask(model, Hall(splits={"test": rows(("stone", "thing"))}))
+    assert tested.columns["upper"].tolist() == [1]
+    capitals = rows(("ŉ" * 30, "thing"))  # two bytes each, three as capitals
+    np.testing.assert_array_equal(task.ask(model, Hall(splits={"test": capitals})).columns["upper"], [np.nan])
