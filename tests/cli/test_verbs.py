@@ -94,13 +94,13 @@ def test_suites_are_printed_before_and_after_with_the_slices_that_got_worse(scre
 
 
 def test_evaluate_prints_a_row_per_metric(screen: Screen, capsys: Any) -> None:
-    metrics = {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}, "f1": {"value": 0.25, "low": None, "high": None}}
-    evaluate.show({"model": "first", "items": 100, "metrics": metrics}, screen)
+    accuracy, f1 = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 100}, {"value": 0.25, "low": None, "high": None, "n": 9}
+    evaluate.show({"model": "first", "items": 100, "metrics": {"accuracy": accuracy, "f1": f1}}, screen)
     assert lines(capsys) == [
         "first on 100 items",
-        "metric    value [95 % interval]",
-        "accuracy  0.500 [0.400, 0.600]",
-        "f1        0.250 [–, –]",
+        "metric    value [95 % interval]  items",
+        "accuracy  0.500 [0.400, 0.600]   100",
+        "f1        0.250 [–, –]           9",
     ]
 
 

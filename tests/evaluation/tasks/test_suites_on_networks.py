@@ -64,7 +64,8 @@ def test_a_network_that_does_not_go_on_from_a_text_is_refused(tmp_path: Path, fa
 
 def test_labels_that_a_model_says_as_words_are_asked_as_it_learnt_to_say_them(tmp_path: Path, chat_model: Path) -> None:
     rows: list[Example] = [
-        Labelled(id=f"a:{n}", text=f"the parcel is late, case {n}", label="late", labels=("late", "lost")) for n in range(3)
+        Labelled(id=f"a:{n}", text=f"the parcel is late, case {n}", label="late", labels=("late", "lost"))
+        for n in range(3)
     ]
     task = tasks.build({"name": "perturbed", "changes": ["upper"]})
     found = task.ask(opened(chat_model, tmp_path), Hall(splits={"test": rows}))
