@@ -21,7 +21,7 @@ from affina.evaluation.gate import Standard, judge, rising
 from affina.evaluation.latency import latency
 from affina.evaluation.measure import measure
 from affina.evaluation.open import Opened, answerable, chosen_metrics, from_file, is_run, open_model, test_split
-from affina.evaluation.put import hall, plain, put, told
+from affina.evaluation.put import divided, hall, plain, put, told
 from affina.evaluation.regressions import groupings, regressions
 from affina.evaluation.task_file import is_task, tasks_of
 
@@ -33,7 +33,7 @@ class Wanted:
     """What `evaluate` measures beside the metrics of the items, and how far a file is trusted."""
 
     by: tuple[str, ...] = ()
-    """Columns of a file of data whose groups get numbers of their own."""
+    """Columns of files and of banks whose groups get numbers of their own."""
     trust: bool = False
     """Whether a Python file that defines a task may run."""
     harness: tuple[str, ...] = ()
@@ -58,6 +58,10 @@ def evaluate(
     `on`.
     """
     say, root = say or Silent(), Path(root)
+    if wanted.harness_tasks and not wanted.harness:
+        raise Refused(
+            "a folder of the harness's tasks is given, and no task of it", instead="name one with --harness TASK"
+        )
     opened = open_model(model, root, offline, say)
     named = [on] if isinstance(on, str) else list(on or ())
     if not wanted.harness and len(named) <= 1 and not any(map(is_task, named)):
@@ -67,7 +71,7 @@ def evaluate(
         if not is_task(each):
             found[each] = _of_data(opened, each, wanted, say)
             continue
-        for one in tasks_of(each, wanted.trust):
+        for one in (divided(named_one, wanted.by) for named_one in tasks_of(each, wanted.trust)):
             label = f"{each}: {one.label}" if one.label in found else one.label
             found[label] = told(put(opened, one, given), one, _gate(opened).alpha, given.seed)
     if wanted.harness:
@@ -164,8 +168,8 @@ def _slices(
     both: list[Answers], metric: Metric, examples: list[Example], by: tuple[str, ...], judged: Opened
 ) -> list[dict[str, Any]]:
     a, b = aligned(both[0], both[1])
-    divided = groupings(examples, a, by)
-    return [each.as_dict() for each in regressions(a, b, metric, divided, _gate(judged), _seed(judged))]
+    groups = groupings(examples, a, by)
+    return [each.as_dict() for each in regressions(a, b, metric, groups, _gate(judged), _seed(judged))]
 
 
 def _both(a: str, b: str, root: Path, offline: bool, say: Say) -> tuple[Opened, Opened]:

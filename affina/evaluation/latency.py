@@ -12,7 +12,7 @@ from affina.core.kinds import Asked, Model
 from affina.evaluation.answer import asker
 
 MOST_ITEMS = 20
-MOST_S = 5.0
+MOST_S = 3.0
 """No further item is asked after so many seconds."""
 
 

@@ -56,6 +56,20 @@ def hall(opened: Opened, root: Path, offline: bool, say: Say) -> Hall:
     )
 
 
+def divided(named: Named, by: tuple[str, ...]) -> Named:
+    """The task with further columns to group by. Raises Refused for a task that has no columns."""
+    if not by:
+        return named
+    if not isinstance(named.task, Bank):
+        raise Refused(
+            f"the task {named.label} cannot be divided by {by[0]}",
+            why="it is no bank of rows with columns",
+            instead="leave out --by",
+        )
+    columns = tuple(dict.fromkeys((*named.task.by, *by)))
+    return replace(named, task=named.task.model_copy(update={"by": columns}))
+
+
 def put(opened: Opened, named: Named, given: Hall) -> Tested:
     """What the model did with the task. Raises Refused where it cannot be asked so."""
     if why := _objection(opened, named.task):

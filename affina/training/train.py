@@ -40,9 +40,8 @@ def train(
 ) -> Run:
     """Trains what the recipe says in `root`/`run` (the recipe's name when left out), or resumes it where it stands.
 
-    `live` opens the live release, for a gate that names it. Returns the run. Raises Refused when the request cannot be
-    met (nothing is started), Failed when a proof, the numbers or the disk fail (what was saved is intact), Stopped
-    after an interrupt (saved; the same call resumes).
+    `live` opens the live release, for a gate that names it. Raises Refused when the request cannot be met (nothing is
+    started), Failed when a proof, the numbers or the disk fail (what was saved is intact), Stopped after an interrupt.
     """
     say = say or Silent()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)

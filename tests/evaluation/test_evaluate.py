@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import KINDS, data, recipe
 
@@ -60,15 +61,24 @@ def test_a_base_is_asked_with_the_runs_own_template_and_precision(
 
 
 def test_both_are_measured_on_a_given_file(finished: Callable[[str], Run], chat_model: Path, tmp_path: Path) -> None:
-    lines = ["text,label", *(f"money back please number {n} is wrong,refund" for n in range(4))]
-    lines += [f"when does number {n} arrive,shipping" for n in range(4)]
+    lines = ["text,label,who", *(f"money back please number {n} is wrong,refund,me" for n in range(4))]
+    lines += [f"when does number {n} arrive,shipping,you" for n in range(4)]
     (tmp_path / "new.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     root = finished("labels").folder.parent
     found = affina.compare(str(chat_model), "labels", on=str(tmp_path / "new.csv"), root=root)
     assert found["items"] == 8
     assert found["metrics"]["accuracy"]["b"] == 1.0
-    alone = affina.evaluate("labels", on=str(tmp_path / "new.csv"), root=root)
+    alone = affina.evaluate("labels", on=str(tmp_path / "new.csv"), root=root, wanted=affina.Wanted(by=("who",)))
     assert alone["metrics"]["accuracy"]["value"] == 1.0
+    assert alone["classes"]["refund"]["items"] == 4 and alone["classes"]["refund"]["recall"]["value"] == 1.0
+    assert np.array(alone["confusion"]["counts"]).trace() == 8
+    assert alone["slices"]["who"]["you"]["metrics"]["accuracy"]["n"] == 4
+    assert sum(one["n"] for one in alone["calibration"]) == 8
+    assert 1 <= alone["latency"]["items"] <= 8 and 0 < alone["latency"]["p50_s"] <= alone["latency"]["p95_s"]
+    (tmp_path / "task.yaml").write_text("name: classification\ndata: new.csv\n", encoding="utf-8")
+    put = affina.evaluate("labels", on=str(tmp_path / "task.yaml"), root=root)["on"]["task"]
+    assert put["metrics"]["accuracy"] == alone["metrics"]["accuracy"]
+    assert put["metrics"]["f1"]["value"] == alone["metrics"]["f1"]["value"]
 
 
 def test_a_base_alone_is_measured_on_a_file(chat_model: Path, tmp_path: Path) -> None:

@@ -82,6 +82,8 @@ def test_a_python_file_runs_only_on_trust(tmp_path: Path, chat_model: Path) -> N
     wanted = affina.Wanted(trust=True)
     found = affina.evaluate(str(chat_model), on=str(path), root=tmp_path, wanted=wanted)["on"]
     assert found["ones"]["metrics"]["accuracy"]["value"] == 1.0 and found["ones"]["task"] == "ones"
+    with pytest.raises(Refused, match="the task ones cannot be divided by who"):
+        affina.evaluate(str(chat_model), str(path), tmp_path, wanted=affina.Wanted(by=("who",), trust=True))
     path.write_text(PYTHON.replace("Ones(Task)", "Ones"), encoding="utf-8")
     with pytest.raises(Refused, match="defines 0 tasks"):
         tasks_of(str(path), trust=True)
@@ -91,18 +93,25 @@ def test_a_model_is_put_to_several_tasks_and_files(
     tmp_path: Path, chat_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bank(tmp_path)
-    (tmp_path / "one.yaml").write_text(f"{ONE}by: who\n", encoding="utf-8")
-    rows = [{"prompt": f"where is {each}", "completion": "at sea"} for each in SUBJECTS]
+    (tmp_path / "one.yaml").write_text(ONE, encoding="utf-8")
+    rows = [{"prompt": f"where is {each}", "completion": "at sea", "who": each[0]} for each in SUBJECTS]
     data = written(tmp_path, "rows.jsonl", rows)
     given = ["--on", str(tmp_path / "one.yaml"), "--on", str(data), "--root", str(tmp_path), "--quiet"]
+    given += ["--by", "who"]
     assert main(["evaluate", str(chat_model), *given]) == 0
     shown = capsys.readouterr().out
     assert f"one: {chat_model} on 12 items" in shown and "accuracy by who" in shown and "one item alone" in shown
-    found = affina.evaluate(str(chat_model), on=[str(tmp_path / "one.yaml"), str(data)], root=tmp_path)["on"]
+    both, wanted = [str(tmp_path / "one.yaml"), str(data)], affina.Wanted(by=("who",))
+    found = affina.evaluate(str(chat_model), both, tmp_path, wanted=wanted)["on"]
     assert set(found) == {"one", str(data)} and set(found[str(data)]["metrics"]) == {"loss", "perplexity"}
     one = found["one"]
     assert one["items"] == 12 and one["slices"]["who"]["a"]["items"] == 6 and len(one["shown"]) == 5
     assert 0 < found[str(data)]["latency"]["p50_s"] <= found[str(data)]["latency"]["p95_s"]
+
+
+def test_tasks_of_the_harness_need_a_name(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="name one with --harness TASK"):
+        affina.evaluate("any", root=tmp_path, wanted=affina.Wanted(harness_tasks="folder"))
 
 
 def test_a_model_that_cannot_be_asked_so_is_refused(tmp_path: Path, family: object) -> None:

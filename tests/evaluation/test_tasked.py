@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 
 from affina.core.errors import Refused
-from affina.core.kinds import Model
+from affina.core.kinds import Floats, Model
 from affina.core.task import Columns, Hall, Statistic, Task, Tested
 from affina.evaluation.compare import MATCHED, MEANS, RESAMPLED
 from affina.evaluation.statistics import agresti_min, mcnemar, wilson
-from affina.evaluation.tasked import differences, differing, distances, measured, sliced
+from affina.evaluation.tasked import differences, differing, distances, measured, measuring, sliced
 
 
 def ratio(columns: Columns) -> float:
@@ -97,6 +97,29 @@ def test_an_item_counts_in_a_paired_mean_only_where_both_speak() -> None:
     assert (found.value, found.n) == (-0.5, 2)
     none = differences(given([math.nan, 1]), given([1, math.nan]), Given(), 0.05, 0.8, 0)["accuracy"]
     assert not none.comparable and none.n == 0 and none.as_dict()["value"] is None
+
+
+def test_a_statistic_of_sums_is_resampled_at_once_as_it_is_one_by_one() -> None:
+    draws = np.random.default_rng(0)
+    above_N, below_N = draws.random(30), draws.random(30) + 0.5
+    one = Tested(tuple(map(str, range(30))), {"x.0": above_N, "x.1": below_N})
+    two = Tested(one.ids, {"x.0": above_N + draws.random(30) / 5, "x.1": below_N})
+
+    def totals(sums_BC: Floats) -> Floats:
+        return np.asarray(sums_BC[:, 0] / sums_BC[:, 1])
+
+    at_once = {"x": Statistic.summed("x", totals)}
+    one_by_one = {"x": Statistic(lambda columns: float(columns["x.0"].sum() / columns["x.1"].sum()))}
+    found = [measuring(one, each, 0.05, 0)["x"] for each in (at_once, one_by_one)]
+    assert [found[0].value, found[0].low, found[0].high] == pytest.approx([found[1].value, found[1].low, found[1].high])
+    apart = [differing(one, two, each, (0.05, 0.8, 0))["x"] for each in (at_once, one_by_one)]
+    assert [apart[0].low, apart[0].high] == pytest.approx([apart[1].low, apart[1].high])
+    assert apart[0].value == pytest.approx(apart[1].value) and apart[0].p == pytest.approx(apart[1].p, abs=0.01)
+
+
+def test_one_item_has_no_interval() -> None:
+    found = measured(given([1.0], [2.5]), Given(), 0.05, 0)["nats"]
+    assert found.as_dict() == {"value": 2.5, "low": None, "high": None, "n": 1}
 
 
 def test_every_group_of_a_slice_has_the_numbers_of_its_own_items() -> None:
