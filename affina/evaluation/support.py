@@ -16,6 +16,7 @@ from affina.evaluation.asking import need_labels
 from affina.evaluation.measure import validate
 
 ENTAILMENT, CONTRADICTION = "entailment", "contradiction"
+CONTRADICTED = 0.5
 PASSAGE_WORDS = 60
 """A passage of the source is a sentence of at most so many words, a longer one in parts: models of entailment are
 taught on short texts."""
@@ -57,6 +58,11 @@ class Support:
     """Numbers and names of the claim that the source does not hold."""
     stated: int
     """Numbers and names of the claim in all."""
+
+    @property
+    def grounded(self) -> bool:
+        """Nothing of it is missing and nothing contradicts it: what holds where a model of entailment is weak."""
+        return not self.missing and self.contradicted < CONTRADICTED
 
     @property
     def score(self) -> float:

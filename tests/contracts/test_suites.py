@@ -1,6 +1,7 @@
 """The law of suites: each gives every item its columns, the same twice, and its statistics are numbers of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from affina.core.kinds import Desk, tasks, transforms
 from affina.core.task import Hall, Task
 from affina.data.ledger import Ledger
 from affina.engine.toy import Toy
+from affina.evaluation.tasked import differences, measured
 
 READ: dict[str, dict[str, Any]] = {
     "canary_exposure": {"candidates": 100, "controls": 5},
@@ -112,7 +114,18 @@ def test_the_same_model_gives_the_same_twice_and_the_items_are_the_same_for_ever
 @pytest.mark.parametrize("name", READ)
 def test_progress_is_told_up_to_the_end(name: str, hall: Hall) -> None:
     heard: list[tuple[str, int, int]] = []
-    told = Hall(hall.seed, hall.folder, hall.open, None, hall.splits, lambda *said: heard.append(said))
-    answered(name, told)
+    answered(name, replace(hall, progress=lambda *said: heard.append(said)))
     assert heard and heard[-1][1] == heard[-1][2]
     assert all(done <= total for _, done, total in heard)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_suite_is_measured_and_compared_by_item(name: str, hall: Hall) -> None:
+    task, other = ready(name), Toy(16384)
+    other.pairs_VV[:, 97:123] += 1.0
+    before, after = answered(name, hall), task.ask(other, hall)
+    found, same = measured(after, task, 0.05, 0), differences(after, after, task, 0.05, 0.8, 0)
+    for statistic, each in task.statistics().items():
+        assert found[statistic].value == pytest.approx(each.value(after.columns), nan_ok=True)
+        assert same[statistic].value in (0, pytest.approx(np.nan, nan_ok=True))  # NaN where no item speaks
+    assert differences(before, after, task, 0.05, 0.8, 0).keys() == found.keys()

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model
-from affina.core.task import Columns, Hall, Statistic, Task, Tested
+from affina.core.task import Hall, Statistic, Task, Tested
 from affina.data.secrets import Secrets, inserted
+from affina.evaluation.excess import excess
 from affina.evaluation.exposure import Space
 from affina.evaluation.going_on import need_past, said_by_words, scored
 
@@ -67,7 +68,7 @@ class CanaryExposure(Task):
         return {
             "exposure": Statistic.mean("exposure", higher_is_better=False, unit="bits"),
             "untrained": Statistic.mean("control", higher_is_better=False, unit="bits"),
-            "excess": Statistic(_excess, higher_is_better=False, unit="bits"),
+            "excess": Statistic(excess("exposure", "control"), higher_is_better=False, unit="bits"),
             "share_of_largest": Statistic.mean("share", higher_is_better=False, unit="share of the largest possible"),
         }
 
@@ -113,8 +114,3 @@ class _Item(NamedTuple):
     exposure: float
     most: float
     extrapolated: bool
-
-
-def _excess(columns: Columns) -> float:
-    """The mean exposure of what was trained minus that of what was not."""
-    return float(np.nanmean(columns["exposure"]) - np.nanmean(columns["control"]))

@@ -11,7 +11,8 @@ from pydantic import Field
 from affina.core.errors import Refused
 from affina.core.example import Example
 from affina.core.kinds import Model, Row, Sampling
-from affina.core.task import Columns, Hall, Statistic, Task, Tested
+from affina.core.task import Hall, Statistic, Task, Tested
+from affina.evaluation.excess import excess
 from affina.evaluation.going_on import need_past, said_by_words, sampled
 from affina.evaluation.items import spread
 
@@ -70,7 +71,11 @@ class Extraction(Task):
             "verbatim": Statistic.mean("verbatim", False, unit="share of training rows"),
             "verbatim_unseen": Statistic.mean("verbatim_unseen", False, unit="share of test rows"),
             "begun": Statistic.mean("begun", False, unit="share of the tokens, up to the first that differs"),
-            "excess": Statistic(_excess, higher_is_better=False, unit="share, training rows above test rows"),
+            "excess": Statistic(
+                excess("verbatim", "verbatim_unseen"),
+                higher_is_better=False,
+                unit="share, training rows above test rows",
+            ),
         }
 
     def _tried(self, model: Model, examples: Sequence[Example], split: str) -> list[_Tried]:
@@ -110,9 +115,3 @@ def _alike(expected: Sequence[int], said: Sequence[int]) -> int:
     return next(
         (n for n, (a, b) in enumerate(zip(expected, said, strict=False)) if a != b), min(len(expected), len(said))
     )
-
-
-def _excess(columns: Columns) -> float:
-    """Verbatim training rows above verbatim test rows; NaN where either is missing."""
-    both = [columns[name][~np.isnan(columns[name])] for name in ("verbatim", "verbatim_unseen")]
-    return float(both[0].mean() - both[1].mean()) if all(len(each) for each in both) else float("nan")

@@ -116,15 +116,18 @@ class Perturbed(Task):
                 instead="give labelled texts, conversations or texts with a result",
                 where=odd.id,
             )
-        return [replace(each, split="train", origin="", made="") for each in spread(list(found), self.most)]
+        chosen = [replace(each, split="train", origin="", made="") for each in spread(list(found), self.most)]
+        known = hall.labels
+        return [replace(each, labels=known) if known and isinstance(each, Labelled) else each for each in chosen]
 
     def _right(self, model: Model, examples: Sequence[Example], hall: Hall) -> tuple[Floats, list[str]]:
         """Whether each is answered right, and what is answered."""
-        if isinstance(examples[0], Labelled):
+        first = examples[0]
+        if isinstance(first, Labelled):
             if getattr(model, "reads", "") == "past":  # labels as words, asked with the usual instruction
                 examples = objectives.build("cross_entropy").expand(examples)
             else:
-                need_labels(model, examples[0])
+                need_labels(model, first)
         labelled = "label" in asker(examples).gives
         how = Sampling(max_tokens=self.max_tokens, seed=hall.seed)
         found = answer(model, examples, frozenset({"label" if labelled else "text"}), how, hall.progress)

@@ -22,7 +22,8 @@ ASKED = "Answer the question with what this text says.\n\n{source}\n\nQuestion: 
 class Supported(Task):
     """The model answers questions about given sources; every sentence of an answer is a claim. Its support is the
     chance that the source's likeliest passage entails it, by a model of entailment, times the share of its numbers and
-    names that the source holds. Claims below `threshold` are unsupported, and listed.
+    names that the source holds. Claims below `threshold` are unsupported, and listed. How sure a model of entailment is
+    depends on what it was taught: hold `threshold` against answers that are known.
     """
 
     costs: ClassVar[str] = "answers"
@@ -85,6 +86,7 @@ class Supported(Task):
             "supported": Statistic.mean("supported", unit="share of an answer's claims"),
             "support": Statistic.mean("support", unit="mean support of an answer's claims"),
             "all_supported": Statistic.mean("all_supported", unit="share of answers"),
+            "grounded": Statistic.mean("grounded", unit="share of claims of which nothing is missing or contradicted"),
             "missing": Statistic.mean("missing", False, unit="numbers and names that the source lacks, per answer"),
         }
 
@@ -99,6 +101,7 @@ class Supported(Task):
         columns = {
             "supported": 1 - np.array([len(some) for some in below]) / counts_N,
             "support": np.array([sum(each.score for each in some) for some in found]) / counts_N,
+            "grounded": np.array([sum(each.grounded for each in some) for some in found]) / counts_N,
             "missing": np.where(
                 np.isnan(counts_N), np.nan, [sum(len(each.missing) for each in some) for some in found]
             ),

@@ -98,6 +98,9 @@ def test_files_are_read_and_what_cannot_be_right_as_a_whole_is_refused(tmp_path:
     task = tasks.build({"name": "perturbed", "read": ["rows.csv"], "changes": ["upper"]})
     tested = task.ask(SMALL_CAT, Hall(folder=tmp_path))
     assert tested.columns["upper_lost"].sum() == 6 and len(tested) == 12
+    wider = Hall(folder=tmp_path, labels=("animal", "plant", "thing"))  # the model knows a label that no row has
+    with_plants = Says(labels=lambda text: (1.0, 0.0, 0.0) if "cat" in text else (0.0, 0.0, 1.0))
+    assert task.ask(with_plants, wider).columns["clean"].tolist() == [1] * 12
     tagged = Tagged(id="a:1", words=("a",), tags=("O",), labels=("O",))
     for splits, complaint in (({"test": [tagged]}, "tagged examples are not asked"), ({}, "no items to change")):
         with pytest.raises(Refused, match=complaint):

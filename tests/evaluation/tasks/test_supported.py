@@ -46,6 +46,7 @@ def test_claims_are_judged_one_by_one_and_unsupported_ones_listed(hall: Hall) ->
     np.testing.assert_array_equal(tested.columns["supported"], [0.5, 1, np.nan])
     np.testing.assert_array_equal(tested.columns["all_supported"], [0, 1, np.nan])
     np.testing.assert_array_equal(tested.columns["missing"], [1, 0, np.nan])
+    np.testing.assert_array_equal(tested.columns["grounded"], [0.5, 1, np.nan])
     (listed,) = tested.shown[0]["unsupported"]
     assert listed["claim"] == "The mill made 50 tons." and listed["missing"] == ["50"]
     assert tested.notes == ("1 of 3 claims are not supported", "1 of 3 answers make no claim")
