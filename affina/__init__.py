@@ -24,6 +24,7 @@ VERBS = {
     "evaluate": "affina.evaluation.evaluate",
     "Wanted": "affina.evaluation.evaluate",
     "compare": "affina.evaluation.evaluate",
+    "Items": "affina.evaluation.evaluate",
     "generate": "affina.evaluation.ask",
     "chat": "affina.evaluation.ask",
     "features": "affina.training.features",

@@ -128,7 +128,7 @@ def recipe(folder: Path, base: Path | str, read: str = "tickets.csv", **sections
         "data": {"read": [read], "max_tokens": 256},
         "tuning": {"name": "lora", "rank": 4},
         "train": {"steps": 12, "batch": 8, "learning_rate": 0.01, "save_every": 4, "compute": {"precision": "float32"}},
-        "evaluate": {"every": 4, "patience": 9},
+        "evaluate": {"every": 4, "patience": 9, "suites": []},
     }
     for name, given in sections.items():
         plain[name] = {**plain.get(name, {}), **given} if isinstance(given, dict) and name != "tuning" else given

@@ -35,6 +35,7 @@ def show(run: dict[str, Any], screen: Screen) -> None:
         ]
         screen.table(["proof", "", "took", "what was seen"], rows)
     metrics(run, screen)
+    suites(run, screen)
     verdict(run, screen)
     if run["weights_sha256"]:
         screen.text(f"weights: sha256 {run['weights_sha256']}")
@@ -51,6 +52,23 @@ def metrics(run: dict[str, Any], screen: Screen) -> None:
             for name, one in run["metrics"].items()
         ]
         screen.table(["metric", "base", "tuned", "difference"], rows)
+
+
+def suites(run: dict[str, Any], screen: Screen) -> None:
+    """What else moved: every suite's statistics before, after, and their paired difference; slices that got worse."""
+    for name, suite in run.get("suites", {}).items():
+        screen.heading(f"suite {name}: {suite['items']} items")
+        rows = [
+            (statistic, *(interval(one[who]) for who in ("base", "tuned")), interval(one["difference"], signed=True))
+            for statistic, one in suite["statistics"].items()
+        ]
+        screen.table(["statistic", "base", "tuned", "difference"], rows)
+        for note in suite["notes"]:
+            screen.text(note)
+    worse = [each for each in run.get("slices", []) if each["found"] == "worse"]
+    for each in worse:
+        where = f"{each['by']} = {each['group']}"
+        screen.text(f"got worse in the slice {where}: {interval(each['difference'], signed=True)}")
 
 
 def _alone(one: dict[str, Any], who: str) -> str:

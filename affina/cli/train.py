@@ -7,7 +7,7 @@ from typing import Any
 import affina
 from affina.cli import registry, runtime, settings
 from affina.cli.console import Screen
-from affina.cli.show import metrics, verdict
+from affina.cli.show import metrics, suites, verdict
 from affina.core.run import Run
 from affina.engine.torch.imports import sparing
 from affina.evaluation.typed import BETWEEN, UNASKED
@@ -56,6 +56,7 @@ def _asking(run: Run, there: Sequence[str]) -> list[str]:
 def show(trained: dict[str, Any], screen: Screen) -> None:
     """Base beside tuned, the verdict, the diagnosis, two answers, the report and what to type next."""
     metrics(trained, screen)
+    suites(trained, screen)
     verdict(trained, screen)
     if trained["diagnosis"]:
         screen.text(f"diagnosis: {trained['diagnosis']['sentence']}")

@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from affina.core.errors import Refused, nearest
+from affina.core.gate import GRAMMAR, PATTERN, SUITE, Gate
 from affina.core.kinds import SHELVES
 from affina.core.model_choice import ModelChoice
 from affina.core.part import Part, Shelf
-from affina.core.recipe import RULES, Data, Evaluate, Gate, Recipe, Train
+from affina.core.recipe import Data, Evaluate, Recipe, Train
 from affina.core.run import Run
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -77,8 +78,9 @@ def schema() -> dict[str, Any]:
     plain["properties"].pop("folder", None)
     plain["required"] = [name for name in plain["required"] if name != "name"]  # the file's own name is the default
     gate = plain["$defs"]["Gate"]
-    rule = {"enum": [*RULES], "description": "A metric and what it must be."}
+    rule = {"type": "string", "pattern": PATTERN, "description": f"What the metric must be: {GRAMMAR}."}
     gate["properties"] |= dict.fromkeys(SHELVES["metrics"].names(), rule)
+    gate["patternProperties"] = {rf"^{SUITE.pattern}$": rule}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **plain}
 
 

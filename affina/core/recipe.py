@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_serializer, field_validator, 
 from affina.core import kinds
 from affina.core.address import WRITTEN_OUT, literal_secret
 from affina.core.errors import Refused
+from affina.core.gate import Gate
 from affina.core.invalid import located
 from affina.core.kinds import (
     Averaging,
@@ -27,7 +28,6 @@ from affina.core.kinds import (
     Transform,
     Tuning,
     averagings,
-    metrics,
     objectives,
     optimizers,
     readers,
@@ -39,10 +39,10 @@ from affina.core.kinds import (
 from affina.core.model_choice import ModelChoice
 from affina.core.section import Section
 from affina.core.settings import put, shortest, whole
+from affina.core.task import Task
 from affina.core.yaml_text import WORDED, parsed
 
 Switch = Annotated[Literal["auto", "on", "off"], WORDED]
-RULES = ("better than base",)
 
 
 class Data(Section):
@@ -144,38 +144,6 @@ class Train(Section):
         return step % self.save_every == 0
 
 
-class Gate(Section):
-    """When a tuned model is good enough: written {metric: better than base, margin: …}; the first metric decides."""
-
-    rules: dict[str, str] = Field(default={})
-    """Metric → `better than base`. When empty, the first of `evaluate.metrics` must be better than the base."""
-    margin: float = Field(0.05, gt=0)
-    """The smallest difference worth having, in the first metric's own units."""
-    alpha: float = Field(0.05, gt=0, lt=0.5)
-    """Two-sided probability of finding a difference where there is none."""
-    power: float = Field(0.8, gt=0.5, lt=1)
-    """Probability of finding a difference that equals `margin`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_rules(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        settings = {key: value for key, value in given.items() if key in cls.model_fields}
-        rules = {key: value for key, value in given.items() if key not in cls.model_fields}
-        return {**settings, "rules": {**settings.get("rules", {}), **rules}} if rules else settings
-
-    @field_validator("rules")
-    @classmethod
-    def _known_rules(cls, rules: dict[str, str]) -> dict[str, str]:
-        for name, rule in rules.items():
-            if name not in metrics.names():
-                raise ValueError(f"no setting of the gate and no metric is called '{name}'")
-            if rule not in RULES:
-                raise ValueError(f"the rule for {name} is '{rule}'; known: {', '.join(RULES)}")
-        return rules
-
-
 class Evaluate(Section):
     """What is measured, how often, and when it is good enough."""
 
@@ -190,6 +158,9 @@ class Evaluate(Section):
     """The validation metric that early stopping watches."""
     averaging: Annotated[Averaging, averagings] | None = None
     """The average of the weights that is measured, kept and released in their place; none when left out."""
+    suites: list[Annotated[Task, kinds.tasks]] | None = None
+    """Tasks put to the base before the first step and to the best checkpoint after the last, item by item: what it may
+    have forgotten, its safety, its bias. When left out: neutral_text where the model ends in words; `[]`: none."""
     gate: Gate = Gate()
 
     def due(self, step: int) -> bool:

@@ -25,7 +25,8 @@ KEPT = 2  # recent checkpoints kept beside the best one
 
 class Run:
     """One run's folder. Files it holds: recipe.yaml, lock.json, state.json, ledger.json, quarantine.jsonl, proofs.json,
-    events.jsonl, checkpoints/step-NNNNNNNN/, base.json and tuned.json (answers), result.json, report.html."""
+    events.jsonl, checkpoints/step-NNNNNNNN/, base.json and tuned.json (answers), suites.base.json and suites.tuned.json
+    (what each did with every suite's items), suites.json, result.json, report.html, report.md, report.json."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, folder.name
@@ -238,6 +239,8 @@ class Run:
             "proofs": self.read("proofs.json", {}).get("findings", []),
             "ledger": self.read("ledger.json", {}),
             "metrics": result.get("metrics", {}),
+            "slices": result.get("slices", []),
+            "suites": self.read("suites.json", {}),
             "verdict": result.get("verdict"),
             "diagnosis": result.get("diagnosis"),
             "best_step": result.get("best_step"),

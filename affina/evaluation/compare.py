@@ -1,7 +1,7 @@
 """Two models' answers to the same items: paired differences, intervals, p and what was detectable."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from affina.evaluation.statistics import (
     bootstrap_weights,
     detectable,
     exchange_p,
+    holm,
     mcnemar,
     permutation_p,
     sign_flip_p,
@@ -69,6 +70,13 @@ def compare(
     validate(b)
     a, b = aligned(a, b)
     return {metric.name: _difference(a, b, metric, (alpha, power, seed)) for metric in metrics}
+
+
+def adjusted(differences: Mapping[str, Difference]) -> dict[str, float | None]:
+    """Each metric's p corrected for all of those measured (Holm); None for what cannot be compared."""
+    known = {name: found.p for name, found in differences.items() if found.comparable}
+    corrected = dict(zip(known, holm([*known.values()]), strict=True))
+    return {name: corrected.get(name) for name in differences}
 
 
 def _difference(a: Answers, b: Answers, metric: Metric, design: tuple[float, float, int]) -> Difference:

@@ -9,18 +9,20 @@ from typing import Any
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled, MultiLabelled, Tagged
+from affina.core.gate import Gate
 from affina.core.kinds import Asked, Metric, Sampling
-from affina.core.recipe import Gate
 from affina.core.say import Say, Silent
 from affina.core.task import Hall
 from affina.evaluation.answer import answer, require
+from affina.evaluation.compare import adjusted, aligned
 from affina.evaluation.compare import compare as paired
 from affina.evaluation.detail import calibration, classes, slices
-from affina.evaluation.gate import judge
+from affina.evaluation.gate import Standard, judge, rising
 from affina.evaluation.latency import latency
 from affina.evaluation.measure import measure
 from affina.evaluation.open import Opened, answerable, chosen_metrics, from_file, is_run, open_model, test_split
 from affina.evaluation.put import divided, hall, plain, put, told
+from affina.evaluation.regressions import groupings, regressions
 from affina.evaluation.task_file import is_task, tasks_of
 
 SPARE_TOKENS = 8  # generated beyond the longest right answer
@@ -94,7 +96,7 @@ def _by_harness(opened: Opened, wanted: Wanted, given: Hall) -> dict[str, Any]:
 
 def _of_data(opened: Opened, on: str | None, wanted: Wanted, say: Say) -> dict[str, Any]:
     """A file of data, or the run's own test split, measured."""
-    examples = from_file(opened, on, say, wanted.by) if on else _own(opened)
+    examples = from_file(opened, on, say, wanted.by) if on else _own(opened, wanted.by)
     asked = opened.objective.expand(examples)
     chosen = chosen_metrics(opened, asked)
     answers = _answers(opened, asked, chosen, say)
@@ -109,29 +111,65 @@ def _of_data(opened: Opened, on: str | None, wanted: Wanted, say: Say) -> dict[s
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What two models are compared on: a file, or a run's test split; and the columns that divide it into slices."""
+
+    file: str | None = None
+    by: tuple[str, ...] = ()
+
+
 def compare(
-    a: str, b: str, on: str | None = None, root: str | Path = "runs", offline: bool = False, say: Say | None = None
+    a: str,
+    b: str,
+    on: str | Items | None = None,
+    root: str | Path = "runs",
+    offline: bool = False,
+    say: Say | None = None,
 ) -> dict[str, Any]:
-    """b beside a: {"a", "b", "items", "metrics": {name: {a, b, difference}}, "verdict"}; the verdict is on replacing a.
+    """b beside a: {"a", "b", "items", "metrics": {name: {a, b, difference, p_adjusted}}, "slices", "verdict"}.
 
     The items are the file's, or the test split of the one run among the two (of both, when they share data and split).
+    `slices` are of the first metric, by column, class and length, those that got worse first. The verdict is on
+    replacing a.
     """
-    say = say or Silent()
+    say, on = say or Silent(), on if isinstance(on, Items) else Items(on)
     first, second = _both(a, b, Path(root), offline, say)
     judged = second if second.run else first
-    examples = from_file(judged, on, say) if on else _shared(first, second)
+    examples = from_file(judged, on.file, say, on.by) if on.file else _shared(first, second, on.by)
     asked = {id(each): _put(each, judged, examples) for each in (first, second)}
     chosen = chosen_metrics(judged, asked[id(judged)])
     both = [_answers(each, asked[id(each)], chosen, say) for each in (first, second)]
+    return {"a": a, "b": b, "items": len(both[0]), **_beside(both, (a, b), chosen, judged)} | {
+        "slices": _slices(both, chosen[0], examples, on.by, judged)
+    }
+
+
+def _beside(both: list[Answers], names: tuple[str, str], chosen: list[Metric], judged: Opened) -> dict[str, Any]:
+    """{"metrics", "verdict"} of two models' answers, in the order of `names`."""
     gate, seed = _gate(judged), _seed(judged)
     differences = paired(both[0], both[1], chosen, gate.alpha, gate.power, seed)
-    values = [measure(each, chosen, gate.alpha, seed) for each in both]
+    values, corrected = [measure(each, chosen, gate.alpha, seed) for each in both], adjusted(differences)
     metrics = {
-        name: {"a": values[0][name].value, "b": values[1][name].value, "difference": found.as_dict()}
+        name: {
+            "a": values[0][name].value,
+            "b": values[1][name].value,
+            "difference": found.as_dict(),
+            "p_adjusted": corrected[name],
+        }
         for name, found in differences.items()
     }
-    verdict = judge(gate.model_copy(update={"rules": {}}), differences, chosen).as_dict()
-    return {"a": a, "b": b, "items": len(both[0]), "metrics": metrics, "verdict": verdict}
+    usual = gate.model_copy(update={"rules": {}})
+    verdict = judge(usual, {"base": Standard(names[0], differences)}, rising(chosen))
+    return {"metrics": metrics, "power": gate.power, "verdict": verdict.as_dict()}
+
+
+def _slices(
+    both: list[Answers], metric: Metric, examples: list[Example], by: tuple[str, ...], judged: Opened
+) -> list[dict[str, Any]]:
+    a, b = aligned(both[0], both[1])
+    groups = groupings(examples, a, by)
+    return [each.as_dict() for each in regressions(a, b, metric, groups, _gate(judged), _seed(judged))]
 
 
 def _both(a: str, b: str, root: Path, offline: bool, say: Say) -> tuple[Opened, Opened]:
@@ -141,6 +179,14 @@ def _both(a: str, b: str, root: Path, offline: bool, say: Say) -> tuple[Opened, 
         return first, open_model(b, root, offline, say, beside=first)
     second = open_model(b, root, offline, say)
     return open_model(a, root, offline, say, beside=second), second
+
+
+def answers_of(opened: Opened, examples: Sequence[Example], chosen: list[Metric], say: Say) -> Answers:
+    """What a trained model answers to another run's items, asked as it was trained to be. Raises Refused where it
+    cannot answer them."""
+    own = [_known(each, opened) for each in examples]
+    answerable(opened, opened.objective, own)
+    return _answers(opened, opened.objective.expand(own), chosen, say)
 
 
 def _answers(opened: Opened, asked: list[Example], chosen: list[Metric], say: Say) -> Answers:
@@ -155,13 +201,13 @@ def _put_as(opened: Opened, asked: list[Example], chosen: list[Metric]) -> Asked
     return Asked(frozenset(metric.reads for metric in chosen), Sampling(max_tokens=max(targets) + SPARE_TOKENS))
 
 
-def _own(opened: Opened) -> list[Example]:
+def _own(opened: Opened, keep: Sequence[str] = ()) -> list[Example]:
     if opened.run is None:
         raise Refused(f"{opened.name} is a base: it has no test split", instead="give the items with --on FILE")
-    return test_split(opened)
+    return test_split(opened, keep)
 
 
-def _shared(first: Opened, second: Opened) -> list[Example]:
+def _shared(first: Opened, second: Opened, keep: Sequence[str]) -> list[Example]:
     """The test split that is unseen by both. Raises Refused when two runs were not trained on the same split."""
     runs = [each for each in (first, second) if each.run]
     if not runs:
@@ -173,7 +219,7 @@ def _shared(first: Opened, second: Opened) -> list[Example]:
             why="the test rows of one may be training rows of the other",
             instead="give items neither has seen with --on FILE",
         )
-    return _own(runs[0])
+    return _own(runs[0], keep)
 
 
 def _put(opened: Opened, judged: Opened, examples: list[Example]) -> list[Example]:

@@ -130,20 +130,26 @@ def recipe_of(run: Run) -> Recipe:
     return Recipe.build(lock["recipe"], Path(lock["machine"]["folder"]))
 
 
-def test_split(opened: Opened) -> list[Example]:
-    """The run's own test items, as they were. Raises Refused when the files are not what they were."""
-    return splits_of(opened)["test"]
+def test_split(opened: Opened, keep: Sequence[str] = ()) -> list[Example]:
+    """The run's own test items, as they were, with the columns `keep` as facts. Raises Refused when the files are not
+    what they were."""
+    return splits_of(opened, keep)["test"]
 
 
-def splits_of(opened: Opened) -> dict[str, list[Example]]:
+def splits_of(opened: Opened, keep: Sequence[str] = ()) -> dict[str, list[Example]]:
     """The run's own examples by split, as they were. Raises Refused when the files are not what they were."""
     assert opened.run is not None and opened.recipe is not None
     near = reach(opened.root, False, Silent())
-    prepared = prepare(opened.recipe, objection(opened), near)
+    recipe = opened.recipe.change({"data.keep": _columns(opened.recipe.data, keep)}) if keep else opened.recipe
+    prepared = prepare(recipe, objection(opened), near)
     if prepared.files != opened.lock["data"]:
         raise Refused(f"the data of run '{opened.name}' has changed since", instead="give the items with --on FILE")
     fitting, _ = fit(prepared, opened.objective, opened.model.renderer, opened.recipe.data.truncate)
     return fitting.examples
+
+
+def _columns(data: Data, keep: Sequence[str]) -> list[str]:
+    return [*dict.fromkeys([*data.keep, *keep])]
 
 
 def from_file(opened: Opened, path: str, say: Say, keep: Sequence[str] = ()) -> list[Example]:
@@ -154,7 +160,7 @@ def from_file(opened: Opened, path: str, say: Say, keep: Sequence[str] = ()) -> 
     Raises Refused for rows longer than the model takes, unless its recipe allows them to be cut.
     """
     data = opened.recipe.data if opened.recipe else Data(read=[path])
-    data = data.model_copy(update={"keep": list(dict.fromkeys([*data.keep, *keep]))}) if keep else data
+    data = data.model_copy(update={"keep": _columns(data, keep)})
     found = _read(opened, data, path)
     answerable(opened, opened.objective, found.examples["all"])
     prepared, rows = fit(found, opened.objective, opened.model.renderer, data.truncate)
@@ -219,6 +225,14 @@ def is_run(reference: str, root: Path) -> bool:
     """Whether a run or a release of that name, or in that folder, is there."""
     folders = (root / reference, Path(reference))
     return any((folder / "lock.json").is_file() for folder in folders) or bool(released(reference, root))
+
+
+def run_of(reference: str, root: Path) -> str | None:
+    """The run that a model's reference names: its name, its folder, or the model's folder inside it."""
+    if is_run(reference, root):
+        return reference
+    beside = Path(reference).parent
+    return str(beside) if Path(reference).name == "model" and (beside / "lock.json").is_file() else None
 
 
 def best_of(run: Run, recipe: Recipe) -> Path:

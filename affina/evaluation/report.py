@@ -1,125 +1,21 @@
 """A run's summary as one self-contained HTML file: no script, nothing fetched, all data escaped."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from affina.core.kinds import objectives
 from affina.evaluation import svg
+from affina.evaluation.summary import ConfusionSummary, Differs, LedgerSummary, MetricSummary, SliceSummary, Summary
 
 MOST_SAMPLES = 12
 MOST_CONFUSIONS = 8
+MOST_SLICES = 24
 LARGEST_MATRIX = 16
 LONGEST_TEXT = 1500
-
-
-class VerdictSummary(TypedDict):
-    """As `gate.Verdict.as_dict` writes it."""
-
-    decision: str
-    reasons: list[str]
-    metric: str
-    difference: float | None
-    low: float | None
-    high: float | None
-    n_needed: int | None
-
-
-class Measured(TypedDict):
-    """As `measure.Estimate.as_dict` writes it."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-class Differs(TypedDict):
-    """As `compare.Difference.as_dict` writes it."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    better: NotRequired[float | None]
-
-
-class MetricSummary(TypedDict):
-    base: Measured
-    tuned: Measured
-    difference: Differs
-
-
-class ProofSummary(TypedDict):
-    name: str
-    passed: bool
-    seconds: float
-    detail: str
-
-
-class LeftOut(TypedDict):
-    """How many records went, and why."""
-
-    total: int
-    reasons: dict[str, int]
-
-
-class LedgerSummary(TypedDict):
-    """As `data.ledger.Ledger.summary` writes it; `cut` is what `max_tokens` took from the used records."""
-
-    files: dict[str, int]
-    read: int
-    used: dict[str, int]
-    dropped: LeftOut
-    quarantined: LeftOut
-    cut: dict[str, int]
-
-
-class Stopped(TypedDict):
-    """Whether an answer ended by itself; False: it was cut off."""
-
-    base: bool
-    tuned: bool
-
-
-class SampleSummary(TypedDict):
-    id: str
-    given: str
-    expected: str
-    base: str
-    tuned: str
-    stopped: NotRequired[Stopped]
-
-
-class ConfusionSummary(TypedDict):
-    """`counts[i][j]`: items of label i that the tuned model gave label j."""
-
-    labels: list[str]
-    counts: list[list[int]]
-
-
-class Summary(TypedDict, total=False):
-    """What a report is made of, as plain JSON data; a section that is missing or empty is left out of the page."""
-
-    name: str
-    created: str
-    verdict: VerdictSummary
-    metrics: dict[str, MetricSummary]
-    base_is: str
-    """What answers in the base's place where the base itself cannot, such as "the majority class"."""
-    proofs: list[ProofSummary]
-    events: list[dict[str, Any]]
-    """`learn` events have step, loss, learning_rate, tokens_per_s; `validate` events step, loss and other metrics."""
-    best_step: int | None
-    ledger: LedgerSummary
-    samples: list[SampleSummary]
-    confusion: ConfusionSummary | None
-    diagnosis: dict[str, str]
-    settings: dict[str, Any]
-    versions: dict[str, str]
 
 
 def report_html(summary: Summary) -> str:
@@ -130,7 +26,11 @@ def report_html(summary: Summary) -> str:
         name=summary.get("name", "run"),
         created=summary.get("created", ""),
         verdict=summary.get("verdict"),
-        metrics=[(name, found, _colour(found["difference"])) for name, found in summary.get("metrics", {}).items()],
+        metrics=_rows(summary.get("metrics", {})),
+        power=summary.get("power"),
+        slices=_divided(summary.get("slices") or []),
+        suites=[(name, suite, _rows(suite["statistics"])) for name, suite in summary.get("suites", {}).items()],
+        calibration=_calibration(summary),
         base_is=summary.get("base_is", ""),
         interval_plot=svg.interval_plot,
         charts=_charts(events, summary.get("best_step"), list(summary.get("metrics", {}))),
@@ -145,6 +45,35 @@ def report_html(summary: Summary) -> str:
         settings=list(_flat(summary.get("settings") or {})),
         versions=summary.get("versions") or {},
     )
+
+
+def _rows(measured: Mapping[str, MetricSummary]) -> list[tuple[str, MetricSummary, str]]:
+    """Name, numbers and colour of what a table of differences shows."""
+    return [(name, found, _colour(found["difference"])) for name, found in measured.items()]
+
+
+def _divided(slices: Sequence[SliceSummary]) -> dict[str, Any] | None:
+    """Those that got worse, and of the others the first ones; how many there are and are not shown."""
+    if not slices:
+        return None
+    worse = [each for each in slices if each["found"] == "worse"]
+    shown = slices[: max(len(worse), MOST_SLICES)]
+    colours = {"worse": "bad", "better": "good"}
+    rows = [(each, colours.get(each["found"], "open")) for each in shown]
+    return {"rows": rows, "all": len(slices), "worse": len(worse), "more": len(slices) - len(shown)}
+
+
+def _calibration(summary: Summary) -> list[tuple[str, Markup]]:
+    """Whose confidence, and its picture."""
+    drawn = []
+    for who, bins in (summary.get("calibration") or {}).items():
+        spots = []
+        for each in bins:
+            share, low, high = (each["accuracy"][end] for end in ("value", "low", "high"))
+            if share is not None and low is not None and high is not None:
+                spots.append(svg.Spot(each["confidence"], share, low, high, each["n"]))
+        drawn.append((who, svg.reliability_chart(f"how often {who} is right by how sure it is", spots)))
+    return drawn
 
 
 def rendered(template: str, **values: Any) -> str:
@@ -187,7 +116,7 @@ def _shown(value: Any) -> Any:
     """Every printed value: what UTF-8 cannot hold or a page cannot show becomes the replacement character."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", value)
+    return svg.displayable(value)
 
 
 def _colour(difference: Differs) -> str:

@@ -4,7 +4,7 @@ Axes: N items · B resamples. `alpha` is two-sided everywhere.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -154,6 +154,18 @@ def n_needed(n: int, detectable: float, margin: float) -> int | None:
     None when nothing is known of the spread.
     """
     return math.ceil(n * (detectable / margin) ** 2 - 1e-9) if math.isfinite(detectable) else None
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p adjusted for all of them, in their order: that a true null is at most α anywhere has probability ≤ α.
+
+    The k-th smallest of m is multiplied by m - k + 1, and none is below one that was smaller.
+    """
+    adjusted, least = [1.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda n: p_values[n])):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
 
 
 def _reaches(value: npt.ArrayLike, observed: float) -> npt.NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Small inline SVG pictures for pages: curves, histograms, intervals, coloured by the page's style sheet."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
@@ -12,6 +13,8 @@ Point = tuple[float, float]
 WIDTH, HEIGHT = 480, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 22, 12, 38
 MOST_POINTS = 240
+MOST_DIGITS = 6
+HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Mark:
 
     at: Point
     words: str
+
+
+def displayable(text: str) -> str:
+    """What UTF-8 cannot hold or a page cannot show becomes the replacement character."""
+    return HIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
@@ -104,6 +112,38 @@ def histogram(title: str, bins: Sequence[tuple[int, int, int]], marks: Sequence[
     return _written(root)
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A share with its interval at a confidence, both from 0 to 1, and of how many items."""
+
+    confidence: float
+    share: float
+    low: float
+    high: float
+    items: int
+
+
+def reliability_chart(title: str, spots: Sequence[Spot]) -> Markup:
+    """The share that is right by confidence, with intervals and the diagonal where the two are equal; the larger a
+    spot, the more items."""
+    root = _root(title, WIDTH, HEIGHT, "chart")
+    scale, most = _Scale(0.0, 1.0, 0.0, 1.0), max((each.items for each in spots), default=1)
+    for tick in ticks(0.0, 1.0):
+        _add(root, "line", "grid", x1=_LEFT, x2=WIDTH - _RIGHT, y1=scale.y(tick), y2=scale.y(tick))
+        _add(root, "text", "tick end", x=_LEFT - 7, y=scale.y(tick) + 4).text = f"{tick:.4g}"
+        _add(root, "text", "tick middle", x=scale.x(tick), y=HEIGHT - 18).text = f"{tick:.4g}"
+    _add(root, "line", "zero", x1=scale.x(0), x2=scale.x(1), y1=scale.y(0), y2=scale.y(1))
+    for each in spots:
+        x = scale.x(each.confidence)
+        _add(root, "line", "validated", x1=x, x2=x, y1=scale.y(each.low), y2=scale.y(each.high))
+        size = 2.5 + 4 * math.sqrt(each.items / most)
+        spot = _add(root, "circle", "validated dot", cx=x, cy=scale.y(each.share), r=size)
+        told = f"{each.items:,} items: sure {each.confidence:.2f}, right {each.share:.2f}"
+        ET.SubElement(spot, "title").text = told
+    _add(root, "text", "tick end", x=WIDTH - _RIGHT, y=HEIGHT - 3).text = "confidence"
+    return _written(root)
+
+
 def interval_plot(value: float | None, low: float | None, high: float | None, style: str) -> Markup:
     """A difference with its interval around zero, to its own scale; an open side of the interval runs off the edge."""
     width, height, middle = 200, 26, 13.0
@@ -152,7 +192,9 @@ class _Scale:
 def _axes(root: ET.Element, scale: _Scale) -> None:
     for tick in ticks(scale.low, scale.high):
         _add(root, "line", "grid", x1=_LEFT, x2=WIDTH - _RIGHT, y1=scale.y(tick), y2=scale.y(tick))
-        _add(root, "text", "tick end", x=_LEFT - 7, y=scale.y(tick) + 4).text = f"{tick:.4g}"
+        shown = f"{tick:.4g}"
+        shown = shown if len(shown) <= MOST_DIGITS else f"{tick:.1e}"  # what is longer begins outside the picture
+        _add(root, "text", "tick end", x=_LEFT - 7, y=scale.y(tick) + 4).text = shown
     for tick in ticks(scale.left, scale.right, 5):
         if tick == int(tick):
             _add(root, "text", "tick middle", x=scale.x(tick), y=HEIGHT - 18).text = f"{int(tick)}"
@@ -187,4 +229,4 @@ def _add(parent: ET.Element, tag: str, style: str, **places: float) -> ET.Elemen
 
 
 def _written(root: ET.Element) -> Markup:
-    return Markup(ET.tostring(root, encoding="unicode"))
+    return Markup(displayable(ET.tostring(root, encoding="unicode")))

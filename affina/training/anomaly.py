@@ -11,8 +11,9 @@ from affina.core import kinds
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled
+from affina.core.gate import Gate
 from affina.core.kinds import Arrays, Desk, Floats, Novelty
-from affina.core.recipe import Gate, Recipe
+from affina.core.recipe import Recipe
 from affina.core.say import Say, Silent
 from affina.data.prepare import SPLITS, read_examples
 from affina.evaluation.conformal import needed, p_values, spread, threshold

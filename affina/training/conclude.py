@@ -12,54 +12,88 @@ from affina.core.say import Say
 from affina.data.template import TOOLS
 from affina.engine.torch import checkpoint, tensor_file
 from affina.evaluation.answer import answer
+from affina.evaluation.before_after import directions
 from affina.evaluation.classes import confusion
-from affina.evaluation.compare import compare
-from affina.evaluation.gate import judge
+from affina.evaluation.compare import Difference, adjusted, aligned
+from affina.evaluation.detail import calibration
+from affina.evaluation.gate import judge, rising
 from affina.evaluation.measure import measure
+from affina.evaluation.regressions import groupings, regressions
 from affina.evaluation.report import report_html
+from affina.evaluation.report_markdown import report_markdown
 from affina.training.base import base_is
 from affina.training.diagnose import diagnose
 from affina.training.samples import paired
 from affina.training.session import Session
+from affina.training.standards import standards
 from affina.training.stop import best_step, patience_ended
+from affina.training.suites import measure_after
 
 
 def conclude(session: Session, say: Say) -> None:
-    """Writes tuned.json, result.json, samples.json, model/ and report.html."""
+    """Writes tuned.json, suites.json, result.json, samples.json, model/ and the report."""
     run, recipe = session.run, session.recipe
     best = _restored(session)
     say.line(f"measuring the best checkpoint (step {best}) on the test split")
     tuned = answer(session.engine, session.expanded("test"), session.columns, session.sampling, say.progress)
     base = Answers.from_dict(run.read("base.json"))
     run.write("tuned.json", tuned.as_dict())
-    metrics, gate, seed = session.material.metrics, recipe.evaluate.gate, recipe.train.seed
-    differences = compare(base, tuned, metrics, gate.alpha, gate.power, seed)
-    estimates = [measure(each, metrics, gate.alpha, seed) for each in (base, tuned)]
-    verdict = judge(gate, differences, metrics)
+    suites = measure_after(session, say)
+    against = standards(session, (base, tuned), say)
+    ways = rising(session.material.metrics) | directions(session.material.suites)
+    verdict = judge(recipe.evaluate.gate, against, ways)
     diagnosis = diagnose(run.events(), session.plan.steps, patience_ended(session))
     run.write("samples.json", paired(session, run.read("samples.base.json"), base, tuned))
-    with sealed(run.folder / "model") as folder:
-        recipe.tuning.write(session.engine.network.model, folder, session.material.source.folder)
-        _write_head(session, folder)
-        if recipe.data.template == "tools":
-            write_text(folder / "chat_template.jinja", TOOLS)
-    measured = {
-        name: {
-            "base": estimates[0][name].as_dict(),
-            "tuned": estimates[1][name].as_dict(),
-            "difference": differences[name].as_dict(),
-        }
-        for name in differences
-    }
+    _write_model(session)
+    measured = _measured(session, base, tuned, against["base"].differences)
     result = {
         "metrics": {name: _flat(found) for name, found in measured.items()},
+        "slices": _slices(session, base, tuned),
         "verdict": verdict.as_dict(),
         "diagnosis": diagnosis.as_dict(),
         "best_step": best,
         "weights_sha256": checkpoint.digest(run.checkpoint(best)),
     }
-    run.write("report.html", report_html(_summary(session, result, measured, tuned)))
+    summary = _summary(session, result, measured) | {"suites": suites} | _answered(session, base, tuned)
+    for name, text in (("report.html", report_html(summary)), ("report.md", report_markdown(summary))):
+        run.write(name, text)
+    run.write("report.json", summary)
     run.write("result.json", result)
+
+
+def _measured(
+    session: Session, base: Answers, tuned: Answers, differences: Mapping[str, Difference]
+) -> dict[str, dict[str, Any]]:
+    """Every metric with its interval before and after, the paired difference, and its p among all metrics'."""
+    metrics, recipe = session.material.metrics, session.recipe
+    before, after = (measure(each, metrics, recipe.evaluate.gate.alpha, recipe.train.seed) for each in (base, tuned))
+    corrected = adjusted({metric.name: differences[metric.name] for metric in metrics})
+    return {
+        name: {
+            "base": before[name].as_dict(),
+            "tuned": after[name].as_dict(),
+            "difference": differences[name].as_dict(),
+            "p_adjusted": corrected[name],
+        }
+        for name in corrected
+    }
+
+
+def _slices(session: Session, base: Answers, tuned: Answers) -> list[dict[str, Any]]:
+    """The first metric by kept column, class and length: those that got worse first."""
+    recipe, (before, after) = session.recipe, aligned(base, tuned)
+    divided = groupings(session.material.prepared.examples["test"], before, recipe.data.keep)
+    found = regressions(before, after, session.material.metrics[0], divided, recipe.evaluate.gate, recipe.train.seed)
+    return [each.as_dict() for each in found]
+
+
+def _write_model(session: Session) -> None:
+    """model/: what other tools load."""
+    with sealed(session.run.folder / "model") as folder:
+        session.recipe.tuning.write(session.engine.network.model, folder, session.material.source.folder)
+        _write_head(session, folder)
+        if session.recipe.data.template == "tools":
+            write_text(folder / "chat_template.jinja", TOOLS)
 
 
 def _restored(session: Session) -> int:
@@ -83,10 +117,11 @@ def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
         "tuned": found["tuned"]["value"],
         **intervals,
         "difference": found["difference"],
+        "p_adjusted": found["p_adjusted"],
     }
 
 
-def _summary(session: Session, result: Mapping[str, Any], measured: Mapping[str, Any], tuned: Answers) -> Any:
+def _summary(session: Session, result: Mapping[str, Any], measured: Mapping[str, Any]) -> Any:
     """What the report is made of."""
     run = session.run
     return {
@@ -94,17 +129,26 @@ def _summary(session: Session, result: Mapping[str, Any], measured: Mapping[str,
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "verdict": result["verdict"],
         "metrics": measured,
+        "power": session.recipe.evaluate.gate.power,
+        "slices": result["slices"],
         "base_is": base_is(session),
         "proofs": run.read("proofs.json")["findings"],
         "events": [*run.events()],
         "best_step": result["best_step"],
         "ledger": run.read("ledger.json"),
         "samples": run.read("samples.json"),
-        "confusion": _confusion(tuned),
         "diagnosis": result["diagnosis"],
         "settings": session.plan.lock["recipe"],
         "versions": session.plan.lock["versions"],
     }
+
+
+def _answered(session: Session, base: Answers, tuned: Answers) -> Any:
+    """What of the answers themselves is drawn: the confusion matrix, and how far confidence is from being right."""
+    alpha = session.recipe.evaluate.gate.alpha
+    both = {who: calibration(answers, alpha) for who, answers in (("base", base), ("tuned", tuned))}
+    drawn = {who: found["calibration"] for who, found in both.items() if found}
+    return {"confusion": _confusion(tuned), "calibration": drawn}
 
 
 def _confusion(tuned: Answers) -> dict[str, Any] | None:

@@ -11,14 +11,14 @@ from affina.core import kinds
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled, Rated
+from affina.core.gate import Gate
 from affina.core.kinds import Embedded, Floats, Head, Vectors
-from affina.core.recipe import Gate
 from affina.core.say import Say, Silent
 from affina.data.prepare import SPLITS, Prepared, prepare, read_examples
 from affina.evaluation.answer import asker, usual
 from affina.evaluation.askers import labelled, rated
 from affina.evaluation.compare import compare
-from affina.evaluation.gate import judge
+from affina.evaluation.gate import Standard, judge, rising
 from affina.evaluation.measure import measure
 from affina.evaluation.open import Opened, objection, open_model
 from affina.evaluation.reach import reach
@@ -137,4 +137,5 @@ def beside(base: Answers, tuned: Answers, names: Sequence[str], seed: int) -> di
         name: {"base": both[0][name].as_dict(), "tuned": both[1][name].as_dict(), "difference": found.as_dict()}
         for name, found in differences.items()
     }
-    return {"metrics": metrics, "verdict": judge(gate, differences, chosen).as_dict()}
+    verdict = judge(gate, {"base": Standard("the base", differences)}, rising(chosen))
+    return {"metrics": metrics, "verdict": verdict.as_dict()}

@@ -11,9 +11,10 @@ from pathlib import Path
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled
-from affina.core.kinds import Ending, Metric, Row, metrics
+from affina.core.kinds import Ending, Metric, Row, metrics, tasks
 from affina.core.recipe import Recipe
 from affina.core.say import Say
+from affina.core.task import Task
 from affina.data.compose import units
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare
@@ -23,10 +24,13 @@ from affina.engine import scratch
 from affina.engine.folder import has_words, reads
 from affina.engine.source import ALIASES, Source
 from affina.evaluation.answer import asker, require, usual
+from affina.evaluation.before_after import called, directions
 from affina.evaluation.held import begun
 from affina.evaluation.reach import reach
 
 RUNS = Path("runs")
+FORGETTING = "neutral_text"
+"""The suite of every run whose recipe names none."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,25 @@ class Material:
         named = {metric.name: metric for metric in (*chosen, self.recipe.evaluate.monitor)}
         return list(named.values())
 
+    @cached_property
+    def suites(self) -> dict[str, Task]:
+        """The tasks that the run is put to before and after: the recipe's, or the one that shows forgetting."""
+        given = self.recipe.evaluate.suites
+        if given is not None:
+            return called(given)
+        return {} if self.unsuited else called([tasks.build(FORGETTING)])
+
+    @property
+    def unsuited(self) -> list[str]:
+        """Why forgetting is not measured where the recipe names no suite, in a sentence; none where it is."""
+        if self.recipe.evaluate.suites is not None:
+            return []
+        if self.recipe.model.scratch is not None:
+            return ["forgetting is not measured: a model that starts from nothing has nothing to forget"]
+        if self.recipe.objective.head != "words" or self.recipe.objective.reads != "past":
+            return [f"forgetting is not measured: {FORGETTING} asks models that go on from a text in words"]
+        return []
+
     @property
     def ending(self) -> Ending:
         """What the model ends in."""
@@ -126,16 +149,25 @@ class Material:
             return False
 
     def _decidable(self) -> None:
-        """Refuses a verdict on what is not measured, or on a loss that the base and a label head count differently."""
-        named = {metric.name: metric for metric in self.metrics}
-        deciding = [*self.recipe.evaluate.gate.rules] or [next(iter(named))]
-        absent = next((name for name in deciding if name not in named), "")
+        """Refuses suites without a base, a verdict on what is not measured, or on a loss that the base and a label head
+        count differently."""
+        if self.suites and self.recipe.model.scratch is not None:
+            raise Refused(
+                "evaluate.suites cannot be measured before and after",
+                why="a model that starts from nothing has no base",
+                instead="take them out, and put the run to them with `affina evaluate RUN --on TASK`",
+            )
+        named, measured = {metric.name: metric for metric in self.metrics}, directions(self.suites)
+        deciding = [rule.metric for rule in self.recipe.evaluate.gate.judged(next(iter(named)))]
+        absent = next((name for name in deciding if name not in named and name not in measured), "")
         if absent:
+            where = "evaluate.suites" if "." in absent else "evaluate.metrics"
+            known = f" (they have {', '.join(measured)})" if "." in absent and measured else ""
             raise Refused(
                 f"evaluate.gate asks for {absent}, which is not measured",
-                instead=f"add {absent} to evaluate.metrics, or take it out of evaluate.gate",
+                instead=f"add {absent.partition('.')[0]} to {where}{known}, or take it out of evaluate.gate",
             )
-        counted = next((name for name in deciding if named[name].reads in ("nats", "words")), "")
+        counted = next((name for name in deciding if name in named and named[name].reads in ("nats", "words")), "")
         if counted and self.base_speaks and isinstance(self.split("test")[0], Labelled):
             raise Refused(
                 f"{counted} cannot decide about a label head",

@@ -26,7 +26,7 @@ from affina.training.plan import Plan, plan
 from affina.training.prove import prove
 from affina.training.session import Session
 from affina.training.stop import best_step, patience_ended
-
+from affina.training.suites import measure_before
 
 def train(
     recipe: Recipe | str | Path,
@@ -109,6 +109,7 @@ def _work(session: Session, say: Say) -> None:
     keep_trunk(session, say)
     run.mark("evaluating")
     measure_base(session, say)
+    measure_before(session, say)
     run.mark("training")
     loop(session, say)
     run.mark("evaluating")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from affina.cli import compare, evaluate, generate, settings, train
+from affina.cli import compare, evaluate, generate, settings, show, train
 from affina.cli.command import Parser
 from affina.cli.console import Screen
 from affina.core.errors import Refused
@@ -74,25 +74,66 @@ def test_train_ends_with_the_numbers_two_answers_the_report_and_what_to_type_nex
     ]
 
 
+def test_suites_are_printed_before_and_after_with_the_slices_that_got_worse(screen: Screen, capsys: Any) -> None:
+    one = {"value": 0.5, "low": 0.4, "high": 0.6}
+    nats = {"base": one, "tuned": one, "difference": {"value": 0.25, "low": 0.1, "high": 0.4}}
+    suite = {"items": 40, "statistics": {"nats_per_byte": nats}, "notes": ["few items"]}
+    fell = {"by": "region", "group": "north", "difference": {"value": -0.25, "low": -0.4, "high": -0.1}}
+    slices = [{**fell, "found": "worse"}, {**fell, "group": "south", "found": "better"}]
+    show.suites({"suites": {"neutral_text": suite}, "slices": slices}, screen)
+    assert lines(capsys) == [
+        "",
+        "suite neutral_text: 40 items",
+        "statistic      base                  tuned                 difference",
+        "nats_per_byte  0.500 [0.400, 0.600]  0.500 [0.400, 0.600]  +0.250 [+0.100, +0.400]",
+        "few items",
+        "got worse in the slice region = north: -0.250 [-0.400, -0.100]",
+    ]
+    show.suites({}, screen)
+    assert lines(capsys) == []
+
+
 def test_evaluate_prints_a_row_per_metric(screen: Screen, capsys: Any) -> None:
-    metrics = {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}, "f1": {"value": 0.25, "low": None, "high": None}}
-    evaluate.show({"model": "first", "items": 100, "metrics": metrics}, screen)
+    accuracy, f1 = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 100}, {"value": 0.25, "low": None, "high": None, "n": 9}
+    evaluate.show({"model": "first", "items": 100, "metrics": {"accuracy": accuracy, "f1": f1}}, screen)
     assert lines(capsys) == [
         "first on 100 items",
-        "metric    value [95 % interval]",
-        "accuracy  0.500 [0.400, 0.600]",
-        "f1        0.250 [–, –]",
+        "metric    value [95 % interval]  items",
+        "accuracy  0.500 [0.400, 0.600]   100",
+        "f1        0.250 [–, –]           9",
     ]
 
 
-def test_compare_prints_differences_with_their_p_and_the_verdict(screen: Screen, capsys: Any) -> None:
-    difference = {"value": 0.25, "low": 0.1, "high": 0.4, "p": 0.00123}
-    metrics = {"accuracy": {"a": 0.5, "b": 0.75, "difference": difference}}
-    compare.show({"a": "old", "b": "new", "items": 100, "metrics": metrics, "verdict": VERDICT}, screen)
-    assert lines(capsys) == [
+def compared(difference: dict[str, Any], slices: list[dict[str, Any]]) -> dict[str, Any]:
+    metrics = {"accuracy": {"a": 0.5, "b": 0.75, "difference": difference, "p_adjusted": 0.00246}}
+    return {
+        "a": "old", "b": "new", "items": 100, "power": 0.8, "metrics": metrics, "slices": slices, "verdict": VERDICT,
+    }  # fmt: skip
+
+
+def test_compare_prints_differences_with_their_p_slices_and_the_verdict(screen: Screen, capsys: Any) -> None:
+    difference = {"value": 0.25, "low": 0.1, "high": 0.4, "p": 0.00123, "detectable": 0.12, "n": 50}
+    fell = {**difference, "value": -0.25, "low": -0.4, "high": -0.1}
+    slices = [
+        {"by": "class", "group": "refund", "a": 0.9, "b": 0.65, "difference": fell, "p_adjusted": 0.0123,
+         "found": "worse"},
+        *({"by": "class", "group": f"c{n}", "a": 0.5, "b": 0.75, "difference": difference, "p_adjusted": None,
+           "found": "too few items"} for n in range(14)),
+    ]  # fmt: skip
+    compare.show(compared(difference, slices), screen)
+    said = lines(capsys)
+    assert said[:6] == [
         "old and new on the same 100 items",
-        "metric    old    new    difference [95 % interval]  p",
-        "accuracy  0.500  0.750  +0.250 [+0.100, +0.400]     0.0012",
+        "metric    old    new    difference [95 % interval]  p       p (Holm)  detectable (power 0.8)",
+        "accuracy  0.500  0.750  +0.250 [+0.100, +0.400]     0.0012  0.0025    0.120",
+        "",
+        "accuracy in 15 slices, 1 of them shown to be worse",
+        "slice           items  old    new    difference [95 % interval]  p (Holm)",
+    ]
+    assert said[6] == "class = refund  50     0.900  0.650  -0.250 [-0.400, -0.100]     0.012     worse"
+    assert said[-5:] == [
+        "class = c11     50     0.500  0.750  +0.250 [+0.100, +0.400]     –         too few items",
+        "2 more are in --json",
         "",
         "verdict: not enough data (n needed: 1,234)",
         "  the interval straddles 0",
@@ -100,10 +141,8 @@ def test_compare_prints_differences_with_their_p_and_the_verdict(screen: Screen,
 
 
 def test_where_the_difference_is_unknown_there_is_no_p(screen: Screen, capsys: Any) -> None:
-    difference = {"value": None, "low": None, "high": None, "p": 1.0}
-    metrics = {"accuracy": {"a": None, "b": 0.75, "difference": difference}}
-    compare.show({"a": "old", "b": "new", "items": 100, "metrics": metrics, "verdict": VERDICT}, screen)
-    assert lines(capsys)[2].split()[-1] == "–"
+    compare.show(compared({"value": None, "low": None, "high": None, "p": 1.0, "detectable": None}, []), screen)
+    assert lines(capsys)[2].split()[-3:] == ["–", "–", "–"]
 
 
 def test_an_answer_that_was_cut_off_says_so_after_training(screen: Screen, capsys: Any) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affina.core.errors import Refused
-from affina.core.recipe import Gate, Recipe, Train
+from affina.core.gate import Gate, Rule
+from affina.core.recipe import Recipe, Train
 
 LEAST = {"name": "least", "model": {"base": "folder"}, "data": {"read": ["a.csv"]}}
 SECTIONS_AT_MOST = 10
@@ -186,11 +187,25 @@ def test_a_gate_is_written_as_a_sentence() -> None:
     assert Gate.model_validate({"rules": {"accuracy": "better than base"}, "margin": 0.1}) == gate
 
 
+def test_every_rule_of_the_grammar_is_read() -> None:
+    for against in ("base", "parent", "live"):
+        assert Rule.of("f1", f"better than {against}") == Rule("f1", against, None)
+        assert Rule.of("f1", f" not  worse by 2e-2 than {against}") == Rule("f1", against, 0.02)
+    gate = Gate.model_validate({"f1": "better than live", "neutral_text.nats": "not worse by .05 than base"})
+    assert [rule.metric for rule in gate.judged("accuracy")] == ["f1", "neutral_text.nats"]
+    assert Gate().judged("accuracy") == [Rule("accuracy", "base", None)]
+
+
 @pytest.mark.parametrize(
     ("gate", "sentence"),
     [
         ({"acuracy": "better than base"}, "no setting of the gate and no metric is called 'acuracy'"),
-        ({"accuracy": "best"}, "the rule for accuracy is 'best'; known: better than base"),
+        ({"accuracy": "best"}, "the rule for accuracy is 'best'; a rule is `better than X` or `not worse by M than X`"),
+        ({"accuracy": "better than yesterday"}, "the rule for accuracy is 'better than yesterday'; a rule is"),
+        ({"accuracy": "not worse by 0 than base"}, "allows 0: write a number above 0, or `better than`"),
+        ({"accuracy": "not worse by 1.2.3 than base"}, "allows '1.2.3', which is no number"),
+        ({"accuracy": "not worse than base"}, "a rule is `better than X` or"),
+        ({"knowledge.": "better than base"}, "no setting of the gate and no metric is called 'knowledge.'"),
     ],
 )
 def test_a_gate_that_cannot_be_held_is_refused(gate: dict[str, Any], sentence: str) -> None:

@@ -11,7 +11,9 @@ import pytest
 from affina.core.example import Text
 from affina.core.kinds import Record
 from affina.data.ledger import Ledger
-from affina.evaluation.report import LedgerSummary, Summary, excerpt, number, report_html
+from affina.evaluation.report import excerpt, number, report_html
+from affina.evaluation.report_markdown import report_markdown
+from affina.evaluation.summary import LedgerSummary, Summary
 
 HOSTILE = (
     "</title></style><script>alert(1)</script><img src=http://x.test onerror='a()'>\" ' {{ 7*7 }} \x00\ud800 &amp;"
@@ -30,7 +32,11 @@ def events(steps: int) -> list[dict[str, Any]]:
 
 def summary(text: str = "plain", steps: int = 40) -> Summary:
     measured = {"value": 0.5, "low": 0.4, "high": 0.6}
-    difference = {"value": 0.3, "low": 0.2, "high": 0.4, "p": 0.001, "better": 0.3}
+    difference = {
+        "value": 0.3, "low": 0.2, "high": 0.4, "p": 0.001, "better": 0.3, "detectable": 0.14, "n": 40, "method": text,
+    }  # fmt: skip
+    fell = {**difference, "value": -0.3, "low": -0.4, "high": -0.2, "better": -0.3}
+    statistic = {"base": measured, "tuned": measured, "difference": fell, "p_adjusted": 0.004, "unit": text}
     return cast(
         Summary,
         {
@@ -38,7 +44,24 @@ def summary(text: str = "plain", steps: int = 40) -> Summary:
             "created": "2026-11-20",
             "verdict": {"decision": "promote", "reasons": [text, text], "metric": "accuracy",
                         "difference": 0.3, "low": 0.2, "high": 0.4, "n_needed": None},
-            "metrics": {"accuracy": {"base": measured, "tuned": measured, "difference": difference},
+            "power": 0.8,
+            "slices": [
+                {"by": text, "group": text, "a": 0.9, "b": 0.6, "difference": fell, "p_adjusted": 0.01,
+                 "found": "worse"},
+                {"by": "class", "group": "b", "a": 0.5, "b": 0.8, "difference": difference, "p_adjusted": 0.02,
+                 "found": "better"},
+                {"by": "class", "group": "c", "a": None, "b": None,
+                 "difference": {"value": None, "low": None, "high": None, "p": 1.0, "n": 3}, "p_adjusted": None,
+                 "found": "no value"},
+            ],
+            "suites": {text: {"about": text, "items": 40, "notes": [text], "statistics": {text: statistic}}},
+            "calibration": {who: [
+                {"low": 0.4, "high": 0.5, "n": 4, "confidence": 0.45,
+                 "accuracy": {"value": 0.5, "low": 0.1, "high": 0.9}},
+                {"low": 0.9, "high": 1, "n": 36, "confidence": 0.97, "accuracy": {"value": 0.9, "low": 0.8, "high": 1}},
+            ] for who in ("base", text)},
+            "metrics": {"accuracy": {"base": measured, "tuned": measured, "difference": difference,
+                                     "p_adjusted": 0.002},
                         text: {"base": measured, "tuned": measured,
                                "difference": {"value": None, "low": None, "high": None, "p": 1.0}}},
             "proofs": [{"name": text, "passed": True, "seconds": 0.25, "detail": text}],
@@ -107,7 +130,9 @@ def test_nothing_is_fetched_and_nothing_runs() -> None:
 def test_every_section_is_there() -> None:
     text = Tags(report_html(summary())).text
     for heading in (
-        "Promote", "Metrics on the test split", "Answers before and after", "Training", "Validation accuracy",
+        "Promote", "Metrics on the test split", "accuracy by slices", "What else moved", "How far it can be believed",
+        "Smallest differences that so many items show with power 0.800: accuracy 0.140",
+        "1 of 3 slices got worse", "Answers before and after", "Training", "Validation accuracy",
         "Learning rate", "Where the tuned model errs", "Confusion matrix", "Data", "Proofs", "Settings and versions",
     ):  # fmt: skip
         assert heading in text, heading
@@ -217,4 +242,54 @@ def test_what_stands_in_for_the_base_is_said_beside_the_table() -> None:
 def test_a_difference_that_is_unknown_has_no_p() -> None:
     page = report_html(summary())
     # `plain` has no difference and p = 1, `accuracy` has p = 0.001
-    assert re.findall(r'data-is="p">([^<]*)<', page) == ["0.001", "–"]
+    assert re.findall(r'data-is="p">([^<]*)<', page) == ["0.001", "–", "0.001"]
+    # Of two metrics, three slices and a suite's statistic; no value, no p.
+    assert re.findall(r'data-is="p \(Holm\)">([^<]*)<', page) == ["0.002", "–", "0.010", "0.020", "–", "0.004"]
+
+
+def test_many_slices_are_cut_but_for_those_that_got_worse() -> None:
+    given = summary()
+    worse, better, _ = given["slices"]
+    given["slices"] = [worse] * 40 + [better] * 60
+    page = Tags(report_html(given))
+    assert page.text.count("worse") >= 40 and "40 of 100 slices got worse" in page.text
+    assert "60 more are in report.json" in page.text
+    assert (
+        "24 more" not in page.text and "76 more are in" in Tags(report_html({**given, "slices": [better] * 100})).text
+    )
+
+
+def test_markdown_says_what_the_page_says_and_nothing_in_it_is_markup() -> None:
+    plain, hostile = report_markdown(summary()), report_markdown(summary(HOSTILE))
+    for words in (
+        "**Promote**", "## By slices", "1 of 3 slices are shown to be worse", "| read | 10 |", "## Suite plain",
+        "| accuracy | 0.500 (0.400 … 0.600) |", "| 0.001 | 0.002 | 0.140 |", "## Data", "## Proofs",
+    ):  # fmt: skip
+        assert words in plain, words
+    outside = re.sub(r"(?ms)^(`{3,})text$.*?^\1$", "", hostile)
+    assert "<" not in outside and "```" not in outside
+    assert [line.split(" ")[0] for line in plain.splitlines() if line.startswith("#")] == [
+        line.split(" ")[0] for line in hostile.splitlines() if line.startswith("#")
+    ]
+    assert plain.count("\n") == hostile.count("\n")
+    hostile.encode("utf-8")
+
+
+def test_no_text_closes_a_block_or_a_cell_of_the_markdown() -> None:
+    sample = {
+        "id": "a|b\n# c",
+        "given": "```\n<b>\n````` x",
+        "expected": "\x00\ud800\r\n- a",
+        "base": "",
+        "tuned": "~~~",
+    }
+    text = report_markdown(cast(Summary, {"name": "1. x", "samples": [sample], "base_is": "", "diagnosis": None}))
+    assert "# 1\\. x\n" in text and "### a\\|b # c\n" in text
+    assert text.count("``````text\n```\n<b>\n````` x\n``````") == 1
+    assert "```text\n\ufffd\ufffd\n- a\n```" in text
+    rows = report_markdown(summary("a | b \\| c"))
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows.splitlines() if line.startswith("| read")} == {3}
+
+
+def test_the_summary_is_json_as_it_stands() -> None:
+    json.loads(json.dumps(summary(HOSTILE), allow_nan=False))

@@ -13,6 +13,7 @@ from affina.evaluation.statistics import (
     bootstrap_interval,
     bootstrap_mean,
     detectable,
+    holm,
     mcnemar,
     n_needed,
     percentiles,
@@ -196,3 +197,15 @@ def test_p_values_are_uniform_when_there_is_no_difference() -> None:
 
 def test_no_difference_at_all_has_p_one() -> None:
     assert sign_flip_p(np.zeros(20), 0, 100) == 1.0
+
+
+def test_holm_is_the_textbook_example_and_its_definition() -> None:
+    # Sorted .005 .01 .03 .04 times 4 3 2 1: .02 .03 .06 .04, and never below the one before: .02 .03 .06 .06
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == [] and holm([0.9, 0.8]) == [1.0, 1.0]
+    draws = np.random.default_rng(0)
+    for size in (1, 3, 17):
+        p_values = draws.random(size) ** 3
+        scaled = {float(p): min(1.0, float((p_values >= p).sum() * p)) for p in p_values}
+        defined = [max(each for p, each in scaled.items() if p <= mine) for mine in p_values]
+        assert holm(list(p_values)) == pytest.approx(defined)

@@ -6,7 +6,19 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from affina.evaluation.svg import HEIGHT, WIDTH, Line, Mark, histogram, interval_plot, line_chart, thinned, ticks
+from affina.evaluation.svg import (
+    HEIGHT,
+    WIDTH,
+    Line,
+    Mark,
+    Spot,
+    histogram,
+    interval_plot,
+    line_chart,
+    reliability_chart,
+    thinned,
+    ticks,
+)
 
 
 def test_thinning_keeps_the_ends_and_every_extreme() -> None:
@@ -80,3 +92,17 @@ def test_a_histogram_has_a_bar_for_each_bin_as_high_as_its_texts() -> None:
 def test_a_histogram_of_nothing_and_of_one_length_is_drawn_without_complaint(bins: list[tuple[int, int, int]]) -> None:
     root = ET.fromstring(histogram("lengths", bins))
     assert len([*root.iter("rect")]) == len(bins)
+
+
+def test_a_reliable_models_spots_stand_on_the_diagonal_and_more_items_are_larger() -> None:
+    spots = [Spot(0.25, 0.25, 0.1, 0.5, 10), Spot(0.75, 0.75, 0.6, 0.9, 90)]
+    picture = reliability_chart("</svg><script>", spots)
+    (diagonal,) = [line for line in drawn(picture, "line") if line.attrib["class"] == "zero"]
+    start, end = ((float(diagonal.attrib[f"x{n}"]), float(diagonal.attrib[f"y{n}"])) for n in (1, 2))
+    for spot, circle in zip(spots, drawn(picture, "circle"), strict=True):
+        x, y = float(circle.attrib["cx"]), float(circle.attrib["cy"])
+        assert x == pytest.approx(start[0] + spot.confidence * (end[0] - start[0]), abs=0.1)
+        assert y == pytest.approx(start[1] + spot.share * (end[1] - start[1]), abs=0.1)
+    small, large = (float(circle.attrib["r"]) for circle in drawn(picture, "circle"))
+    assert small < large and "<script" not in picture
+    assert drawn(reliability_chart("none", []), "circle") == []

@@ -1,0 +1,111 @@
+"""A run's summary as one Markdown file: the numbers of the HTML page, for a review or a repository."""
+
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from affina.evaluation.report import MOST_SAMPLES, MOST_SLICES, excerpt, number
+from affina.evaluation.summary import Differs, Measured, MetricSummary, SampleSummary, SliceSummary, Summary
+
+SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|:(?=//)|(?<=www)\.|^[#+=-]|(?<=^\d)[.)])")
+"""What could begin markup, a link or, at the beginning, a block; `<`, `>` and `&` are written as HTML has them."""
+HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+LONGEST_FENCE = re.compile(r"`+")
+
+
+def report_markdown(summary: Summary) -> str:
+    """CommonMark with tables. Whatever the data or a model say stands as text: nothing of it is markup."""
+    lines = [f"# {escaped(summary.get('name', 'run'))}", ""]
+    if verdict := summary.get("verdict"):
+        lines += [f"**{escaped(verdict['decision']).capitalize()}**", ""]
+        lines += [f"- {escaped(reason)}." for reason in verdict["reasons"]] + [""]
+    if metrics := summary.get("metrics"):
+        lines += ["## Metrics on the test split", "", *_differences("metric", metrics)]
+        if base := summary.get("base_is"):
+            lines += [f"base: {escaped(base)}", ""]
+    if slices := summary.get("slices"):
+        lines += ["## By slices", "", *_slices(slices)]
+    for name, suite in (summary.get("suites") or {}).items():
+        lines += [f"## Suite {escaped(name)}", "", f"{escaped(suite['about'])} {suite['items']:,} items.", ""]
+        lines += _differences("statistic", suite["statistics"])
+        lines += [f"- {escaped(note)}" for note in suite["notes"]] + [""] * bool(suite["notes"])
+    for who, bins in (summary.get("calibration") or {}).items():
+        rows = ((f"{each['n']:,}", number(each["confidence"]), _spread(each["accuracy"])) for each in bins)
+        lines += [f"## Confidence of the {escaped(who)} model", "", *_table(("items", "confidence", "right"), rows)]
+    if diagnosis := summary.get("diagnosis"):
+        lines += ["## Training", "", escaped(diagnosis["sentence"]), ""]
+    return "\n".join([*lines, *_books(summary), *_samples(summary.get("samples") or [])]).rstrip() + "\n"
+
+
+def escaped(text: str) -> str:
+    """One line of plain text: no character of it means anything in Markdown or HTML."""
+    shown = HIDDEN.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
+    return html.escape(SPECIAL.sub(r"\\\1", shown), quote=False)
+
+
+def _differences(what: str, measured: Mapping[str, MetricSummary]) -> list[str]:
+    rows = []
+    for name, found in measured.items():
+        difference = found["difference"]
+        known = difference["value"] is not None
+        both = (_spread(found["base"]), _spread(found["tuned"]))
+        chances = (difference["p"], found.get("p_adjusted")) if known else (None, None)
+        shown = number(difference.get("detectable"))
+        rows.append((escaped(name), *both, _spread(difference), *map(number, chances), shown))
+    return _table((what, "base", "tuned", "difference", "p", "p (Holm)", "detectable"), rows)
+
+
+def _slices(slices: Sequence[SliceSummary]) -> list[str]:
+    worse = sum(each["found"] == "worse" for each in slices)
+    shown = slices[: max(worse, MOST_SLICES)]
+    rows = [
+        (
+            escaped(f"{each['by']} = {each['group']}"), number(each["difference"].get("n")), number(each["a"]),
+            number(each["b"]), _spread(each["difference"]), number(each["p_adjusted"]), escaped(each["found"]),
+        )
+        for each in shown
+    ]  # fmt: skip
+    head = ("slice", "items", "base", "tuned", "difference", "p (Holm)", "")
+    more = [f"{len(slices) - len(shown)} more are in report.json.", ""] if len(slices) > len(shown) else []
+    return [f"{worse} of {len(slices)} slices are shown to be worse.", "", *_table(head, rows), *more]
+
+
+def _books(summary: Summary) -> list[str]:
+    lines = []
+    if ledger := summary.get("ledger"):
+        rows = [("read", ledger["read"])] + [(f"used for {split}", count) for split, count in ledger["used"].items()]
+        for end, left in (("dropped", ledger["dropped"]), ("quarantined", ledger["quarantined"])):
+            rows += [(f"{end}: {reason}", count) for reason, count in left["reasons"].items()]
+        lines += ["## Data", "", *_table(("rows", ""), ((escaped(words), f"{count:,}") for words, count in rows))]
+    if proofs := summary.get("proofs"):
+        told = [(each["name"], "passed" if each["passed"] else "FAILED", each["detail"]) for each in proofs]
+        head = ("proof", "outcome", "what was looked at")
+        lines += ["## Proofs before the first step", "", *_table(head, (tuple(map(escaped, row)) for row in told))]
+    return lines
+
+
+def _samples(samples: Sequence[SampleSummary]) -> list[str]:
+    lines = ["## Answers before and after", ""] if samples else []
+    for sample in samples[:MOST_SAMPLES]:
+        lines += [f"### {escaped(sample['id'])}", ""]
+        for who, text in (("given", sample["given"]), ("expected", sample["expected"]), ("base", sample["base"]),
+                          ("tuned", sample["tuned"])):  # fmt: skip
+            lines += [f"{who}:", "", *_fenced(excerpt(text)), ""]
+    return lines
+
+
+def _fenced(text: str) -> list[str]:
+    """A block of code that no text can close."""
+    shown = HIDDEN.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n").replace("\r", "\n"))
+    fence = "`" * (1 + max([2, *map(len, LONGEST_FENCE.findall(shown))]))
+    return [f"{fence}text", *shown.split("\n"), fence]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [*(f"| {' | '.join(row)} |" for row in lines), ""]
+
+
+def _spread(found: Measured | Differs) -> str:
+    low, value, high = number(found["low"]), number(found["value"]), number(found["high"])
+    return value if "–" in (low, high) else f"{value} ({low} … {high})"

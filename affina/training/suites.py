@@ -1,0 +1,120 @@
+"""Tasks put to the base before the first step and to the best checkpoint after the last: what may have been forgotten,
+how safe, how biased."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from affina.core.atomic import sha256
+from affina.core.kinds import Model, tasks
+from affina.core.recipe import Recipe
+from affina.core.say import Say
+from affina.core.task import Hall, Tested
+from affina.evaluation.before_after import moved, plain, restored
+from affina.evaluation.reach import reach
+from affina.training.base import base_key, untouched
+from affina.training.kept import kept
+from affina.training.plan import digest
+from affina.training.session import Session
+
+BASE, TUNED, FOUND = "suites.base.json", "suites.tuned.json", "suites.json"
+
+
+def measure_before(session: Session, say: Say) -> None:
+    """Keeps what the base does with every suite, before anything moves; on resume, or where a run beside this one put
+    the same base to the same, it is already there."""
+    run, suites = session.run, session.material.suites
+    for sentence in session.material.unsuited:
+        say.line(sentence)
+    if not suites or run.read(BASE) is not None:
+        return
+    key = _key(session)
+    if found := kept(run, key, BASE):
+        say.line(f"suites of the base: measured before, in run '{found[0].name}'")
+        run.write(BASE, found[1][0])
+        return
+    base = session.engine if type(session.recipe.tuning).starts_as_base else untouched(session)
+    tested, seconds = _put(session, base, say)
+    for name, took in seconds.items():
+        say.line(f"suite {name}: {len(tested[name])} items in {took:.1f} s, and as long again after training")
+    held = {name: plain(each) for name, each in tested.items()}
+    run.write(BASE, {"key": key, "seconds": seconds, "suites": held})
+
+
+def measure_after(session: Session, say: Say) -> dict[str, Any]:
+    """What became of every suite, {name: {"task", "seconds", "items", "statistics", "notes"}}: kept in suites.json."""
+    run, suites, recipe = session.run, session.material.suites, session.recipe
+    if not suites:
+        return {}
+    before = run.read(BASE)
+    tested, seconds = _put(session, session.engine, say)
+    run.write(TUNED, {"seconds": seconds, "suites": {name: plain(each) for name, each in tested.items()}})
+    found = {
+        name: {"task": tasks.dump(task), "seconds": {"base": before["seconds"][name], "tuned": seconds[name]}}
+        | moved(task, restored(before["suites"][name]), tested[name], recipe.evaluate.gate, recipe.train.seed)
+        for name, task in suites.items()
+    }
+    run.write(FOUND, found)
+    return found
+
+
+def tested_in(session: Session, file: str) -> dict[str, Tested]:
+    """What was kept in one of the run's two files of suites."""
+    held = session.run.read(file, {"suites": {}})["suites"]
+    return {name: restored(each) for name, each in held.items()}
+
+
+def hall(session: Session, say: Say) -> Hall:
+    """What tasks are given in a run: its seed, examples and folder, models and packages by reference."""
+    recipe, near = session.recipe, reach(session.run.folder.parent, False, say)
+    prepared = session.material.prepared
+    return Hall(
+        seed=recipe.train.seed,
+        folder=recipe.folder,
+        open=near.open,
+        fetch=near.fetch,
+        splits=prepared.examples,
+        labels=prepared.labels if recipe.objective.head == "labels" else (),
+        progress=say.progress,
+    )
+
+
+def _put(session: Session, model: Model, say: Say) -> tuple[dict[str, Tested], dict[str, float]]:
+    """Every suite's items as this model answers them, and the seconds that took."""
+    place, tested, seconds = hall(session, say), {}, {}
+    for name, task in session.material.suites.items():
+        began = time.perf_counter()
+        tested[name] = task.ask(model, place)
+        seconds[name] = round(time.perf_counter() - began, 3)
+    return tested, seconds
+
+
+def _key(session: Session) -> str:
+    """The same where the base would do the same with the same suites: as `base_key`, with the tasks, the files that
+    they name, and the run's data."""
+    asked = [tasks.dump(each) for each in session.material.suites.values()]
+    lock = session.plan.lock
+    files = {name: _content(path) for name, path in _named(session.recipe, asked)}
+    return digest([base_key(session), asked, files, lock["data"], lock["recipe"]["data"]])
+
+
+def _named(recipe: Recipe, plain: Any) -> Iterator[tuple[str, Path]]:
+    """Every text in a task's settings that is a file or a folder."""
+    if isinstance(plain, str):
+        path = recipe.folder / Path(plain)
+        if plain and path.exists():
+            yield plain, path
+        return
+    for inner in plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ():
+        yield from _named(recipe, inner)
+
+
+def _content(path: Path) -> str:
+    """What changes with a file's bytes; of a folder, with its files' names, sizes and times."""
+    if path.is_file():
+        return sha256(path)
+    held = [(str(each.relative_to(path)), each.stat()) for each in sorted(path.rglob("*")) if each.is_file()]
+    told = "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in held)
+    return hashlib.sha256(told.encode()).hexdigest()

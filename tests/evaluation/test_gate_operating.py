@@ -1,0 +1,131 @@
+"""How often the gate errs: simulated models that are equal, better by the margin, or worse by the tolerance.
+
+`alpha` is two-sided, so that of equal models at most α/2 may come out better.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from affina.core.answers import Answers
+from affina.core.gate import Gate
+from affina.core.kinds import Metric, metrics
+from affina.evaluation.compare import Difference, compare
+from affina.evaluation.gate import Standard, Verdict, judge
+from affina.evaluation.statistics import agresti_min, bootstrap_interval, bootstrap_mean, detectable
+
+ALPHA, POWER = 0.05, 0.8
+NOT_WORSE = {"accuracy": "not worse by 0.05 than base"}
+
+
+def verdict(gate: Gate, found: Difference) -> Verdict:
+    return judge(gate, {"base": Standard("the base", {"accuracy": found})}, {"accuracy": True})
+
+
+def shares(gate: Gate, n: int, won: float, lost: float, runs: int = 8000, seed: int = 0) -> dict[str, float]:
+    """How often each decision falls where so many items are won and lost; equal outcomes are judged once."""
+    drawn = np.random.default_rng(seed).multinomial(n, [won, lost, 1 - won - lost], runs)[:, :2]
+    cells, times = np.unique(drawn, axis=0, return_counts=True)
+    low, high, se = agresti_min(cells[:, 0], cells[:, 1], n, gate.alpha)
+    said: dict[str, float] = {"promote": 0.0, "reject": 0.0, "not enough data": 0.0}
+    for place, (gained, fell) in enumerate(cells):
+        value, least = (gained - fell) / n, detectable(float(se[place]), gate.alpha, gate.power)
+        found = Difference(value, float(low[place]), float(high[place]), 1.0, least, n, "", value)
+        said[verdict(gate, found).decision] += times[place] / runs
+    return said
+
+
+def within(rate: float, most: float, runs: int) -> bool:
+    """At most `most`, four standard errors of a simulation aside."""
+    return rate <= most + 4 * math.sqrt(most * (1 - most) / runs)
+
+
+@pytest.mark.parametrize("n", [20, 60, 140, 500])
+@pytest.mark.parametrize("discordant", [0.1, 0.4])
+def test_of_equal_models_at_most_half_alpha_is_promoted(n: int, discordant: float) -> None:
+    said = shares(Gate(), n, discordant / 2, discordant / 2)
+    assert within(said["promote"], ALPHA / 2, 8000)
+
+
+def test_a_gain_of_the_margin_is_found_with_the_power_that_was_computed() -> None:
+    # se = sqrt(.45 - .05²) / sqrt(n) and (1.960 + 0.842)·se = .05 at n = 7.849 · .4475 / .0025 = 1405
+    said = shares(Gate(margin=0.05), 1405, 0.25, 0.20, 3000)
+    assert said["promote"] == pytest.approx(POWER, abs=4 * math.sqrt(0.16 / 3000))
+
+
+def test_the_items_said_to_be_needed_reach_the_power() -> None:
+    gate, draws, needed = Gate(margin=0.1), np.random.default_rng(1), []
+    for gained, fell, _ in draws.multinomial(100, [0.3, 0.2, 0.5], 300):
+        low, high, se = agresti_min(gained, fell, 100, ALPHA)
+        value, least = (gained - fell) / 100, detectable(float(se), ALPHA, POWER)
+        found = verdict(gate, Difference(value, float(low), float(high), 1.0, least, 100, "", value))
+        needed += [found.n_needed] if found.n_needed else []
+    assert len(needed) > 100, "a hundred items are too few to show 0.1"
+    said = shares(gate, int(np.median(needed)), 0.3, 0.2, 4000)
+    assert said["promote"] >= POWER - 4 * math.sqrt(0.16 / 4000)
+
+
+@pytest.mark.parametrize("n", [20, 100, 500])
+def test_a_model_that_is_worse_by_the_tolerance_passes_with_half_alpha_at_most(n: int) -> None:
+    said = shares(Gate(rules=NOT_WORSE), n, 0.15, 0.20)
+    assert within(said["promote"], ALPHA / 2, 8000)
+
+
+def test_an_equal_model_is_shown_not_to_be_worse_with_the_power_that_was_computed() -> None:
+    # se = sqrt(.4) / sqrt(n) and (1.960 + 0.842)·se = .05 at n = 7.849 · .4 / .0025 = 1256
+    said = shares(Gate(rules=NOT_WORSE), 1256, 0.2, 0.2, 3000)
+    assert said["promote"] == pytest.approx(POWER, abs=4 * math.sqrt(0.16 / 3000))
+
+
+@pytest.mark.parametrize(("n", "runs"), [(20, 300), (60, 300)])
+def test_means_of_skewed_differences_keep_the_level_and_the_tolerance(n: int, runs: int) -> None:
+    """Differences of two log-normal losses: long tails on both sides, as per-item nats have."""
+    draws, promoted, passed = np.random.default_rng(n), 0, 0
+    rule = Gate(rules={"accuracy": "not worse by 0.5 than base"})
+    for run in range(runs):
+        differences_N = draws.lognormal(0, 1, n) - draws.lognormal(0, 1, n)
+        for shift, gate in ((0.0, Gate()), (-0.5, rule)):
+            moved_N = differences_N + shift
+            value = float(moved_N.mean())
+            low, high, se = bootstrap_interval(value, bootstrap_mean(moved_N, run, 500), n, ALPHA)
+            found = Difference(value, low, high, 1.0, detectable(se, ALPHA, POWER), n, "", value)
+            holds = verdict(gate, found).decision == "promote"
+            promoted, passed = promoted + (holds and not shift), passed + (holds and shift < 0)
+    assert within(promoted / runs, ALPHA / 2, runs) and within(passed / runs, ALPHA / 2, runs)
+
+
+def answered(target_N: np.ndarray, right: float, draws: np.random.Generator) -> Answers:
+    n = len(target_N)
+    predicted_N = np.where(draws.random(n) < right, target_N, (target_N + draws.integers(1, 3, n)) % 3)
+    return Answers(tuple(map(str, range(n))), np.ones(n), np.ones(n), ("a", "b", "c"), target_N, predicted_N)
+
+
+def decided(metric: Metric, n: int, right: tuple[float, float], gate: Gate, runs: int) -> list[str]:
+    """The gate's decisions on two models that answer so much rightly, through the whole comparison."""
+    draws, said = np.random.default_rng(n), []
+    for run in range(runs):
+        target_N = draws.integers(0, 3, n)
+        both = [answered(target_N, share, draws) for share in right]
+        found = compare(both[0], both[1], [metric], gate.alpha, gate.power, run)
+        said.append(judge(gate, {"base": Standard("the base", found)}, {metric.name: True}).decision)
+    return said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "n"), [("f1", 20), ("f1", 60), ("accuracy", 20), ("mcc", 60)])
+def test_equal_models_through_the_whole_comparison_are_promoted_with_half_alpha_at_most(name: str, n: int) -> None:
+    said = decided(metrics.build(name), n, (0.6, 0.6), Gate(), 500)
+    assert within(said.count("promote") / 500, ALPHA / 2, 500)
+
+
+@pytest.mark.slow
+def test_a_resampled_metric_finds_a_gain_with_about_the_power_that_its_items_have() -> None:
+    metric, gate, n, runs = metrics.build("f1"), Gate(margin=0.1), 300, 200
+    draws = np.random.default_rng(5)
+    target_N = draws.integers(0, 3, n)
+    pilots = [[answered(target_N, share, draws) for share in (0.6, 0.7)] for _ in range(12)]
+    spread = [compare(a, b, [metric], ALPHA, POWER, 0)[metric.name].detectable / (1.96 + 0.8416) for a, b in pilots]
+    expected = 0.5 * math.erfc(-(0.1 / float(np.mean(spread)) - 1.96) / math.sqrt(2))  # Φ(δ/se - z)
+    found = decided(metric, n, (0.6, 0.7), gate, runs).count("promote") / runs
+    assert found == pytest.approx(expected, abs=4 * math.sqrt(0.25 / runs))
