@@ -28,6 +28,7 @@ from affina.training.session import Session
 from affina.training.stop import best_step, patience_ended
 from affina.training.suites import measure_before
 
+
 def train(
     recipe: Recipe | str | Path,
     run: str | None = None,

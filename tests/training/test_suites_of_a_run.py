@@ -4,7 +4,6 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from affina.core.kinds import tasks
 from affina.core.run import Run
 from affina.core.say import Silent
 from affina.evaluation.before_after import restored
-from affina.evaluation.open import open_model, run_of
+from affina.evaluation.open import run_of
+from affina.store.place import Place
 from affina.training.material import FORGETTING, Material
 
 TOLD = '''
