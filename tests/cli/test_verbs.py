@@ -75,13 +75,16 @@ def test_train_ends_with_the_numbers_two_answers_the_report_and_what_to_type_nex
 
 
 def test_evaluate_prints_a_row_per_metric(screen: Screen, capsys: Any) -> None:
-    metrics = {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}, "f1": {"value": 0.25, "low": None, "high": None}}
+    metrics = {
+        "accuracy": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 100},
+        "f1": {"value": 0.25, "low": None, "high": None, "n": 100},
+    }
     evaluate.show({"model": "first", "items": 100, "metrics": metrics}, screen)
     assert lines(capsys) == [
         "first on 100 items",
-        "metric    value [95 % interval]",
-        "accuracy  0.500 [0.400, 0.600]",
-        "f1        0.250 [–, –]",
+        "metric    value [95 % interval]  items",
+        "accuracy  0.500 [0.400, 0.600]   100",
+        "f1        0.250 [–, –]           100",
     ]
 
 
