@@ -10,7 +10,7 @@ from affina.cli.console import Screen, interval
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The model and what to measure it on."""
-    parser.add_argument("model", metavar="MODEL", help="a run, a folder, an alias or a hub name")
+    parser.add_argument("model", metavar="MODEL", help="a run, a folder, an alias, a hub name or an endpoint's URL")
     parser.add_argument("--on", metavar="FILE", help="examples to measure on (default: the run's own test split)")
     settings.offline(parser)
 

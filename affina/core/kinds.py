@@ -310,6 +310,21 @@ class Model(Protocol):
         """[N, D], rows of unit length."""
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """A model that may not say how likely a given answer is."""
+
+    def unscored(self) -> str:
+        """Why `score` refuses conversations, in a clause; empty where it does not."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A model whose answer can be read while it comes."""
+
+    def stream(self, prompt: Sequence[int], how: Sampling) -> Iterator[str]: ...
+
+
 class Engine(Model, Protocol):
     """The write face. Schedule and optimizer are engine state."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from affina.core.errors import Refused
 from affina.core.example import Example
-from affina.core.kinds import Asked, Model, Row, Scored
+from affina.core.kinds import Asked, Limited, Model, Row, Scored
 
 ROWS_PER_CALL = 1024
 """Rows scored in one call: enough for the engine to share prefixes and fill its batches, few enough to hold."""
@@ -19,6 +19,11 @@ def scored(model: Model, examples: Sequence[Example], asked: Asked, together: in
         if asked.progress:
             asked.progress("evaluating", min(start + size, len(examples)), len(examples))
         yield from zip(rows, found, strict=True)
+
+
+def unscored(model: Model) -> str:
+    """Why the model gives no log-probabilities of given answers, in a clause; empty where it does."""
+    return model.unscored() if isinstance(model, Limited) else ""
 
 
 def known(right: str, options: Sequence[str], where: str) -> None:

@@ -11,6 +11,7 @@ from affina.core.kinds import Metric, Sampling
 from affina.core.recipe import Gate
 from affina.core.say import Say, Silent
 from affina.evaluation.answer import answer, require
+from affina.evaluation.asking import unscored
 from affina.evaluation.compare import compare as paired
 from affina.evaluation.gate import judge
 from affina.evaluation.measure import measure
@@ -49,7 +50,7 @@ def compare(
     judged = second if second.run else first
     examples = from_file(judged, on, say) if on else _shared(first, second)
     asked = {id(each): _put(each, judged, examples) for each in (first, second)}
-    chosen = chosen_metrics(judged, asked[id(judged)])
+    chosen = chosen_metrics(judged, asked[id(judged)], first if judged is second else second)
     both = [_answers(each, asked[id(each)], chosen, say) for each in (first, second)]
     gate, seed = _gate(judged), _seed(judged)
     differences = paired(both[0], both[1], chosen, gate.alpha, gate.power, seed)
@@ -73,6 +74,8 @@ def _both(a: str, b: str, root: Path, offline: bool, say: Say) -> tuple[Opened, 
 
 def _answers(opened: Opened, asked: list[Example], chosen: list[Metric], say: Say) -> Answers:
     require(chosen, asked)
+    if why := unscored(opened.model):
+        say.line(f"{opened.name} is measured by what it generates: {why}")
     targets = [row.targets for row in opened.model.renderer.rows(asked)] if asked else [0]
     how = Sampling(max_tokens=max(targets) + SPARE_TOKENS)
     return answer(opened.model, asked, frozenset(metric.reads for metric in chosen), how, say.progress)

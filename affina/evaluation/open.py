@@ -1,4 +1,5 @@
-"""A model reference becomes a Model: a run's best checkpoint, or any base (alias, folder, file, hub name, package)."""
+"""A model reference becomes a Model: a run's best checkpoint, any base (alias, folder, file, hub name, package), or an
+endpoint's address."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +21,12 @@ from affina.data.rows import Renderer
 from affina.data.shaped import Objection
 from affina.engine import scratch
 from affina.engine.folder import reads
+from affina.engine.offline import requested
 from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import usual
+from affina.evaluation.asking import unscored
 from affina.evaluation.reach import reach
+from affina.evaluation.turns import LIKELIHOODS
 from affina.evaluation.typed import typed
 
 PLAIN = {
@@ -87,6 +91,8 @@ def open_model(
     Raises Refused for an unknown reference (with the nearest run or alias), a run without a checkpoint, or an
     encoder without words.
     """
+    if reference.startswith(("http://", "https://")) and not reference.partition("#")[0].endswith(".gguf"):
+        return _served(reference, root, offline, say)
     from affina.engine.torch import tuned
     from affina.engine.torch.settle import settled_on
 
@@ -110,6 +116,24 @@ def open_model(
     trained = (recipe.tuning, _best(run, recipe))
     model = tuned.reopen(source.folder, renderer, computing_of(lock), ending, trained)
     return Opened(run.name, model, run)
+
+
+def _served(reference: str, root: Path, offline: bool, say: Say) -> Opened:
+    """A model behind an OpenAI-compatible endpoint; what leaves this machine is told before anything does."""
+    from affina.engine.remote import remote
+
+    model = remote(reference, offline or requested())
+    address = model.endpoint.address
+    if not address.here:
+        say.line(f"What the model is asked, texts of the data among it, leaves this machine: it is sent to {address.host}")
+    if address.tokenizer:
+        run = _run(address.tokenizer, root)
+        recipe = recipe_of(run) if run else None
+        base = run.read("lock.json")["base"]["reference"] if run else address.tokenizer
+        source = _source(recipe, base, root, offline, say)
+        data = recipe.data if recipe else Data(read=["-"])
+        model.renderer = Renderer.open(source.folder, data.template, data.max_tokens)
+    return Opened(reference, model, None)
 
 
 def _source(recipe: Recipe | None, reference: str, root: Path, offline: bool, say: Say) -> Source:
@@ -192,11 +216,17 @@ def _read(opened: Opened, data: Data, path: str) -> Prepared:
         return prepared
 
 
-def chosen_metrics(opened: Opened, examples: list[Example]) -> list[Metric]:
-    """The recipe's metrics, or the usual ones of the task; for a run also the one its early stopping watched."""
+def chosen_metrics(opened: Opened, examples: list[Example], beside: Opened | None = None) -> list[Metric]:
+    """The recipe's metrics, or the usual ones of the task; for a run also the one its early stopping watched.
+
+    Where this model or the one `beside` it gives no log-probabilities, those that read none: exact match at least.
+    """
     settled = opened.recipe.evaluate if opened.recipe else None
     chosen = settled.metrics if settled and settled.metrics else [metrics.build(name) for name in usual(examples)]
     named = {metric.name: metric for metric in (*chosen, *([settled.monitor] if settled else []))}
+    if any(unscored(each.model) for each in (opened, beside) if each):
+        said = [metric for metric in named.values() if metric.reads not in LIKELIHOODS]
+        return said or [metrics.build("exact_match")]
     return list(named.values())
 
 

@@ -10,15 +10,15 @@ import numpy as np
 from affina.core.answers import Answers
 from affina.core.example import Chat, Example
 from affina.core.kinds import Asked, Asker, Model
-from affina.evaluation.asking import known, scored
-from affina.evaluation.turns import by_target, last_answer, spoken, with_answer
+from affina.evaluation.asking import known, scored, unscored
+from affina.evaluation.turns import by_target, chosen, last_answer, spoken, with_answer
 
 
 class Choice(Asker):
     """The option of the highest log-probability; where no label is asked for, only the right option is scored.
 
     An option's stop token is left out, as the LM evaluation harness does (a base says a label without ending there),
-    unless one option begins another. Earlier assistant turns are scored too, but they are common to all options.
+    unless one option begins another. A model without log-probabilities is taken at its word. Earlier assistant turns are scored too, but they are common to all options.
     """
 
     asks: ClassVar = Chat
@@ -34,6 +34,10 @@ class Choice(Asker):
         """Raises Refused, naming the example, when its right answer is none of its options."""
         if not asked.columns & {"label", "chances"}:
             return spoken(model, examples, by_target(model, examples, asked), asked)
+        if unscored(model):
+            for chat in examples:
+                known(last_answer(chat)[1], chat.options, chat.id)
+            return chosen(model, examples, asked)
         labels = tuple(sorted({option for chat in examples for option in chat.options}))
         code = {label: place for place, label in enumerate(labels)}
         put = [
