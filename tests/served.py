@@ -120,7 +120,7 @@ class Server:
     def _echo(self, tokens: list[int]) -> dict[str, Any]:
         """As vLLM does: the prompt's tokens and one more."""
         names = [self.model.renderer.text([token]) for token in tokens]
-        starts = [len("".join(names[:place])) for place in range(len(names) + 1)]
+        starts = [len(self.model.renderer.text(tokens[:place])) for place in range(len(names) + 1)]
         found = {"tokens": [*names, "x"], "text_offset": starts}
         found["token_logprobs"] = [None, *self._scored(tokens, 1).tolist(), -1.0]
         usage = {"prompt_tokens": len(tokens), "completion_tokens": 1}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -55,9 +55,10 @@ def by_byte(echo: Echo, row: Row, text: str, host: str) -> Floats:
     """
     ends = np.cumsum([0, *(len(letter.encode()) for letter in text)])
     logprobs_T = np.zeros(len(row.tokens))
-    for (start, stop), logprob in zip(pairwise((*echo.starts, len(text))), echo.logprobs, strict=True):
-        if start < stop <= len(text) and not np.isnan(logprob):
-            logprobs_T[ends[stop] - 1] += logprob
+    for stop, logprob in zip((*echo.starts[1:], len(text)), echo.logprobs, strict=True):
+        last = ends[min(stop, len(text))] - 1  # a part of a letter may stand at its beginning or behind it
+        if last >= 0 and not np.isnan(logprob):
+            logprobs_T[last] += logprob
     return finite(logprobs_T[row.weights > 0], row.id, host)
 
 
