@@ -45,7 +45,7 @@ class Spoken:
     vocabulary = Bytes()
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
-        """A row per example; its targets are bytes. Raises Refused for what words alone do not ask."""
+        """A row per example; its targets count the bytes that are said. Raises Refused for what words alone do not ask."""
         return [self._row(example) for example in examples]
 
     def prompt(self, example: Chat | Parallel) -> list[int]:
@@ -97,7 +97,8 @@ class Spoken:
         for message in example.messages:
             turn = _turn(message)
             tokens += turn
-            weights += [float(message.role == "assistant")] * len(turn)
+            said = len(message.content.encode()) + 1 if message.role == "assistant" else 0
+            weights += [0.0] * (len(turn) - said) + [1.0] * said
         return _weighted(example.id, tokens, weights)
 
 

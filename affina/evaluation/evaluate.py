@@ -16,6 +16,7 @@ from affina.evaluation.compare import compare as paired
 from affina.evaluation.gate import judge
 from affina.evaluation.measure import measure
 from affina.evaluation.open import Opened, answerable, chosen_metrics, from_file, is_run, open_model, test_split
+from affina.evaluation.turns import LIKELIHOODS
 
 SPARE_TOKENS = 8  # generated beyond the longest right answer
 
@@ -74,7 +75,7 @@ def _both(a: str, b: str, root: Path, offline: bool, say: Say) -> tuple[Opened, 
 
 def _answers(opened: Opened, asked: list[Example], chosen: list[Metric], say: Say) -> Answers:
     require(chosen, asked)
-    if why := unscored(opened.model):
+    if (why := unscored(opened.model)) and not any(metric.reads in LIKELIHOODS for metric in chosen):
         say.line(f"{opened.name} is measured by what it generates: {why}")
     targets = [row.targets for row in opened.model.renderer.rows(asked)] if asked else [0]
     how = Sampling(max_tokens=max(targets) + SPARE_TOKENS)

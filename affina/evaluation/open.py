@@ -23,7 +23,7 @@ from affina.engine import scratch
 from affina.engine.folder import reads
 from affina.engine.offline import requested
 from affina.engine.source import ALIASES, Source, find
-from affina.evaluation.answer import usual
+from affina.evaluation.answer import offered, usual
 from affina.evaluation.asking import unscored
 from affina.evaluation.reach import reach
 from affina.evaluation.turns import LIKELIHOODS
@@ -226,7 +226,8 @@ def chosen_metrics(opened: Opened, examples: list[Example], beside: Opened | Non
     named = {metric.name: metric for metric in (*chosen, *([settled.monitor] if settled else []))}
     if any(unscored(each.model) for each in (opened, beside) if each):
         said = [metric for metric in named.values() if metric.reads not in LIKELIHOODS]
-        return said or [metrics.build("exact_match")]
+        if said or "text" in offered(examples):
+            return said or [metrics.build("exact_match")]
     return list(named.values())
 
 
