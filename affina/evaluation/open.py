@@ -11,7 +11,7 @@ from affina.core.atomic import damage
 from affina.core.compute import Computing
 from affina.core.errors import Failed, Refused, nearest
 from affina.core.example import Example, Gapped, Labelled, Message, MultiLabelled, Tagged
-from affina.core.kinds import Ending, Metric, Model, Objective, metrics, objectives, shapes
+from affina.core.kinds import Ending, Metric, Model, Objective, Tuning, metrics, objectives, shapes
 from affina.core.recipe import Compute, Data, Recipe
 from affina.core.run import Run
 from affina.core.say import Say, Silent
@@ -47,6 +47,10 @@ class Opened:
     run: Run | None
     reads: str = "past"
     """How a base reads: see `Objective.reads`."""
+    base: Path = Path()
+    """The local folder of the base."""
+    trained: tuple[Tuning, Path] | None = None
+    """What was trained on it, and the checkpoint that has it; None for a base."""
 
     @cached_property
     def lock(self) -> dict[str, Any]:
@@ -109,13 +113,13 @@ def open_model(
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
         computing = computing_of(beside.lock) if beside and beside.run else settled_on(Compute())
         ending = Ending("vector") if vectors else Ending(reads=how)
-        return Opened(reference, tuned.base(source.folder, renderer, computing, ending), None, how or "past")
+        return Opened(reference, tuned.base(source.folder, renderer, computing, ending), None, how or "past", source.folder)
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     ending = recipe.objective.ending(len(lock["labels"]))
     trained = (recipe.tuning, _best(run, recipe))
     model = tuned.reopen(source.folder, renderer, computing_of(lock), ending, trained)
-    return Opened(run.name, model, run)
+    return Opened(run.name, model, run, base=source.folder, trained=trained)
 
 
 def _served(reference: str, root: Path, offline: bool, say: Say) -> Opened:
@@ -158,13 +162,18 @@ def recipe_of(run: Run) -> Recipe:
 
 def test_split(opened: Opened) -> list[Example]:
     """The run's own test items, as they were. Raises Refused when the files are not what they were."""
+    return own_splits(opened)["test"]
+
+
+def own_splits(opened: Opened) -> dict[str, list[Example]]:
+    """The run's own items by split, as they were. Raises Refused when the files are not what they were."""
     assert opened.run is not None and opened.recipe is not None
     near = reach(opened.run.folder.parent, False, Silent())
     prepared = prepare(opened.recipe, objection(opened), near)
     if prepared.files != opened.lock["data"]:
         raise Refused(f"the data of run '{opened.name}' has changed since", instead="give the items with --on FILE")
     fitting, _ = fit(prepared, opened.objective, opened.model.renderer, opened.recipe.data.truncate)
-    return fitting.examples["test"]
+    return fitting.examples
 
 
 def from_file(opened: Opened, path: str, say: Say) -> list[Example]:
