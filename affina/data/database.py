@@ -4,29 +4,26 @@ What `${NAME}` stands for is taken from the environment when connecting, goes in
 errors are told with the names in place of the values.
 """
 
-import os
-import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import sqlalchemy
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from affina.core.address import NAMED, WRITTEN_OUT, filled, literal_secret
+from affina.core.address import WRITTEN_OUT, literal_secret
 from affina.core.errors import Refused, nearest
+from affina.core.login import complete, values_of, without
 
 ROWS = 256
 """Rows that are fetched at a time."""
 SAID = 300
 """Letters of what a database says that are passed on."""
-SHORT = 4
-"""A value of fewer letters would be found in ordinary words."""
 EXTRAS = {"psycopg": "'affina[postgresql]'"}
 """What is installed for a driver, where that is not the driver's own name."""
 
@@ -44,7 +41,7 @@ def opened(address: str) -> Iterator[Connection]:
     """A connection that reads. Raises Refused, also inside, for whatever the database or its driver says."""
     if literal_secret(address):
         raise Refused(WRITTEN_OUT)
-    values = _values(address)
+    values = values_of(address)
     try:
         engine, connection = _connected(address, values)
         with _closing(engine, connection, address, values):
@@ -112,30 +109,6 @@ def whole(connection: Connection, table: str) -> str:
     return f"select * from {quoted(table)}" + (f" order by {', '.join(map(quoted, key))}" if key else "")
 
 
-def _values(address: str) -> dict[str, str]:
-    """What the address names, from the environment. Raises Refused for a name that is not set."""
-    names = NAMED.findall(address)
-    missing = [name for name in names if not os.environ.get(name)]
-    if missing:
-        what = f"{address} cannot be opened"
-        raise Refused(what, f"{', '.join(missing)} is not set in the environment", f"set it: export {missing[0]}=…")
-    return {name: os.environ[name] for name in names}
-
-
-def _complete(address: str, values: Mapping[str, str]) -> sqlalchemy.URL:
-    """The address with the values in it, whatever signs they have."""
-    if NAMED.fullmatch(address):
-        return sqlalchemy.make_url(filled(address, values))
-    main, _, settings = address.partition("?")
-    login = re.match(r"[^:/]*://[^/]*@", main)
-    place = login.end() if login else 0
-    quoted = {name: quote(value, safe="") for name, value in values.items()}
-    plus = {name: quote_plus(value) for name, value in values.items()}
-    bare = {name: quote(value, safe=":[]") for name, value in values.items()}  # a host may have colons
-    before = filled(main[:place], quoted) + filled(main[place:], bare)
-    return sqlalchemy.make_url(before + (f"?{filled(settings, plus)}" if settings else ""))
-
-
 def _refuse_cut_off(path: Path) -> None:
     """Raises Refused for a SQLite file with fewer pages than its header says: SQLite itself would read zeros there."""
     with path.open("rb") as file:
@@ -152,7 +125,7 @@ def _refuse_cut_off(path: Path) -> None:
 def _connected(address: str, values: Mapping[str, str]) -> tuple[Engine, Connection]:
     """Raises Refused for whatever goes wrong: any error's text may hold a secret."""
     try:
-        engine = sqlalchemy.create_engine(_complete(address, values), poolclass=sqlalchemy.NullPool)
+        engine = sqlalchemy.create_engine(complete(address, values), poolclass=sqlalchemy.NullPool)
         return engine, _reading(engine)
     except Exception as error:
         raise _told(address, values, error) from None
@@ -187,35 +160,7 @@ def _told(address: str, values: Mapping[str, str], error: Exception) -> Refused:
         why = f"'{scheme}' is no database that SQLAlchemy knows" if scheme != address else "it is no database's address"
         return Refused(f"{address} cannot be read", why, "files are read from this machine: fetch them first")
     said = " ".join(str(error.orig if isinstance(error, DBAPIError) and error.orig else error).split())
-    return Refused(f"{address} cannot be read", f"the database says: {_without(said, values)[:SAID]}")
-
-
-def _without(said: str, values: Mapping[str, str]) -> str:
-    """A sentence with names in place of their values, however these are written."""
-    for name, secrets in sorted(_secrets(values).items(), key=lambda each: -max(map(len, each[1]))):
-        for secret in sorted(secrets, key=len, reverse=True):
-            if len(secret) < SHORT and secret in said:
-                return f"something that cannot be repeated, since the value of {name} is in it"
-            said = said.replace(secret, f"${{{name}}}")
-    return said
-
-
-def _secrets(values: Mapping[str, str]) -> dict[str, set[str]]:
-    """Every way in which a value may be written, and where it is a whole address, the parts of it too."""
-    found = {}
-    for name, value in values.items():
-        parts = {value}
-        if "://" in value:
-            given = sqlalchemy.make_url(value)
-            parts |= {part for part in (given.username, given.password) if part}
-            parts |= {str(each) for each in given.query.values()}
-        forms = (str, lambda text: quote(text, safe=""), quote_plus, lambda text: repr(text)[1:-1], _escaped)
-        found[name] = {form(part) for part in parts for form in forms}
-    return found
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
+    return Refused(f"{address} cannot be read", f"the database says: {without(said, values)[:SAID]}")
 
 
 def _text(held: bytes) -> str | bytes:

@@ -169,7 +169,9 @@ class Remote:
         found = answer.get(name) if isinstance(answer, dict) else None
         if not isinstance(found, list) or not found:
             why = f"there are no {name} in it"
-            raise Failed(f"{self.host} gave an answer that is none", why, "check that it is an OpenAI-compatible server")
+            raise Failed(
+                f"{self.host} gave an answer that is none", why, "check that it is an OpenAI-compatible server"
+            )
         return found
 
 

@@ -1,5 +1,5 @@
-"""A model reference becomes a Model: a run's best checkpoint, any base (alias, folder, file, hub name, package), or an
-endpoint's address."""
+"""A model reference becomes a Model: a run's best checkpoint, a release, any base (alias, folder, file, hub name,
+package), or an endpoint's address."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from typing import Any
 
 from affina.core.atomic import damage
 from affina.core.compute import Computing
-from affina.core.errors import Failed, Refused, nearest
+from affina.core.errors import Failed, Refused
 from affina.core.example import Example, Gapped, Labelled, Message, MultiLabelled, Tagged
 from affina.core.kinds import Ending, Metric, Model, Objective, Tuning, metrics, objectives, shapes
 from affina.core.recipe import Compute, Data, Recipe
@@ -22,10 +22,10 @@ from affina.data.shaped import Objection
 from affina.engine import scratch
 from affina.engine.folder import reads
 from affina.engine.offline import requested
-from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.answer import offered, usual
 from affina.evaluation.asking import unscored
-from affina.evaluation.reach import reach
+from affina.evaluation.held import ABOUT, base_of, held
+from affina.evaluation.reach import reach, released
 from affina.evaluation.turns import LIKELIHOODS
 from affina.evaluation.typed import typed
 
@@ -40,7 +40,7 @@ PLAIN = {
 
 @dataclass(frozen=True)
 class Opened:
-    """A model ready to be asked; `run` is where it was trained, None for a base."""
+    """A model ready to be asked; `run` is where it was trained or what was released of it, None for a base."""
 
     name: str
     model: Model
@@ -51,6 +51,10 @@ class Opened:
     """The local folder of the base."""
     trained: tuple[Tuning, Path] | None = None
     """What was trained on it, and the checkpoint that has it; None for a base."""
+    system: str = ""
+    """The system prompt that a release brings: what a conversation begins with that has none of its own."""
+    root: Path = Path("runs")
+    """Where the runs are that its data's transforms may ask."""
 
     @cached_property
     def lock(self) -> dict[str, Any]:
@@ -80,6 +84,8 @@ class Opened:
     def ask(self, text: str, before: tuple[Message, ...] = ()) -> Example:
         """A question put the way this model was trained to hear it: as a text to label, to go on from, or to answer."""
         task = self.lock["task"] if self.run else PLAIN[self.reads][1]
+        if self.system and not (before and before[0].role == "system"):
+            before = (Message("system", self.system), *before)
         example = self.objective.expand([typed(task, text, self.labels, before)])[0]
         return replace(example, share=0.0) if isinstance(example, Gapped) else example
 
@@ -100,9 +106,9 @@ def open_model(
     from affina.engine.torch import tuned
     from affina.engine.torch.settle import settled_on
 
-    run = _run(reference, root)
+    run = held(reference, root)
     recipe, lock = (recipe_of(run), run.read("lock.json")) if run else (None, {})
-    source = _source(recipe, lock["base"]["reference"] if run else reference, root, offline, say)
+    source = base_of(run, recipe, reference, (root, offline, say))
     shared = beside.recipe if beside else None
     data = recipe.data if recipe else shared.data if shared else Data(read=["-"])
     renderer = Renderer.open(source.folder, data.template, data.max_tokens)
@@ -113,13 +119,16 @@ def open_model(
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
         computing = computing_of(beside.lock) if beside and beside.run else settled_on(Compute())
         ending = Ending("vector") if vectors else Ending(reads=how)
-        return Opened(reference, tuned.base(source.folder, renderer, computing, ending), None, how or "past", source.folder)
+        return Opened(
+            reference, tuned.base(source.folder, renderer, computing, ending), None, how or "past", source.folder
+        )
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     ending = recipe.objective.ending(len(lock["labels"]))
     trained = (recipe.tuning, _best(run, recipe))
     model = tuned.reopen(source.folder, renderer, computing_of(lock), ending, trained)
-    return Opened(run.name, model, run, base=source.folder, trained=trained)
+    system = run.read(ABOUT, {}).get("system") or ""
+    return Opened(run.name, model, run, base=source.folder, trained=trained, system=system, root=root)
 
 
 def _served(reference: str, root: Path, offline: bool, say: Say) -> Opened:
@@ -129,24 +138,16 @@ def _served(reference: str, root: Path, offline: bool, say: Say) -> Opened:
     model = remote(reference, offline or requested())
     address = model.endpoint.address
     if not address.here:
-        say.line(f"What the model is asked, texts of the data among it, leaves this machine: it is sent to {address.host}")
+        say.line(
+            f"What the model is asked, texts of the data among it, leaves this machine: it is sent to {address.host}"
+        )
     if address.tokenizer:
-        run = _run(address.tokenizer, root)
+        run = held(address.tokenizer, root)
         recipe = recipe_of(run) if run else None
-        base = run.read("lock.json")["base"]["reference"] if run else address.tokenizer
-        source = _source(recipe, base, root, offline, say)
+        source = base_of(run, recipe, address.tokenizer, (root, offline, say))
         data = recipe.data if recipe else Data(read=["-"])
         model.renderer = Renderer.open(source.folder, data.template, data.max_tokens)
     return Opened(reference, model, None)
-
-
-def _source(recipe: Recipe | None, reference: str, root: Path, offline: bool, say: Say) -> Source:
-    """The base; one that was made from nothing and is gone is made again, of the run's own data and seed."""
-    if recipe is None or recipe.model.scratch is None or Path(reference).is_dir():
-        return find(reference, offline, say.progress)
-    prepared = prepare(recipe, scratch.objection(recipe.model), reach(root, offline, say))
-    drafted = scratch.draft(recipe.model, prepared.examples["train"], say.progress)
-    return scratch.weighed(drafted, recipe.train.seed, say.progress)
 
 
 def computing_of(lock: Mapping[str, Any]) -> Computing:
@@ -168,7 +169,7 @@ def test_split(opened: Opened) -> list[Example]:
 def own_splits(opened: Opened) -> dict[str, list[Example]]:
     """The run's own items by split, as they were. Raises Refused when the files are not what they were."""
     assert opened.run is not None and opened.recipe is not None
-    near = reach(opened.run.folder.parent, False, Silent())
+    near = reach(opened.root, False, Silent())
     prepared = prepare(opened.recipe, objection(opened), near)
     if prepared.files != opened.lock["data"]:
         raise Refused(f"the data of run '{opened.name}' has changed since", instead="give the items with --on FILE")
@@ -250,21 +251,9 @@ def objection(opened: Opened) -> Objection:
 
 
 def is_run(reference: str, root: Path) -> bool:
-    """Whether a run of that name, or in that folder, is there."""
-    return any((folder / "lock.json").is_file() for folder in (root / reference, Path(reference)))
-
-
-def _run(reference: str, root: Path) -> Run | None:
-    """The run of that name or path; None when the reference can only be a base."""
-    for folder in (root / reference, Path(reference)):
-        if (folder / "lock.json").is_file():
-            return Run(folder)
-    if (root / reference / "state.json").is_file():
-        raise Refused(f"run '{reference}' has no checkpoint yet", instead="let it train to its first validation")
-    known = [run.name for run in Run.all(root)]
-    if reference not in ALIASES and not Path(reference).exists() and not any(sign in reference for sign in "/:."):
-        raise Refused(f"no run and no base is called '{reference}'", instead=nearest(reference, [*known, *ALIASES]))
-    return None
+    """Whether a run or a release of that name, or in that folder, is there."""
+    folders = (root / reference, Path(reference))
+    return any((folder / "lock.json").is_file() for folder in folders) or bool(released(reference, root))
 
 
 def _best(run: Run, recipe: Recipe) -> Path:

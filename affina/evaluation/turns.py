@@ -12,7 +12,6 @@ from affina.core.example import Chat
 from affina.core.kinds import Asked, Model
 from affina.evaluation.asking import scored, unscored
 
-
 LIKELIHOODS = frozenset({"nats", "words", "chances"})
 """The columns that need log-probabilities."""
 

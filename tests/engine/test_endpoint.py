@@ -1,6 +1,5 @@
 """An endpoint's address, its key, and what becomes of requests that fail."""
 
-
 import pytest
 from served import Faults, serving
 
