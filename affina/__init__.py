@@ -25,6 +25,7 @@ VERBS = {
     "compare": "affina.evaluation.evaluate",
     "generate": "affina.evaluation.ask",
     "chat": "affina.evaluation.ask",
+    "verify": "affina.release.verify",
     "features": "affina.training.features",
     "anomaly": "affina.training.anomaly",
     "apply": "affina.training.apply",

@@ -16,6 +16,7 @@ VERBS = {
     "compare": ("measure two models on the same items and give a verdict", "affina.cli.compare"),
     "generate": ("answer prompts", "affina.cli.generate"),
     "chat": ("talk with a model", "affina.cli.chat"),
+    "verify": ("prove that a running endpoint serves a run or a release", "affina.cli.verify"),
     "features": ("write a model's embeddings, and learn heads on them", "affina.cli.features"),
     "anomaly": ("learn what is normal, and flag what is not", "affina.cli.anomaly"),
     "apply": ("put texts to a saved head or detector", "affina.cli.apply"),
