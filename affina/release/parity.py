@@ -5,7 +5,7 @@ The reference is the run in float32. Where the two part beyond the format's boun
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -68,7 +68,14 @@ class Answered:
     """Where the first one that is no tie parts, in a sentence."""
 
 
-def shown(run: Served, export: Served, asked: Asked, bounds: Bounds, yardstick: Served | None, say: Say) -> Any:
+class Reference(Served, Protocol):
+    """A run's own model, which answers many prompts at once."""
+
+    def answers(self, prompts: Sequence[Sequence[int]], most: int) -> list[list[int]]:
+        """Greedy continuations, in order: see `Served.greedy`."""
+
+
+def shown(run: Reference, export: Served, asked: Asked, bounds: Bounds, yardstick: Served | None, say: Say) -> Any:
     """The figures, as plain data. Raises Failed where the export parts from the run."""
     prompts = _same_prompts(run, export, asked)
     compared, measured = _compared(run, (export, yardstick), asked, say)
@@ -147,14 +154,14 @@ def _worse(so_far: Apart, item: Item, values_N: np.ndarray[Any, Any]) -> Apart:
     return Apart(item.id, place, float(values_N[place])) if values_N[place] > so_far.value else so_far
 
 
-def _answered(run: Served, export: Served, asked: Asked, tie: float, say: Say) -> Answered:
+def _answered(run: Reference, export: Served, asked: Asked, tie: float, say: Say) -> Answered:
     """Greedy answers, one by one."""
-    prompts = [each for each in asked.items if each.prompt is not None]
+    prompts = {item: item.prompt for item in asked.items if item.prompt is not None}
     equal = ties = 0
     parted = ""
-    for place, item in enumerate(prompts):
-        assert item.prompt is not None
-        right, other = (each.greedy(item.prompt, asked.most, asked.stops) for each in (run, export))
+    expected = run.answers([*prompts.values()], asked.most) if prompts else []
+    for place, ((item, prompt), right) in enumerate(zip(prompts.items(), expected, strict=True)):
+        other = export.greedy(prompt, asked.most, asked.stops)
         if right == other:
             equal += 1
         elif (gap := _gap(run, item, right, other, asked.stops)) <= tie:

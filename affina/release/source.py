@@ -13,7 +13,9 @@ from affina.core.kinds import Ending
 from affina.data.template import PLAIN
 from affina.engine.torch import tensor_file, tuned
 from affina.engine.torch.exact import Exact
+from affina.engine.torch.library import QUANTISED
 from affina.engine.torch.load import Network
+from affina.engine.torch.quantised import Quantised
 from affina.evaluation.open import Opened
 from affina.training.whole import write_folder
 
@@ -91,6 +93,8 @@ def _dress(folder: Path, opened: Opened, network: Network) -> None:
     if network.ending.head == "words" and network.ending.reads == "past":
         source = self_contained(renderer.template.source, renderer.template.tokens)
         (folder / "chat_template.jinja").write_text(source, encoding="utf-8")
+    if few := next((each for each in network.modules() if isinstance(each, Quantised)), None):
+        _json(folder / QUANTISED, {"quant": few.quant, "double": hasattr(few, "outer_scales")})
     if network.head is not None:
         tensor_file.write(network.head.state_dict(), folder / HEAD[0])
         place = "every" if network.ending.head in EVERY else "last" if network.sums_up_last else "first"

@@ -44,7 +44,7 @@ def write(merged: Path, folder: Path, dtype: str) -> None:
     config = json.loads((merged / "config.json").read_text(encoding="utf-8"))
     made = _in_library_form(merged) if (merged / HEAD[0]).is_file() else None
     if made is not None:
-        made.config.dtype = dtype
+        made.config.dtype, made.config.architectures = dtype, [type(made).__name__]
         made.config.save_pretrained(folder)
         _rounded(dict(made.named_parameters()), folder / WEIGHTS, kind)
         return
