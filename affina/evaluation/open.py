@@ -107,7 +107,9 @@ def open_model(
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
         computing = computing_of(beside.lock) if beside and beside.run else settled_on(Compute())
         ending = Ending("vector") if vectors else Ending(reads=how)
-        return Opened(reference, tuned.base(source.folder, renderer, computing, ending), None, how or "past", source.folder)
+        return Opened(
+            reference, tuned.base(source.folder, renderer, computing, ending), None, how or "past", source.folder
+        )
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     ending = recipe.objective.ending(len(lock["labels"]))

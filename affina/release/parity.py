@@ -1,6 +1,6 @@
 """Whether an exported model says what its run says: logits, greedy answers, rendered prompts and their tokens.
 
-The reference is the run in float32. Where the two part beyond the format's bounds, `shown` raises Failed and says where.
+The reference is the run in float32. Where they part beyond the format's bounds, `shown` raises Failed and says where.
 """
 
 from collections.abc import Sequence
@@ -205,7 +205,9 @@ def _same_prompts(run: Served, export: Served, asked: Asked) -> dict[str, int]:
             text = run.render(given, tools)
             if text != (other := export.render(given, tools)):
                 at = next((n for n, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), len(text))
-                raise _parts(f"the prompt of {item.id} is rendered otherwise from character {at + 1} on: {other[at:][:20]!r}")
+                raise _parts(
+                    f"the prompt of {item.id} is rendered otherwise from character {at + 1} on: {other[at:][:20]!r}"
+                )
             rendered += 1
         if (mine := run.tokens(text)) != (theirs := export.tokens(text)):
             at = _common(mine, theirs)

@@ -97,6 +97,7 @@ def _dress(folder: Path, opened: Opened, network: Network) -> None:
         _json(folder / QUANTISED, {"quant": few.quant, "double": hasattr(few, "outer_scales")})
     if network.head is not None:
         tensor_file.write(network.head.state_dict(), folder / HEAD[0])
+    if network.ending.head != "words":
         place = "every" if network.ending.head in EVERY else "last" if network.sums_up_last else "first"
         _json(folder / HEAD[1], {"head": network.ending.head, "labels": list(opened.labels), "place": place})
 
@@ -112,7 +113,9 @@ def self_contained(source: str, tokens: Mapping[str, str]) -> str:
     if source != PLAIN:
         return source
     for name in ("opening", "eos_token"):
-        source = source.replace(f"{{{{ {name} }}}}", f"{{{{ {json.dumps(tokens.get(name, ''), ensure_ascii=False)} }}}}")
+        source = source.replace(
+            f"{{{{ {name} }}}}", f"{{{{ {json.dumps(tokens.get(name, ''), ensure_ascii=False)} }}}}"
+        )
     return source
 
 

@@ -1,9 +1,9 @@
-"""A written model folder or adapter as the transformers and PEFT libraries run it: their classes, their attention, their
-tokenizer and chat template, nothing of this engine's."""
+"""A written model folder or adapter as the transformers and PEFT libraries run it: their classes and their attention,
+their tokenizer and chat template, nothing of this engine's."""
 
 import json
-from logging import ERROR, getLogger
 from collections.abc import Mapping, Sequence
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from affina.engine.torch import tensor_file
 from affina.engine.torch.load import SAFELY, UNREADABLE
 from affina.engine.torch.quantised import Quantised
 
+ADAPTER = "adapter_model.safetensors"
 QUANTISED = "quantised.json"
 """Beside an adapter: in how few bits its base was kept while it was trained."""
 
@@ -95,8 +96,7 @@ def whole(folder: Path) -> LibraryModel:
 
 def adapted(folder: Path) -> LibraryModel:
     """A base with the adapter in `folder`, as PEFT loads it. Raises Refused where the base is gone."""
-    logging_of_kernels = getLogger("bitsandbytes.backends.cpu.ops")
-    logging_of_kernels.setLevel(ERROR)  # it misses kernels that it would download
+    getLogger("bitsandbytes.backends.cpu.ops").setLevel(ERROR)  # it misses kernels that it would download
     from peft import PeftModel
 
     quietly()
@@ -108,6 +108,8 @@ def adapted(folder: Path) -> LibraryModel:
             why=f"it was trained on {base}, which is gone",
             instead="put the base back, or set base_model_name_or_path in adapter_config.json to where it is",
         )
+    if not (folder / ADAPTER).is_file():
+        raise Refused(f"the adapter in {folder} has no {ADAPTER}", why="a pickle beside it can run any code when loaded")
     model = _loaded(base, folder)
     if (folder / QUANTISED).is_file():
         _rounded(model, json.loads((folder / QUANTISED).read_text(encoding="utf-8")))
@@ -115,7 +117,7 @@ def adapted(folder: Path) -> LibraryModel:
 
 
 def _loaded(weights: Path, folder: Path) -> Any:
-    """The library's model in float32, a folder of bf16 in bf16; without words where the folder has a head of its own or names no class."""
+    """In float32, a folder of bf16 in bf16; without words where the folder has a head of its own or names no class."""
     try:
         config = AutoConfig.from_pretrained(weights, trust_remote_code=False)
         name = next(iter(config.architectures or ()), "")

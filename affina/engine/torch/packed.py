@@ -28,7 +28,7 @@ PARTS = ("codes", "scales", "zeros")
 
 
 class Packed(nn.Module):
-    """y = W x + b, or the rows W of tokens: W [out, in] is codes · scales, of int4 + zeros. All it holds are buffers."""
+    """W x + b, or the rows W of tokens: W [out, in] is codes · scales, of int4 + zeros. All it holds is buffers."""
 
     codes: Tensor
     scales: Tensor
@@ -152,7 +152,7 @@ def _tied(model: Any) -> str:
 
 def _kind(folder: Path) -> Any:
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    return AutoModel if (folder / HEAD[0]).is_file() else getattr(transformers, config.architectures[0])
+    return AutoModel if (folder / HEAD[1]).is_file() else getattr(transformers, config.architectures[0])
 
 
 def _empty(folder: Path) -> Any:
