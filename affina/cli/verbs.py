@@ -20,6 +20,7 @@ VERBS = {
     "features": ("write a model's embeddings, and learn heads on them", "affina.cli.features"),
     "anomaly": ("learn what is normal, and flag what is not", "affina.cli.anomaly"),
     "apply": ("put texts to a saved head or detector", "affina.cli.apply"),
+    "export": ("write a run in another program's format, run by that program", "affina.cli.export"),
     "release": ("make one artefact of a finished run, a candidate in the registry", "affina.cli.release"),
     "releases": ("list the releases, their stages and verdicts", "affina.cli.releases"),
     "approve": ("say that a release may be promoted", "affina.cli.approve"),

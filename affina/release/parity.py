@@ -1,11 +1,11 @@
 """Whether an exported model says what its run says: logits, greedy answers, rendered prompts and their tokens.
 
-The reference is the run in float32. Where the two part beyond the format's bounds, `shown` raises Failed and says where.
+The reference is the run in float32. Where they part beyond the format's bounds, `shown` raises Failed and says where.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -68,7 +68,14 @@ class Answered:
     """Where the first one that is no tie parts, in a sentence."""
 
 
-def shown(run: Served, export: Served, asked: Asked, bounds: Bounds, yardstick: Served | None, say: Say) -> Any:
+class Reference(Served, Protocol):
+    """A run's own model, which answers many prompts at once."""
+
+    def answers(self, prompts: Sequence[Sequence[int]], most: int) -> list[list[int]]:
+        """Greedy continuations, in order: see `Served.greedy`."""
+
+
+def shown(run: Reference, export: Served, asked: Asked, bounds: Bounds, yardstick: Served | None, say: Say) -> Any:
     """The figures, as plain data. Raises Failed where the export parts from the run."""
     prompts = _same_prompts(run, export, asked)
     compared, measured = _compared(run, (export, yardstick), asked, say)
@@ -147,14 +154,14 @@ def _worse(so_far: Apart, item: Item, values_N: np.ndarray[Any, Any]) -> Apart:
     return Apart(item.id, place, float(values_N[place])) if values_N[place] > so_far.value else so_far
 
 
-def _answered(run: Served, export: Served, asked: Asked, tie: float, say: Say) -> Answered:
+def _answered(run: Reference, export: Served, asked: Asked, tie: float, say: Say) -> Answered:
     """Greedy answers, one by one."""
-    prompts = [each for each in asked.items if each.prompt is not None]
+    prompts = {item: item.prompt for item in asked.items if item.prompt is not None}
     equal = ties = 0
     parted = ""
-    for place, item in enumerate(prompts):
-        assert item.prompt is not None
-        right, other = (each.greedy(item.prompt, asked.most, asked.stops) for each in (run, export))
+    expected = run.answers([*prompts.values()], asked.most) if prompts else []
+    for place, ((item, prompt), right) in enumerate(zip(prompts.items(), expected, strict=True)):
+        other = export.greedy(prompt, asked.most, asked.stops)
         if right == other:
             equal += 1
         elif (gap := _gap(run, item, right, other, asked.stops)) <= tie:
@@ -198,7 +205,9 @@ def _same_prompts(run: Served, export: Served, asked: Asked) -> dict[str, int]:
             text = run.render(given, tools)
             if text != (other := export.render(given, tools)):
                 at = next((n for n, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), len(text))
-                raise _parts(f"the prompt of {item.id} is rendered otherwise from character {at + 1} on: {other[at:][:20]!r}")
+                raise _parts(
+                    f"the prompt of {item.id} is rendered otherwise from character {at + 1} on: {other[at:][:20]!r}"
+                )
             rendered += 1
         if (mine := run.tokens(text)) != (theirs := export.tokens(text)):
             at = _common(mine, theirs)

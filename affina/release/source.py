@@ -13,7 +13,9 @@ from affina.core.kinds import Ending
 from affina.data.template import PLAIN
 from affina.engine.torch import tensor_file, tuned
 from affina.engine.torch.exact import Exact
+from affina.engine.torch.library import QUANTISED
 from affina.engine.torch.load import Network
+from affina.engine.torch.quantised import Quantised
 from affina.evaluation.open import Opened
 from affina.training.whole import write_folder
 
@@ -91,8 +93,11 @@ def _dress(folder: Path, opened: Opened, network: Network) -> None:
     if network.ending.head == "words" and network.ending.reads == "past":
         source = self_contained(renderer.template.source, renderer.template.tokens)
         (folder / "chat_template.jinja").write_text(source, encoding="utf-8")
+    if few := next((each for each in network.modules() if isinstance(each, Quantised)), None):
+        _json(folder / QUANTISED, {"quant": few.quant, "double": hasattr(few, "outer_scales")})
     if network.head is not None:
         tensor_file.write(network.head.state_dict(), folder / HEAD[0])
+    if network.ending.head != "words":
         place = "every" if network.ending.head in EVERY else "last" if network.sums_up_last else "first"
         _json(folder / HEAD[1], {"head": network.ending.head, "labels": list(opened.labels), "place": place})
 
@@ -108,7 +113,9 @@ def self_contained(source: str, tokens: Mapping[str, str]) -> str:
     if source != PLAIN:
         return source
     for name in ("opening", "eos_token"):
-        source = source.replace(f"{{{{ {name} }}}}", f"{{{{ {json.dumps(tokens.get(name, ''), ensure_ascii=False)} }}}}")
+        source = source.replace(
+            f"{{{{ {name} }}}}", f"{{{{ {json.dumps(tokens.get(name, ''), ensure_ascii=False)} }}}}"
+        )
     return source
 
 

@@ -34,6 +34,7 @@ ALLOWED = {
     "transformers": ("engine/torch/",),
     "peft": ("engine/torch/", "training/tuning/"),
     "bitsandbytes": ("engine/torch/quantised.py",),
+    "llama_cpp": ("release/gguf/llama.py",),
 }
 DIRECT = re.findall(
     r"\S+",
@@ -115,6 +116,7 @@ def test_what_is_imported_is_declared() -> None:
         "yaml": "pyyaml",
         "sklearn": "scikit-learn",
         "stdnum": "python-stdnum",
+        "llama_cpp": "llama-cpp-python",
         "docx": "python-docx",
         "python_calamine": "python-calamine",
     }

@@ -1,7 +1,7 @@
 """An endpoint's address, its key, and what becomes of requests that fail."""
 
 import pytest
-from served import Faults, serving
+from endpoints import Faults, serving
 
 from affina.core.errors import Failed, Refused
 from affina.engine.endpoint import Address, Endpoint, is_endpoint

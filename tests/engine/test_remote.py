@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from served import Faults, Server, serving
+from endpoints import Faults, Server, serving
 
 from affina.core.errors import Failed, Refused
 from affina.core.example import Chat, Labelled, Message, Parallel, Text

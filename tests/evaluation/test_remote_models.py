@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Faults, Server, serving
+from endpoints import Faults, Server, serving
 from tiny import Heard, conversations, tickets
 
 import affina

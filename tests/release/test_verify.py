@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from served import Faults, Server, serving
+from endpoints import Faults, Server, serving
 from tiny import chat_base
 
 import affina

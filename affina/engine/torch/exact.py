@@ -40,7 +40,11 @@ class Exact:
 
     def greedy(self, tokens: Sequence[int], most: int, stops: frozenset[int]) -> list[int]:
         """As evaluation generates."""
-        return list(self.model.sample([tokens], Sampling(max_tokens=most))[0].tokens)
+        return self.answers([tokens], most)[0]
+
+    def answers(self, prompts: Sequence[Sequence[int]], most: int) -> list[list[int]]:
+        """The same for many at once."""
+        return [list(each.tokens) for each in self.model.sample(prompts, Sampling(max_tokens=most))]
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> str:
         """As training rendered."""

@@ -1,8 +1,8 @@
 """A merged folder in another precision, and its new head in the library's own form where that computes the same.
 
 The library's classifiers of whole texts put a layer and a function between the state and the labels. A tanh is a
-straight line near 0 (to float32's last bit below `SMALL`), and a ReLU beyond a bound that a norm gives, so a multiple of
-the identity there leaves a linear head what it was. That it does is shown on a few tokens, not taken for granted.
+straight line near 0 (to float32's last bit below `SMALL`), and a ReLU beyond a bound that a norm gives, so a multiple
+of the identity there leaves a linear head what it was. That it does is shown on a few tokens, not taken for granted.
 """
 
 import copy
@@ -44,7 +44,7 @@ def write(merged: Path, folder: Path, dtype: str) -> None:
     config = json.loads((merged / "config.json").read_text(encoding="utf-8"))
     made = _in_library_form(merged) if (merged / HEAD[0]).is_file() else None
     if made is not None:
-        made.config.dtype = dtype
+        made.config.dtype, made.config.architectures = dtype, [type(made).__name__]
         made.config.save_pretrained(folder)
         _rounded(dict(made.named_parameters()), folder / WEIGHTS, kind)
         return
@@ -66,7 +66,9 @@ def _in_library_form(merged: Path) -> Any:
     told = json.loads((merged / HEAD[1]).read_text(encoding="utf-8"))
     body: Any = AutoModel.from_pretrained(merged, dtype=torch.float32, **SAFELY).eval()
     kind: Any = getattr(transformers, type(body).__name__.removesuffix("Model") + SUFFIXES.get(told["head"], "?"), None)
-    if kind is None or told["place"] == "last":  # a decoder's classifier looks before the padding, which may be the stop
+    if (
+        kind is None or told["place"] == "last"
+    ):  # a decoder's classifier looks before the padding, which may be the stop
         return None
     own = LibraryModel(body, merged)
     assert own.head is not None, "it was found beside the model"

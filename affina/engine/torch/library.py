@@ -1,8 +1,9 @@
-"""A written model folder or adapter as the transformers and PEFT libraries run it: their classes, their attention, their
-tokenizer and chat template, nothing of this engine's."""
+"""A written model folder or adapter as the transformers and PEFT libraries run it: their classes and their attention,
+their tokenizer and chat template, nothing of this engine's."""
 
 import json
 from collections.abc import Mapping, Sequence
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from affina.core.errors import Refused
 from affina.core.export import HEAD
 from affina.engine.torch import tensor_file
 from affina.engine.torch.load import SAFELY, UNREADABLE
+from affina.engine.torch.quantised import Quantised
 
-WORDS = ("ForCausalLM", "LMHeadModel", "ForMaskedLM", "ForConditionalGeneration")
-"""How the library's classes end that end in words."""
+ADAPTER = "adapter_model.safetensors"
+QUANTISED = "quantised.json"
+"""Beside an adapter: in how few bits its base was kept while it was trained."""
 
 
 class LibraryModel:
@@ -93,6 +96,7 @@ def whole(folder: Path) -> LibraryModel:
 
 def adapted(folder: Path) -> LibraryModel:
     """A base with the adapter in `folder`, as PEFT loads it. Raises Refused where the base is gone."""
+    getLogger("bitsandbytes.backends.cpu.ops").setLevel(ERROR)  # it misses kernels that it would download
     from peft import PeftModel
 
     quietly()
@@ -104,20 +108,32 @@ def adapted(folder: Path) -> LibraryModel:
             why=f"it was trained on {base}, which is gone",
             instead="put the base back, or set base_model_name_or_path in adapter_config.json to where it is",
         )
+    if not (folder / ADAPTER).is_file():
+        raise Refused(f"the adapter in {folder} has no {ADAPTER}", why="a pickle beside it can run any code when loaded")
     model = _loaded(base, folder)
+    if (folder / QUANTISED).is_file():
+        _rounded(model, json.loads((folder / QUANTISED).read_text(encoding="utf-8")))
     return LibraryModel(PeftModel.from_pretrained(model, str(folder)), folder)
 
 
 def _loaded(weights: Path, folder: Path) -> Any:
-    """The library's model in float32; without words where the folder has a head of its own or names no class."""
+    """In float32, a folder of bf16 in bf16; without words where the folder has a head of its own or names no class."""
     try:
         config = AutoConfig.from_pretrained(weights, trust_remote_code=False)
         name = next(iter(config.architectures or ()), "")
         headed = any((folder / each).exists() for each in HEAD)
         kind: Any = AutoModel if headed or not name else getattr(transformers, name)
-        return kind.from_pretrained(weights, dtype=torch.float32, **SAFELY)
+        narrow = weights == folder and config.dtype == torch.bfloat16
+        return kind.from_pretrained(weights, dtype=torch.bfloat16 if narrow else torch.float32, **SAFELY)
     except UNREADABLE as error:
         raise Refused(f"{folder} cannot be loaded as a model", why=str(error).splitlines()[0]) from error
+
+
+def _rounded(model: Any, how: Mapping[str, Any]) -> None:
+    """Gives every linear layer but the output head the numbers that a base in few bits has, as bitsandbytes rounds."""
+    for layer in (each for each in model.modules() if isinstance(each, nn.Linear)):
+        if layer is not model.get_output_embeddings():
+            layer.weight.data = Quantised(layer, how["quant"], how["double"]).weight
 
 
 def _head(folder: Path) -> tuple[tuple[torch.Tensor, torch.Tensor | None] | None, str]:

@@ -12,7 +12,7 @@ ADAPTER = "adapter_config.json"
 
 
 class Peft(Export):
-    """An adapter in PEFT's format with tokenizer, chat template and a new head beside it; the base stays where it is."""
+    """An adapter in PEFT's format with tokenizer, chat template and a new head beside it; the base stays."""
 
     engine: ClassVar[str] = "peft"
     merges: ClassVar[bool] = False

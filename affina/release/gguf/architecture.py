@@ -114,7 +114,7 @@ class Names:
         return found or ""
 
     def ordered(self, name: str, weight: Weight) -> Weight:
-        """q and k of a family that turns neighbours: row i of a head's first half is followed by row i of its second."""
+        """q and k of a family that turns neighbours: a row of a head's first half is followed by that of its second."""
         ends = name.rpartition("self_attn.")[2]
         if not self._family.halves or not ends.startswith(("q_proj", "k_proj")):
             return weight

@@ -67,9 +67,7 @@ class LlamaModel:
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> str:
         """By the file's own template, as llama-cpp-python renders it."""
-        named = {
-            role: self._text(int(self._meta(f"tokenizer.ggml.{role}_token_id") or -1)) for role in ("bos", "eos")
-        }
+        named = {role: self._text(int(self._meta(f"tokenizer.ggml.{role}_token_id") or -1)) for role in ("bos", "eos")}
         source = self._meta("tokenizer.chat_template")
         formatter = Jinja2ChatFormatter(source, eos_token=named["eos"], bos_token=named["bos"])
         given: Any = [dict(each) for each in messages]

@@ -11,7 +11,7 @@ TYPE = "q4_0"
 
 
 def quantised(source: Exportable, scratch: Path) -> Served | None:
-    """Its file written as f16 and quantised from that; None where llama.cpp is not installed or cannot run the model."""
+    """Its f16 file, quantised; None where llama.cpp is not installed or cannot run the model."""
     if source.merged is None or find_spec("llama_cpp") is None:
         return None
     config = json.loads((source.merged / "config.json").read_text(encoding="utf-8"))

@@ -12,14 +12,11 @@ from gguf import GGUFWriter, TokenType
 
 from affina.core.errors import Refused
 
-SPLITS = {
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": (
-        "llama-bpe"
-    ),
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": (
-        "qwen2"
-    ),
-}
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+SPLITS = {LLAMA3: "llama-bpe", LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}"): "qwen2"}
 """llama.cpp's names (src/llama-vocab.cpp) for the patterns that stand in tokenizer.json."""
 ROLES = {
     "bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "sep_token": "seperator",
@@ -87,7 +84,9 @@ def _listed(plain: Mapping[str, Any], rows: int) -> tuple[list[str], list[int]]:
     own: dict[str, int] = plain["model"]["vocab"]
     known = {number: token for token, number in own.items()}
     falls = bool(plain["model"].get("byte_fallback"))
-    types = {n: int(TokenType.BYTE if falls and BYTE.fullmatch(each) else TokenType.NORMAL) for n, each in known.items()}
+    types = {
+        n: int(TokenType.BYTE if falls and BYTE.fullmatch(each) else TokenType.NORMAL) for n, each in known.items()
+    }
     for each in plain.get("added_tokens", ()):
         known[each["id"]] = each["content"]
         types[each["id"]] = int(TokenType.CONTROL if each["special"] else TokenType.USER_DEFINED)
