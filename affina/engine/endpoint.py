@@ -4,6 +4,7 @@ in number, and one sentence for whatever goes wrong."""
 import json
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class Endpoint:
         self.address, self._pause_s, self._secret = address, pause_s, address.secret()
         headers = {"Authorization": f"Bearer {self._secret}"} if self._secret else {}
         self._client = httpx2.Client(headers=headers, timeout=TIMES_OUT_S, trust_env=not address.here)
+        weakref.finalize(self, self._client.close)
 
     def get(self, path: str) -> Any:
         """JSON. Raises Refused for what the endpoint will not answer, Failed for what it did not."""

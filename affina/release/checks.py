@@ -89,10 +89,11 @@ def _rendered(
         if theirs is None and count is None:
             return Check(name, "not proven", "it neither shows a prompt's tokens nor counts them")
         counted += count is not None
+    looked = f"conversations looked at: {len(cases)}"
     if not witness.route:
-        return Check(name, "agrees", f"{len(cases)} conversations have as many tokens there; which ones, it does not show")
+        return Check(name, "agrees", f"as many tokens there; which ones, it does not show; {looked}")
     also = "" if counted else "; answers count none"
-    return Check(name, "agrees", f"{len(cases)} conversations, token by token ({witness.route}){also}")
+    return Check(name, "agrees", f"the same tokens ({witness.route}){also}; {looked}")
 
 
 def _unprompted(artefact: Artefact, witness: Witness, case: tuple[list[Message], list[int]]) -> bool:

@@ -125,6 +125,7 @@ def test_what_is_imported_is_declared() -> None:
         "scipy": "scikit-learn",
         "pydantic_core": "pydantic",
         "huggingface_hub": "transformers",
+        "httpx2": "transformers",
         "markupsafe": "jinja2",
         "lxml": "python-docx",
         "markdown_it": "rich",
