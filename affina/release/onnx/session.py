@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from affina.core.errors import Failed, Refused
 from affina.core.example import Message
@@ -15,6 +16,7 @@ from affina.data.template import Template
 from affina.data.tokens import Vocabulary
 
 GRAPH, ABOUT = "model.onnx", "onnx.json"
+UNLOADABLE = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile, state.NotImplemented)
 CAUTIOUS = 3  # the runtime's own level for errors
 
 
@@ -28,7 +30,7 @@ class OnnxModel:
             self._about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
             providers = ["CPUExecutionProvider"]
             self._session = onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=providers)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, *UNLOADABLE) as error:
             raise Failed(f"onnxruntime cannot load {folder}", why=str(error).splitlines()[0]) from error
         self.vocabulary = Vocabulary(folder)
         self._template = Template.find(folder, self.vocabulary.named)
