@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--on", metavar="FILE", help="prompts to ask (default: the run's own test items)")
     parser.add_argument("--items", type=int, default=20, metavar="N", help="how many prompts (default: 20)")
     parser.add_argument(
-        "--within", type=float, default=0.05, metavar="NATS", help="how far a log-probability may be off (default: 0.05)"
+        "--within", type=float, default=0.05, metavar="X", help="how far a log-probability may be off (default: 0.05)"
     )
     settings.offline(parser)
 

@@ -23,7 +23,8 @@ TIMES_OUT_S = httpx2.Timeout(600.0, connect=10.0)  # a long answer that is not s
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 OPTIONS = ("key", "tokenizer")
 SHOWN = 200  # letters of an endpoint's own error that are repeated
-A, B = TypeVar("A"), TypeVar("B")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)

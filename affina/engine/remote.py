@@ -72,7 +72,7 @@ class Remote:
         raise Refused(f"{self.host} fills no gaps", why="the interface has no request for hidden words")
 
     def sample(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
-        """An answer to every prompt, a few asked at once; each draws by its place and the seed, as far as it heeds it."""
+        """An answer to every prompt, a few asked at once; each draws by the seed and its place, if it heeds a seed."""
         return self.endpoint.each(lambda place: self._sampled(prompts[place], how, place), range(len(prompts)))
 
     def stream(self, prompt: Sequence[int], how: Sampling) -> Iterator[str]:

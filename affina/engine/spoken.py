@@ -45,7 +45,7 @@ class Spoken:
     vocabulary = Bytes()
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
-        """A row per example; its targets count the bytes that are said. Raises Refused for what words alone do not ask."""
+        """A row per example; its targets count the bytes that are said. Raises Refused for what words do not ask."""
         return [self._row(example) for example in examples]
 
     def prompt(self, example: Chat | Parallel) -> list[int]:

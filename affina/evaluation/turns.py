@@ -70,7 +70,7 @@ def chosen(model: Model, chats: Sequence[Chat], asked: Asked) -> Answers:
 
 
 def _named(said: str, options: Sequence[str]) -> str:
-    """The option that an answer is, or the only one that stands in it as words of its own; empty where there is none."""
+    """The option that an answer is, or the only one in it that stands by itself; empty where there is none."""
     bare = said.strip().strip(".!\"'`*").casefold()
     if same := [option for option in options if option.strip().casefold() == bare]:
         return same[0]

@@ -1,4 +1,4 @@
-"""Whether an answer from elsewhere is the run's own: equal, tied where they part, cut, gone on behind its end, or other."""
+"""Whether an answer from elsewhere is the run's own: equal, tied where they part, cut, gone on behind its end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -20,6 +20,9 @@ TURNS = (
 )
 """Conversations whose rendering is compared, beside the prompts; those without a system turn show what is put there."""
 
+BLANK = " \n\t\r\ufffd"
+"""What may be lost at the ends of an answer: white space, and a part of a letter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -153,7 +156,8 @@ def limit(artefact: Artefact, found: Sequence[Answered], ask: Callable[[Prompt, 
     cut = next((each for each in found if each.outcome.kind == "cut"), None)
     if cut is not None:
         short = f"is cut after {cut.said.made}" if cut.said.made else "is cut"
-        return Check(name, "differs", f"the answer to {cut.prompt.id} {short} and has {len(cut.prompt.want.tokens)} tokens")
+        whole = f"the run's has {len(cut.prompt.want.tokens)} tokens"
+        return Check(name, "differs", f"the answer to {cut.prompt.id} {short}; {whole}")
     longest = max(found, key=lambda each: len(each.prompt.want.tokens), default=None)
     if longest is None or len(longest.prompt.want.tokens) < 2 or longest.outcome.kind != "equal":
         return Check(name, "not proven", "no answer of the run that it gives has two tokens")
@@ -162,8 +166,9 @@ def limit(artefact: Artefact, found: Sequence[Answered], ask: Callable[[Prompt, 
     text = artefact.exact.renderer.text(want.tokens[:half])
     if said.made is not None and said.made != half:
         return Check(name, "differs", f"{half} tokens were asked for and {said.made} came")
-    if said.ended != "length" or not text.rstrip("\ufffd").strip().startswith(said.text.rstrip("\ufffd").strip()):
-        return Check(name, "differs", f"{half} tokens were asked for; it ended as `{said.ended}` with {_short(said.text)}")
+    if said.ended != "length" or not text.strip(BLANK).startswith(said.text.strip(BLANK)):
+        told = f"it ended as `{said.ended}` with {_short(said.text)}"
+        return Check(name, "differs", f"{half} tokens were asked for; {told}")
     return Check(name, "agrees", f"an answer of {len(want.tokens)} tokens is cut after {half} where that is asked")
 
 
@@ -171,9 +176,9 @@ def likelihoods(artefact: Artefact, found: Sequence[Answered]) -> Check:
     """The log-probabilities of the answers' tokens, where answers are equal and they are told."""
     name, worst, tokens, wide = "log-probabilities", 0.0, 0, ""
     for each in found:
-        told = each.said.logprobs
-        if told is None or each.outcome.kind != "equal" or len(told) not in (len(each.prompt.want.tokens) + n for n in (0, 1)):
-            continue
+        told, length = each.said.logprobs, len(each.prompt.want.tokens)
+        if told is None or each.outcome.kind != "equal" or len(told) not in (length, length + 1):
+            continue  # the token that ends an answer may be told as well
         mine = logprobs(artefact.exact, each.prompt)
         off = float(np.abs(told[: len(mine)] - mine).max(initial=0.0))
         tokens += len(mine)

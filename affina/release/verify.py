@@ -1,4 +1,4 @@
-"""`verify`: whether a running OpenAI-compatible endpoint serves exactly this artefact, as far as what it offers shows."""
+"""`verify`: whether a running OpenAI-compatible endpoint serves exactly this artefact, as far as it can be seen."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -40,7 +40,7 @@ def verify(
     model: str,
     against: str,
     on: str | None = None,
-    strictness: Strictness = Strictness(),  # noqa: B008  (frozen)
+    strictness: Strictness = Strictness(),
     where: Where = Where(),  # noqa: B008  (frozen)
     say: Say | None = None,
 ) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Each way in which a server can serve something else than the artefact is found and named; what cannot be seen is told."""
+"""Each way in which a server can serve something else than the artefact is found and named."""
 
 import json
 import shutil
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from endpoints import Faults, Server, serving
+from safetensors.torch import load_file, save_file
 from tiny import chat_base
 
 import affina
@@ -19,10 +19,13 @@ from affina.core.compute import Computing
 from affina.core.errors import Failed, Refused
 from affina.core.example import Message
 from affina.core.kinds import Sampling
+from affina.core.say import Silent
 from affina.data.rows import Renderer
 from affina.engine.torch import tuned
 from affina.release import verify as verb
+from affina.release.release import Wish, release
 from affina.release.verify import BASE_ASKED, Strictness
+from affina.store.place import Place
 from affina.training.embedded import Where
 
 NOISE = 0.15
@@ -30,7 +33,7 @@ CHECKS = ["template", "system prompt", "weights", "answers", "stop", "max_tokens
 
 
 def ending(folder: Path, seed: int = 0, like: Path | None = None) -> Path:
-    """A base some of whose answers end: a token that it says sixth, or those of `like`, end them."""
+    """A base some of whose answers end: a token that it says early, or those of `like`, end them."""
     file = chat_base(folder, seed=seed) / "model.safetensors"
     draws = torch.Generator().manual_seed(seed)
     tensors = {name: each + torch.randn(each.shape, generator=draws) * NOISE for name, each in load_file(file).items()}
@@ -40,8 +43,9 @@ def ending(folder: Path, seed: int = 0, like: Path | None = None) -> Path:
         return folder
     model = opened(folder)
     asked = [model.renderer.opening([Message("user", text)]) for text in BASE_ASKED]
-    said = model.sample(asked, Sampling(max_tokens=8))
-    stops = {"eos_token_id": [1, said[0].tokens[5]]}
+    tokens = model.sample(asked, Sampling(max_tokens=16))[0].tokens
+    last = next(n for n in range(3, 16) if model.renderer.text(tokens[:n]) and tokens[n] not in tokens[:n])
+    stops = {"eos_token_id": [1, tokens[last]]}
     (folder / "generation_config.json").write_text(json.dumps(stops), encoding="utf-8")
     return folder
 
@@ -152,7 +156,9 @@ def test_a_missing_system_prompt_is_named(base: Path, served: Server, monkeypatc
     assert states == dict.fromkeys(CHECKS, "agrees"), details
 
 
-def test_the_verb_tells_it_in_a_table_and_by_its_exit_code(served: Server, base: Path, tmp_path: Path, capsys: Any) -> None:
+def test_the_verb_tells_it_in_a_table_and_by_its_exit_code(
+    served: Server, base: Path, tmp_path: Path, capsys: Any
+) -> None:
     asked = ["verify", str(base), "--against", served.url, "--items", "2", "--root", str(tmp_path)]
     assert run(asked) == 0
     assert "serves" in capsys.readouterr().out
@@ -178,3 +184,17 @@ def test_what_cannot_be_verified_is_refused_in_a_sentence(
         affina.verify(str(base), "https://192.0.2.1/v1#m", where=where)
     with pytest.raises(Failed, match="cannot be reached"):
         affina.verify(str(base), "http://127.0.0.1:9/v1#m", where=where)
+
+
+@pytest.mark.slow
+def test_a_release_is_verified_with_the_system_prompt_it_brings(finished: Any, tmp_path: Path) -> None:
+    root = finished("chats").folder.parent
+    made = release("chats", Wish("talk", system="Be brief."), Place(root, str(tmp_path)))
+    with serving(verb.open_model("chats", root, True, Silent()).model, Faults(system="Be brief.")) as server:
+        where = Where(root, offline=True)
+        found = affina.verify(made["folder"], server.url, strictness=Strictness(items=5), where=where)
+        assert found["agrees"] and found["items"] == 5 and {*found["not_proven"]} <= {"stop"}, found["checks"]
+        server.faults.system = ""
+        found = affina.verify(made["folder"], server.url, strictness=Strictness(items=5), where=where)
+        differs = [each["name"] for each in found["checks"] if each["state"] == "differs"]
+        assert "system prompt" in differs and "weights" not in differs, found["checks"]

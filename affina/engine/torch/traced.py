@@ -1,4 +1,4 @@
-"""A written model folder as one ONNX graph, by torch's exporter: a decoder with its past keys and values, or an encoder.
+"""A written model folder as one ONNX graph, by torch's exporter: a decoder with past keys and values, or an encoder.
 
 Batch, length and past are free. Which keys a query sees stands in the graph itself, from the mask of what is padding.
 """
@@ -112,7 +112,7 @@ def write(folder: Path, file: Path, decodes: bool) -> list[tuple[int, int, int]]
             names = ["logits", *(f"present_{n}" for n in range(len(past)))]
             _export(Decoder(loaded.model), (tokens, mask, past), [[0, 1], [0, 1], [[0, 2]] * len(past)], file, names)
             return shapes
-    except (*UNREADABLE, torch.onnx.OnnxExporterError) as error:
+    except (*UNREADABLE, IndexError, torch.onnx.OnnxExporterError) as error:
         why = f"torch's exporter does not follow its classes: {str(error).strip().splitlines()[0]}"
         raise Refused(f"{folder.name} cannot be written as ONNX", why) from error
 

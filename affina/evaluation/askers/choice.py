@@ -18,7 +18,8 @@ class Choice(Asker):
     """The option of the highest log-probability; where no label is asked for, only the right option is scored.
 
     An option's stop token is left out, as the LM evaluation harness does (a base says a label without ending there),
-    unless one option begins another. A model without log-probabilities is taken at its word. Earlier assistant turns are scored too, but they are common to all options.
+    unless one option begins another. Earlier assistant turns are scored too, but they are common to all options.
+    A model without log-probabilities is taken at its word.
     """
 
     asks: ClassVar = Chat

@@ -1,4 +1,4 @@
-"""One ONNX graph with its tokenizer beside it, run by onnxruntime: a decoder with past keys and values, or an encoder."""
+"""One ONNX graph, its tokenizer beside it, run by onnxruntime: a decoder with past keys and values, or an encoder."""
 
 import shutil
 from collections.abc import Mapping
@@ -11,8 +11,12 @@ from affina.core.errors import Refused
 from affina.core.export import HEAD, Bounds, Export, Exportable, Served
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
-BESIDE = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", HEAD[1])
+BESIDE = (
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", HEAD[1],
+)  # fmt: skip
 """Files of the merged model that serving takes, beside the graph."""
+ATTENDING = {"full_attention", "sliding_attention"}
+"""Kinds of layers that a graph has."""
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 BIASED = ("bloom", "mpt", "falcon", "t5", "deberta", "deberta-v2", "mpnet", "xlnet")
 """Families whose attention makes its mask or its positions itself and takes none from outside."""
@@ -33,14 +37,17 @@ class Onnx(Export):
     def objection(self, config: Mapping[str, Any], source: Exportable) -> str:
         if missing := [name for name in NEEDED if find_spec(name) is None]:
             raise Refused(f"the export onnx needs {', '.join(missing)}", instead="pip install 'affina[onnx]'")
-        family = str(config.get("model_type", ""))
+        family, why = str(config.get("model_type", "")), ""
+        dense = config.get("first_k_dense_replace", 0) >= config.get("num_hidden_layers", 1)
         if config.get("is_encoder_decoder") or source.reads in ("source", "order"):
-            return f"{family} is an encoder–decoder or reads in another order, which is no single graph: export safetensors"
-        if family in BIASED:
-            return f"the attention of {family} takes no mask from outside: export safetensors"
-        if any(config.get(name) for name in EXPERTS) and config.get("first_k_dense_replace", 0) < config["num_hidden_layers"]:
-            return f"{family} sends each token to other experts, and a graph has one path: export safetensors"
-        return ""
+            why = f"{family} is an encoder–decoder or reads in another order, which is no single graph"
+        elif unlike := sorted({*config.get("layer_types") or ()} - ATTENDING):
+            why = f"{family} has layers of {', '.join(unlike)}, which keep more of the past than keys and values"
+        elif family in BIASED:
+            why = f"the attention of {family} takes no mask from outside"
+        elif any(config.get(name) for name in EXPERTS) and not dense:
+            why = f"{family} sends each token to other experts, and a graph has one path"
+        return f"{why}: export safetensors" if why else ""
 
     def write(self, source: Exportable, folder: Path) -> None:
         from affina.engine.torch import traced

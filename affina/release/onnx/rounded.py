@@ -19,7 +19,7 @@ def rounded(file: Path) -> None:
     level, logger = logging.getLogger().level, logging.getLogger()
     logger.setLevel(logging.ERROR)  # it advises a second pass of its own
     try:
-        quantize_dynamic(aside, file, op_types_to_quantize=list(MATRICES), weight_type=QuantType.QInt8, per_channel=True)
+        quantize_dynamic(aside, file, list(MATRICES), per_channel=True, weight_type=QuantType.QInt8)
     finally:
         logger.setLevel(level)
         os.unlink(aside)

@@ -1,4 +1,4 @@
-"""An ONNX folder in onnxruntime: its logits, its greedy answers with past keys and values, its tokenizer and template."""
+"""An ONNX folder in onnxruntime: logits, greedy answers with past keys and values, tokenizer and template."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class OnnxModel:
     def run(
         self, tokens: npt.NDArray[np.int64], mask: npt.NDArray[np.int64], past: Sequence[Any] | None = None
     ) -> list[npt.NDArray[np.float32]]:
-        """The graph as it is: [B, T], [B, past + T], keys and values → logits, or what the head gives; keys and values."""
+        """The graph as it is: [B, T], [B, past + T], keys and values → what the head gives, keys and values."""
         held = self.empty(len(tokens)) if past is None else past
         cached = {f"past_{n}": each for n, each in enumerate(held)}
         found: list[npt.NDArray[np.float32]] = self._session.run(None, {"tokens": tokens, "mask": mask, **cached})
