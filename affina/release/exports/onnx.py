@@ -41,7 +41,7 @@ class Onnx(Export):
         dense = config.get("first_k_dense_replace", 0) >= config.get("num_hidden_layers", 1)
         if config.get("is_encoder_decoder") or source.reads in ("source", "order"):
             why = f"{family} is an encoder–decoder or reads in another order, which is no single graph"
-        elif unlike := sorted({*config.get("layer_types") or ()} - ATTENDING):
+        elif unlike := sorted({*(config.get("layer_types") or ())} - ATTENDING):
             why = f"{family} has layers of {', '.join(unlike)}, which keep more of the past than keys and values"
         elif family in BIASED:
             why = f"the attention of {family} takes no mask from outside"
