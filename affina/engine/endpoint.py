@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx2
 
@@ -41,8 +41,8 @@ class Address:
     def read(cls, reference: str) -> "Address":
         """Raises Refused for what is no such address, and for a secret written out in it."""
         url, _, rest = reference.partition("#")
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = _split(url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refused(f"'{reference}' is no endpoint", instead="write it so: http://host:port/v1#model")
         if "@" in parts.netloc or parts.query:
             raise Refused(
@@ -68,11 +68,22 @@ class Address:
 
     def secret(self) -> str:
         """The key; empty where none is named. Raises Refused where its variable is not set."""
-        found = os.environ.get(self.key, "") if self.key else ""
+        found = os.environ.get(self.key, "").strip() if self.key else ""
         if self.key and not found:
             why = f"{self.key} is not set in the environment"
             raise Refused(f"no key for {self.host}", why, f"export {self.key}=… first")
+        if not (found.isascii() and found.isprintable()):
+            raise Refused(f"what {self.key} holds is no key", why="a key is one line of plain letters and signs")
         return found
+
+
+def _split(url: str) -> SplitResult | None:
+    """None for what is no address at all."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None
 
 
 def is_endpoint(reference: str) -> bool:

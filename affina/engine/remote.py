@@ -40,9 +40,9 @@ class Remote:
         """The model's own name; where the address gives none, the one that is served. Raises Refused for several."""
         if self.endpoint.address.model:
             return self.endpoint.address.model
-        served = [str(each["id"]) for each in self.endpoint.get("models").get("data", [])]
+        served = [str(each["id"]) for each in self._part(self.endpoint.get("models"), "data")]
         if len(served) != 1:
-            held = f"it serves {', '.join(served) or 'none'}"
+            held = f"it serves {', '.join(served)}"
             raise Refused(f"which model of {self.host} is meant?", held, f"name it: {self.endpoint.address.url}#model")
         return served[0]
 
@@ -79,6 +79,8 @@ class Remote:
         """The answer to one prompt, piece by piece as it comes."""
         path, body = self._request(prompt, how, 0)
         for event in self.endpoint.stream(path, body):
+            if not isinstance(event, dict) or "error" in event:
+                raise Failed(f"{self.host} broke off its answer", why=str(event)[:200])
             choice = (event.get("choices") or [{}])[0]
             yield (choice.get("delta") or {}).get("content") or choice.get("text") or ""
 
@@ -91,7 +93,8 @@ class Remote:
         vectors_ND = np.array([each["embedding"] for each in found], dtype=np.float32)
         if vectors_ND.ndim != 2 or len(vectors_ND) != len(texts):
             raise Failed(f"{self.host} gave {len(found)} embeddings of {len(texts)} texts")
-        return vectors_ND / np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+        made: npt.NDArray[np.float32] = vectors_ND / np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+        return made
 
     # ── requests ──
     def _sampled(self, prompt: Sequence[int], how: Sampling, place: int) -> Sampled:
@@ -157,7 +160,9 @@ class Remote:
     def _echo(self, prompt: list[int] | str) -> Echo:
         body = {"model": self.name, "prompt": prompt, "echo": True, "logprobs": 1, "max_tokens": 1, "temperature": 0}
         try:
-            return Echo.read(self.endpoint.post("completions", body), self.host)
+            answer = self.endpoint.post("completions", body)
+            self._part(answer, "choices")
+            return Echo.read(answer, self.host)
         except Refused:
             if isinstance(prompt, str) or not self._takes_tokens:
                 raise

@@ -50,6 +50,9 @@ def verify(
     Failed for an endpoint that cannot be reached.
     """
     say = say or Silent()
+    if strictness.items < 1 or strictness.bound < 0:
+        what = f"{strictness.items} prompts within {strictness.bound:g}"
+        raise Refused(f"{what} show nothing", instead="ask 1 prompt or more, within 0 or more")
     opened = open_model(model, Path(where.root), where.offline, say)
     if isinstance(opened.model, Remote):
         raise Refused(f"{model} is an endpoint", instead="give the run or release that it should serve")

@@ -74,7 +74,8 @@ class Witness:
 
     def _templated(self, messages: list[dict[str, Any]]) -> list[int]:
         """As llama.cpp does: the text, then its tokens."""
-        text = self._post("/apply-template", {"messages": messages}).get("prompt")
+        answer = self._post("/apply-template", {"messages": messages})
+        text = answer.get("prompt") if isinstance(answer, dict) else None
         body = {"content": text, "add_special": True, "parse_special": True}
         return _ids(self._post("/tokenize", body)) if isinstance(text, str) else []
 

@@ -19,6 +19,8 @@ def test_an_address_names_the_model_the_keys_variable_and_the_tokenizer() -> Non
     [
         ("http:///v1", "is no endpoint"),
         ("ftp://host/v1", "is no endpoint"),
+        ("http://host:eighty/v1", "is no endpoint"),
+        ("http://[::1/v1", "is no endpoint"),
         ("http://me:secret@host/v1", "name it"),
         ("http://host/v1?api_key=secret", "name it"),
         ("http://host/v1#m,kye=A", "did you mean 'key'"),
@@ -51,7 +53,10 @@ def test_the_key_comes_from_the_environment_and_is_never_told(monkeypatch: pytes
         with pytest.raises(Refused, match="check what AFFINA_TEST_KEY holds") as refused:
             Endpoint(address).get("models")
         assert "sk-" not in str(refused.value)
-        monkeypatch.setenv("AFFINA_TEST_KEY", "sk-right")
+        monkeypatch.setenv("AFFINA_TEST_KEY", "sk-right\nX-Other: header")
+        with pytest.raises(Refused, match="is no key"):
+            Endpoint(address)
+        monkeypatch.setenv("AFFINA_TEST_KEY", "sk-right\n")
         assert Endpoint(address).get("models")["data"]
         with pytest.raises(Refused, match="name its key"):
             Endpoint(Address.read(served.url)).get("models")

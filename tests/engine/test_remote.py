@@ -164,11 +164,36 @@ def test_an_endpoint_that_names_its_limit_anew_is_asked_so(local: Any) -> None:
         assert model.sample([model.renderer.prompt(CHATS[0])], HOW)[0].text
 
 
-def test_an_answer_that_is_none_is_told(served: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Server, "answer", lambda self, path, body: (200, {"choices": []}))
+@pytest.mark.parametrize("plain", [{"choices": []}, [], {}, {"choices": "text"}, None])
+def test_an_answer_that_is_none_is_told(plain: Any, served: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Server, "answer", lambda self, path, body: (200, plain))
     model = remote(f"{served.url}#tiny", offline=True)
     with pytest.raises(Failed, match="there are no choices in it"):
         model.sample([model.renderer.continued("a")], HOW)
+    with pytest.raises(Failed, match="there are no choices in it"):
+        model.score(model.renderer.rows([Text(id="a", text="a b")]))
+    with pytest.raises(Failed, match="there are no data in it"):
+        model.embed(["a"])
+    with pytest.raises(Failed, match="there are no data in it"):
+        assert remote(served.url, offline=True).name
+
+
+@pytest.mark.parametrize("told", [{}, None, {"tokens": ["a"]}, {"tokens": ["a", "b"], "token_logprobs": [None]}])
+def test_log_probabilities_that_are_not_whole_are_refused(
+    told: Any, served: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = {"choices": [{"text": "a", "logprobs": told}], "usage": {"prompt_tokens": 1}}
+    monkeypatch.setattr(Server, "answer", lambda self, path, body: (200, plain))
+    model = remote(f"{served.url}#tiny", offline=True)
+    with pytest.raises(Refused, match="no log-probabilities"):
+        model.score(model.renderer.rows([Text(id="a", text="a b")]))
+
+
+def test_an_answer_that_breaks_off_is_told(served: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = remote(f"{served.url}#tiny", offline=True)
+    monkeypatch.setattr(model.endpoint, "stream", lambda path, body: iter([{"error": {"message": "out of memory"}}]))
+    with pytest.raises(Failed, match="out of memory"):
+        list(model.stream(model.renderer.continued("a"), HOW))
 
 
 def test_conversations_are_read_back_as_they_were() -> None:

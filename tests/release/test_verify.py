@@ -176,6 +176,8 @@ def test_what_cannot_be_verified_is_refused_in_a_sentence(
 ) -> None:
     monkeypatch.setattr("affina.engine.endpoint.time.sleep", lambda pause_s: None)
     where = Where(tmp_path, offline=True)
+    with pytest.raises(Refused, match="show nothing"):
+        affina.verify(str(base), served.url, strictness=Strictness(items=0), where=where)
     with pytest.raises(Refused, match="is no endpoint"):
         affina.verify(str(base), str(base), where=where)
     with pytest.raises(Refused, match="is an endpoint"):

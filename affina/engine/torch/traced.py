@@ -47,7 +47,8 @@ class Decoder(nn.Module):
             past_key_values=cache,
             use_cache=True,
         )
-        return (said.logits.float(), *(each for layer in cache.layers for each in (layer.keys, layer.values)))
+        layers: list[Any] = [*cache.layers]
+        return (said.logits.float(), *(each for layer in layers for each in (layer.keys, layer.values)))
 
     def _bias(self, tokens: Tensor, mask: Tensor, past: int) -> Any:
         """[B, 1, T, past + T], added to scores; by the kind of layer where there are several."""
@@ -64,6 +65,9 @@ class Decoder(nn.Module):
 
 class Encoder(nn.Module):
     """Tokens → what the head gives: of words, of the whole row, of every token, or the mean of the states."""
+
+    weight: Tensor | None
+    bias: Tensor | None
 
     def __init__(self, loaded: library.LibraryModel) -> None:
         super().__init__()
