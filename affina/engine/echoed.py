@@ -23,9 +23,9 @@ class Echo:
     def read(cls, answer: Mapping[str, Any], host: str) -> "Echo":
         """From a completion with `echo` and `logprobs`. Raises Refused where it holds no log-probabilities."""
         found = answer["choices"][0].get("logprobs") or {}
-        tokens, logprobs = found.get("tokens"), found.get("token_logprobs")
+        tokens, logprobs = found.get("tokens"), found.get("token_logprobs") or []
         count = (answer.get("usage") or {}).get("prompt_tokens")
-        if not tokens or count is None or len(logprobs or ()) != len(tokens) or not count <= len(tokens) <= count + 1:
+        if not tokens or count is None or len(logprobs) != len(tokens) or not count <= len(tokens) <= count + 1:
             raise Refused(
                 f"{host} gives no log-probabilities of a given text",
                 why="its completions leave out `echo` or `logprobs`",

@@ -86,9 +86,11 @@ def test_eight_bits_stay_near_and_are_smaller(written: Callable[[str], tuple[Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("head", "place", "shape"), [("labels", "first", (1, 3)), ("tags", "every", (24, 3))])
-def test_an_encoder_is_written_with_its_head(head: str, place: str, shape: tuple[int, int], tmp_path: Path) -> None:
-    base, out = build("bert", tmp_path / "bert"), tmp_path / "onnx"
+@pytest.mark.parametrize(
+    ("name", "head", "place"), [("bert", "labels", "first"), ("bert", "tags", "every"), ("gpt2", "tags", "every")]
+)
+def test_what_reads_a_row_at_once_is_written_with_its_head(name: str, head: str, place: str, tmp_path: Path) -> None:
+    base, out, shape = build(name, tmp_path / name), tmp_path / "onnx", (1 if head == "labels" else 24, 3)
     out.mkdir()
     drawn = torch.Generator().manual_seed(0)
     save_file({"weight": torch.randn(3, 32, generator=drawn), "bias": torch.randn(3, generator=drawn)}, base / HEAD[0])

@@ -69,9 +69,9 @@ class Encoder(nn.Module):
     weight: Tensor | None
     bias: Tensor | None
 
-    def __init__(self, loaded: library.LibraryModel) -> None:
+    def __init__(self, loaded: library.LibraryModel, causal: bool) -> None:
         super().__init__()
-        self.model, self.place = loaded.model, loaded.place if loaded.head else ""
+        self.model, self.place, self.causal = loaded.model, loaded.place if loaded.head else "", causal
         weight, bias = loaded.head or (None, None)
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
@@ -79,13 +79,13 @@ class Encoder(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """tokens [B, T], mask [B, T] with 0 for padding on the right → [B, T, V], [B, L], [B, T, L] or [B, D]."""
         seen = (mask[:, None, :] > 0).expand(-1, tokens.shape[1], -1)
-        if self.place == "last":
+        if self.causal:
             seen = seen & torch.ones_like(seen[0]).tril()[None]
         said = self.model(input_ids=tokens, attention_mask=_added(seen))
         if self.weight is None and hasattr(said, "logits"):
-            found: Tensor = said.logits
-            return found.float()
-        states_BTD = said.last_hidden_state.float()
+            logits_BTV: Tensor = said.logits
+            return logits_BTV.float()
+        states_BTD: Tensor = said.last_hidden_state.float()
         if self.weight is None:
             kept = mask[:, :, None].float()
             return (states_BTD * kept).sum(1) / kept.sum(1)
@@ -108,7 +108,13 @@ def write(folder: Path, file: Path, decodes: bool) -> list[tuple[int, int, int]]
         loaded.model.set_attn_implementation("eager")
         with _quiet(), torch.no_grad():
             if not decodes:
-                _export(Encoder(loaded), (tokens, torch.ones_like(tokens)), [[0, 1], [0, 1]], file, ["said"])
+                _export(
+                    Encoder(loaded, _causal(loaded.model, tokens)),
+                    (tokens, torch.ones_like(tokens)),
+                    [[0, 1], [0, 1]],
+                    file,
+                    ["said"],
+                )
                 return []
             shapes = _cached(loaded.model, tokens)
             past = [torch.zeros(rows, heads, before, width) for _, heads, width in shapes]
@@ -136,6 +142,14 @@ def _export(model: nn.Module, given: tuple[Any, ...], free: Sequence[Any], file:
     assert program is not None, "the exporter returns a program"
     size = sum(each.numel() * each.element_size() for each in model.parameters())
     program.save(str(file), external_data=size > LARGEST)
+
+
+def _causal(model: Any, tokens: Tensor) -> bool:
+    """Whether a first token is what it is whatever comes behind it."""
+    others = tokens.clone()
+    others[:, -1] = tokens[:, 0]
+    first, again = (model(input_ids=each)[0][:, 0] for each in (tokens, others))
+    return bool(torch.equal(first, again))
 
 
 def _cached(model: Any, tokens: Tensor) -> list[tuple[int, int, int]]:
