@@ -10,7 +10,7 @@ from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Chat
 from affina.core.kinds import Asked, Model
-from affina.evaluation.asking import scored, unscored
+from affina.evaluation.asking import known, scored, unscored
 
 LIKELIHOODS = frozenset({"nats", "words", "chances"})
 """The columns that need log-probabilities."""
@@ -55,7 +55,9 @@ def spoken(model: Model, chats: Sequence[Chat], found: Answers, asked: Asked) ->
 
 def chosen(model: Model, chats: Sequence[Chat], asked: Asked) -> Answers:
     """The option that each generated answer names, for a model that gives no log-probabilities; -1 where it names none
-    or several."""
+    or several. Raises Refused, naming the example, where its right answer is none of its options."""
+    for chat in chats:
+        known(last_answer(chat)[1], chat.options, chat.id)
     found = by_target(model, chats, asked)
     found = spoken(model, chats, found, replace(asked, columns=asked.columns | {"text"}))
     labels = tuple(sorted({option for chat in chats for option in chat.options}))

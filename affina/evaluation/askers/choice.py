@@ -36,8 +36,6 @@ class Choice(Asker):
         if not asked.columns & {"label", "chances"}:
             return spoken(model, examples, by_target(model, examples, asked), asked)
         if unscored(model):
-            for chat in examples:
-                known(last_answer(chat)[1], chat.options, chat.id)
             return chosen(model, examples, asked)
         labels = tuple(sorted({option for chat in examples for option in chat.options}))
         code = {label: place for place, label in enumerate(labels)}
