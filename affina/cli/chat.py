@@ -12,23 +12,26 @@ from affina.cli.console import Screen
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The model and how to sample."""
-    parser.add_argument("model", metavar="MODEL", help="a run, a folder, an alias or a hub name")
+    parser.add_argument("model", metavar="MODEL", help="a run, a folder, an alias, a hub name or an endpoint's URL")
     settings.sampling(parser)
     settings.offline(parser)
 
 
 def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
-    """{"model", "turns": [{"said", "answer"}]}; unless --json, each answer is printed as soon as it is there."""
+    """{"model", "turns": [{"said", "answer"}]}; unless --json, each answer is printed as it comes."""
     conversation = affina.chat(
         given.model, how=settings.sampled(given), root=given.root, offline=given.offline, say=screen.say
     )
     turns = []
     for said in _lines(screen):
-        answer = conversation.answer(said)
+        answer = ""
+        for piece in conversation.pieces(said):
+            answer += piece
+            if not given.json:
+                screen.piece(piece)
         turns.append({"said": said, "answer": answer})
         if not given.json:
-            screen.text(answer)
-            sys.stdout.flush()
+            screen.piece("\n")
     return {"model": given.model, "turns": turns}
 
 

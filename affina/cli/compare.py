@@ -14,7 +14,9 @@ MOST_SLICES = 12
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Two models and what to measure them on."""
-    parser.add_argument("a", metavar="A", help="the model to beat: a run, a folder, an alias or a hub name")
+    parser.add_argument(
+        "a", metavar="A", help="the model to beat: a run, a folder, an alias, a hub name or an endpoint's URL"
+    )
     parser.add_argument("b", metavar="B", help="the model that should be better")
     parser.add_argument("--on", metavar="FILE", help="examples to measure on (default: the runs' own test split)")
     by = "a column that divides the items into slices; may be given several times (class and length always do)"

@@ -33,6 +33,10 @@ class Screen:
         """One line of the result, as it is."""
         print(line)
 
+    def piece(self, text: str) -> None:
+        """A part of a line, shown at once."""
+        print(text, end="", flush=True)
+
     def heading(self, line: str) -> None:
         """A line that opens a block, after an empty one."""
         print(f"\n\033[1m{line}\033[0m" if _coloured() else f"\n{line}")

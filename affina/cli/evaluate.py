@@ -12,7 +12,7 @@ WORST_CLASSES = 12
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The model and what to measure it on."""
-    parser.add_argument("model", metavar="MODEL", help="a run, a folder, an alias or a hub name")
+    parser.add_argument("model", metavar="MODEL", help="a run, a folder, an alias, a hub name or an endpoint's URL")
     parser.add_argument(
         "--on",
         metavar="FILE",

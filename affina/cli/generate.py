@@ -16,7 +16,7 @@ NOTHING = "(nothing)"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the prompts and how to sample."""
-    parser.add_argument("model", metavar="MODEL", help="a run, a folder, an alias or a hub name")
+    parser.add_argument("model", metavar="MODEL", help="a run, a folder, an alias, a hub name or an endpoint's URL")
     parser.add_argument("prompts", nargs="*", metavar="PROMPT", help="a text; without one, each line of standard input")
     settings.sampling(parser)
     settings.offline(parser)

@@ -363,6 +363,21 @@ class Lexical(Protocol):
         """[S, count] the likeliest tokens at each supervised place of every row, the likeliest first."""
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """A model that may not say how likely a given answer is."""
+
+    def unscored(self) -> str:
+        """Why `score` refuses conversations, in a clause; empty where it does not."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A model whose answer can be read while it comes."""
+
+    def stream(self, prompt: Sequence[int], how: Sampling) -> Iterator[str]: ...
+
+
 class Engine(Model, Protocol):
     """The write face. Schedule and optimizer are engine state."""
 

@@ -62,11 +62,11 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
         if isinstance(connection, socket.SocketType) and not _stays_here(connection.family, address):
             raise _refusal(address)
     elif event in _NAMING:
-        if not (_is_literal(arguments[0]) or _is_this_machine(arguments[0]) or _text(arguments[0]) in _own_names):
+        if not (_is_literal(arguments[0]) or is_this_machine(arguments[0]) or _text(arguments[0]) in _own_names):
             raise _refusal(arguments[0])
     elif event in _REVERSE:
         host = arguments[0][0] if isinstance(arguments[0], tuple) else arguments[0]
-        if not (_is_this_machine(host) or _text(host) in _own_names):
+        if not (is_this_machine(host) or _text(host) in _own_names):
             raise _refusal(host)
 
 
@@ -74,10 +74,10 @@ def _stays_here(family: int, address: object) -> bool:
     """True for Unix sockets, for loopback, and for a socket that is already connected (sendmsg without an address)."""
     if address is None or family == getattr(socket, "AF_UNIX", None):
         return True
-    return isinstance(address, tuple) and bool(address) and _is_this_machine(address[0])
+    return isinstance(address, tuple) and bool(address) and is_this_machine(address[0])
 
 
-def _is_this_machine(host: object) -> bool:
+def is_this_machine(host: object) -> bool:
     """Whether a host is loopback, or the unspecified address (`0.0.0.0`, `::`, empty), which leads back here too."""
     text = _text(host)
     if text in ("", "localhost"):

@@ -12,14 +12,16 @@ KEPT = ("*.json", "*.jinja", "LICENSE*", "*.txt")  # of the base's folder, besid
 WEIGHTS = "model.safetensors"
 
 
-def write_folder(model: "torch.nn.Module", folder: Path, base: Path) -> None:
-    """Writes into an existing folder: weights in the base's own dtype, and the base's files.
+def write_folder(model: "torch.nn.Module", folder: Path, base: Path, wide: bool = False) -> None:
+    """Writes into an existing folder: weights in the base's own dtype, or `wide` in float32, and the base's files.
 
     A tied weight stands once, under its first name.
     """
+    import torch
+
     from affina.engine.torch import tensor_file
 
-    named, kept = dict(model.named_parameters()), kept_dtype(base)
+    named, kept = dict(model.named_parameters()), torch.float32 if wide else kept_dtype(base)
     tensors = {name: each.detach().to("cpu", kept) for name, each in named.items()}
     tensor_file.write(tensors, folder / WEIGHTS, {"format": "pt"})
     for pattern in KEPT:

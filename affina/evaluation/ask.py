@@ -1,12 +1,12 @@
 """`generate` answers to prompts, or `chat`: a model is asked the way it was trained to be asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Gapped, Message, Parallel, Text
-from affina.core.kinds import Asked, Sampled, Sampling
+from affina.core.kinds import Asked, Sampled, Sampling, Streaming
 from affina.core.say import Say, Silent
 from affina.evaluation.answer import asker
 from affina.evaluation.open import Opened, open_model
@@ -42,9 +42,19 @@ class Conversation:
 
     def answer(self, text: str) -> str:
         """The model's next answer."""
-        said = _answered(self._opened, [self._opened.ask(text, self.messages)], self._how)[0]
-        self.messages = (*self.messages, Message("user", text), Message("assistant", said.text))
-        return said.text
+        return "".join(self.pieces(text))
+
+    def pieces(self, text: str) -> Iterator[str]:
+        """The same as it comes, where the model lets it be read while it does; else whole."""
+        opened, asked, said = self._opened, self._opened.ask(text, self.messages), ""
+        if isinstance(opened.model, Streaming) and isinstance(asked, Chat):
+            coming: Iterable[str] = opened.model.stream(_prompt(opened, asked), self._how)
+        else:
+            coming = (each.text for each in _answered(opened, [asked], self._how))
+        for piece in coming:
+            said += piece
+            yield piece
+        self.messages = (*self.messages, Message("user", text), Message("assistant", said))
 
 
 def chat(

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled
-from affina.core.kinds import Asked, Model, Row, Scored
+from affina.core.kinds import Asked, Limited, Model, Row, Scored
 
 ROWS_PER_CALL = 1024
 """Rows scored in one call: enough for the engine to share prefixes and fill its batches, few enough to hold."""
@@ -33,6 +33,11 @@ def need_labels(model: Model, example: Labelled) -> None:
             why=f"it has {has}, and {len(example.labels)} are expected: {', '.join(example.labels)}",
             instead="give a run that was trained with these labels",
         )
+
+
+def unscored(model: Model) -> str:
+    """Why the model gives no log-probabilities of given answers, in a clause; empty where it does."""
+    return model.unscored() if isinstance(model, Limited) else ""
 
 
 def known(right: str, options: Sequence[str], where: str) -> None:

@@ -14,6 +14,7 @@ from affina.core.kinds import Asked, Metric, Sampling
 from affina.core.say import Say, Silent
 from affina.core.task import Hall
 from affina.evaluation.answer import answer, require
+from affina.evaluation.asking import unscored
 from affina.evaluation.compare import adjusted, aligned
 from affina.evaluation.compare import compare as paired
 from affina.evaluation.detail import calibration, classes, slices
@@ -24,6 +25,7 @@ from affina.evaluation.open import Opened, answerable, chosen_metrics, from_file
 from affina.evaluation.put import divided, hall, plain, put, told
 from affina.evaluation.regressions import groupings, regressions
 from affina.evaluation.task_file import is_task, tasks_of
+from affina.evaluation.turns import LIKELIHOODS
 
 SPARE_TOKENS = 8  # generated beyond the longest right answer
 
@@ -138,7 +140,7 @@ def compare(
     judged = second if second.run else first
     examples = from_file(judged, on.file, say, on.by) if on.file else _shared(first, second, on.by)
     asked = {id(each): _put(each, judged, examples) for each in (first, second)}
-    chosen = chosen_metrics(judged, asked[id(judged)])
+    chosen = chosen_metrics(judged, asked[id(judged)], first if judged is second else second)
     both = [_answers(each, asked[id(each)], chosen, say) for each in (first, second)]
     return {"a": a, "b": b, "items": len(both[0]), **_beside(both, (a, b), chosen, judged)} | {
         "slices": _slices(both, chosen[0], examples, on.by, judged)
@@ -191,6 +193,8 @@ def answers_of(opened: Opened, examples: Sequence[Example], chosen: list[Metric]
 
 def _answers(opened: Opened, asked: list[Example], chosen: list[Metric], say: Say) -> Answers:
     require(chosen, asked)
+    if (why := unscored(opened.model)) and not any(metric.reads in LIKELIHOODS for metric in chosen):
+        say.line(f"{opened.name} is measured by what it generates: {why}")
     how = _put_as(opened, asked, chosen)
     return answer(opened.model, asked, how.columns, how.how, say.progress)
 

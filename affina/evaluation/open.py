@@ -1,5 +1,5 @@
-"""A model reference becomes a Model: a run's best checkpoint, a release, or any base (alias, folder, file, hub name,
-package)."""
+"""A model reference becomes a Model: a run's best checkpoint, a release, any base (alias, folder, file, hub name,
+package), or an endpoint's address."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from affina.core.atomic import damage
 from affina.core.compute import Computing
 from affina.core.errors import Failed, Refused
 from affina.core.example import Example, Gapped, Labelled, Message, MultiLabelled, Tagged
-from affina.core.kinds import Ending, Metric, Model, Objective, metrics, objectives, shapes
+from affina.core.kinds import Ending, Metric, Model, Objective, Tuning, metrics, objectives, shapes
 from affina.core.recipe import Compute, Data, Recipe
 from affina.core.run import Run
 from affina.core.say import Say, Silent
@@ -21,9 +21,12 @@ from affina.data.rows import Renderer
 from affina.data.shaped import Objection
 from affina.engine import scratch
 from affina.engine.folder import reads
-from affina.evaluation.answer import usual
+from affina.engine.offline import requested
+from affina.evaluation.answer import offered, usual
+from affina.evaluation.asking import unscored
 from affina.evaluation.held import ABOUT, base_of, held
 from affina.evaluation.reach import reach, released
+from affina.evaluation.turns import LIKELIHOODS
 from affina.evaluation.typed import typed
 
 PLAIN = {
@@ -44,6 +47,10 @@ class Opened:
     run: Run | None
     reads: str = "past"
     """How a base reads: see `Objective.reads`."""
+    base: Path = Path()
+    """The local folder of the base."""
+    trained: tuple[Tuning, Path] | None = None
+    """What was trained on it, and the checkpoint that has it; None for a base."""
     system: str = ""
     """The system prompt that a release brings: what a conversation begins with that has none of its own."""
     root: Path = Path("runs")
@@ -94,6 +101,8 @@ def open_model(
     Raises Refused for an unknown reference (with the nearest run or alias), a run without a checkpoint, or an
     encoder without words.
     """
+    if reference.startswith(("http://", "https://")) and not reference.partition("#")[0].endswith(".gguf"):
+        return _served(reference, root, offline, say)
     from affina.engine.torch import tuned
     from affina.engine.torch.settle import settled_on
 
@@ -110,13 +119,35 @@ def open_model(
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
         computing = computing_of(beside.lock) if beside and beside.run else settled_on(Compute())
         ending = Ending("vector") if vectors else Ending(reads=how)
-        return Opened(reference, tuned.base(source.folder, renderer, computing, ending), None, how or "past")
+        return Opened(
+            reference, tuned.base(source.folder, renderer, computing, ending), None, how or "past", source.folder
+        )
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     ending = recipe.objective.ending(len(lock["labels"]))
     trained = (recipe.tuning, best_of(run, recipe))
     model = tuned.reopen(source.folder, renderer, computing_of(lock), ending, trained)
-    return Opened(run.name, model, run, system=run.read(ABOUT, {}).get("system") or "", root=root)
+    system = run.read(ABOUT, {}).get("system") or ""
+    return Opened(run.name, model, run, base=source.folder, trained=trained, system=system, root=root)
+
+
+def _served(reference: str, root: Path, offline: bool, say: Say) -> Opened:
+    """A model behind an OpenAI-compatible endpoint; what leaves this machine is told before anything does."""
+    from affina.engine.remote import remote
+
+    model = remote(reference, offline or requested())
+    address = model.endpoint.address
+    if not address.here:
+        say.line(
+            f"What the model is asked, texts of the data among it, leaves this machine: it is sent to {address.host}"
+        )
+    if address.tokenizer:
+        run = held(address.tokenizer, root)
+        recipe = recipe_of(run) if run else None
+        source = base_of(run, recipe, address.tokenizer, (root, offline, say))
+        data = recipe.data if recipe else Data(read=["-"])
+        model.renderer = Renderer.open(source.folder, data.template, data.max_tokens)
+    return Opened(reference, model, None)
 
 
 def computing_of(lock: Mapping[str, Any]) -> Computing:
@@ -204,11 +235,18 @@ def _read(opened: Opened, data: Data, path: str) -> Prepared:
         return prepared
 
 
-def chosen_metrics(opened: Opened, examples: list[Example]) -> list[Metric]:
-    """The recipe's metrics, or the usual ones of the task; for a run also the one its early stopping watched."""
+def chosen_metrics(opened: Opened, examples: list[Example], beside: Opened | None = None) -> list[Metric]:
+    """The recipe's metrics, or the usual ones of the task; for a run also the one its early stopping watched.
+
+    Where this model or the one `beside` it gives no log-probabilities, those that read none: exact match at least.
+    """
     settled = opened.recipe.evaluate if opened.recipe else None
     chosen = settled.metrics if settled and settled.metrics else [metrics.build(name) for name in usual(examples)]
     named = {metric.name: metric for metric in (*chosen, *([settled.monitor] if settled else []))}
+    if any(unscored(each.model) for each in (opened, beside) if each):
+        said = [metric for metric in named.values() if metric.reads not in LIKELIHOODS]
+        if said or "text" in offered(examples):
+            return said or [metrics.build("exact_match")]
     return list(named.values())
 
 

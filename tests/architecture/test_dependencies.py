@@ -34,6 +34,7 @@ ALLOWED = {
     "transformers": ("engine/torch/",),
     "peft": ("engine/torch/", "training/tuning/"),
     "bitsandbytes": ("engine/torch/quantised.py",),
+    "llama_cpp": ("release/gguf/llama.py",),
 }
 DIRECT = re.findall(
     r"\S+",
@@ -116,6 +117,7 @@ def test_what_is_imported_is_declared() -> None:
         "yaml": "pyyaml",
         "sklearn": "scikit-learn",
         "stdnum": "python-stdnum",
+        "llama_cpp": "llama-cpp-python",
         "docx": "python-docx",
         "python_calamine": "python-calamine",
     }
@@ -124,6 +126,7 @@ def test_what_is_imported_is_declared() -> None:
         "scipy": "scikit-learn",
         "pydantic_core": "pydantic",
         "huggingface_hub": "transformers",
+        "httpx2": "transformers",
         "markupsafe": "jinja2",
         "lxml": "python-docx",
         "markdown_it": "rich",

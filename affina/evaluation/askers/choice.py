@@ -9,8 +9,8 @@ import numpy as np
 from affina.core.answers import Answers
 from affina.core.example import Chat, Example
 from affina.core.kinds import Asked, Asker, Model
-from affina.evaluation.asking import known, nested, scored
-from affina.evaluation.turns import by_target, last_answer, spoken, with_answer
+from affina.evaluation.asking import known, nested, scored, unscored
+from affina.evaluation.turns import by_target, chosen, last_answer, spoken, with_answer
 
 
 class Choice(Asker):
@@ -18,6 +18,7 @@ class Choice(Asker):
 
     An option's stop token is left out, as the LM evaluation harness does (a base says a label without ending there),
     unless one option begins another. Earlier assistant turns are scored too, but they are common to all options.
+    A model without log-probabilities is taken at its word.
     """
 
     asks: ClassVar = Chat
@@ -33,6 +34,8 @@ class Choice(Asker):
         """Raises Refused, naming the example, when its right answer is none of its options."""
         if not asked.columns & {"label", "chances"}:
             return spoken(model, examples, by_target(model, examples, asked), asked)
+        if unscored(model):
+            return chosen(model, examples, asked)
         labels = tuple(sorted({option for chat in examples for option in chat.options}))
         code = {label: place for place, label in enumerate(labels)}
         put = [
