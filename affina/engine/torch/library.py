@@ -109,7 +109,9 @@ def adapted(folder: Path) -> LibraryModel:
             instead="put the base back, or set base_model_name_or_path in adapter_config.json to where it is",
         )
     if not (folder / ADAPTER).is_file():
-        raise Refused(f"the adapter in {folder} has no {ADAPTER}", why="a pickle beside it can run any code when loaded")
+        raise Refused(
+            f"the adapter in {folder} has no {ADAPTER}", why="a pickle beside it can run any code when loaded"
+        )
     model = _loaded(base, folder)
     if (folder / QUANTISED).is_file():
         _rounded(model, json.loads((folder / QUANTISED).read_text(encoding="utf-8")))

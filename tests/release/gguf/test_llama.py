@@ -21,8 +21,13 @@ pytest.importorskip("llama_cpp", reason="llama.cpp is not installed: pip install
 from affina.release.gguf.llama import LlamaModel
 
 F16 = 5e-3
-"""Between float32 logits of size 30 and those of weights in 16 bits; an order of terms that is wrong gives 1 and more."""
-TEXTS = ("The parcel has not arrived!", "Perché?\n\n  due  spazi\tDON'T 12345", "<|im_start|>user\nHi<|im_end|>\n", "日本 🚀")
+"""Between float32 logits of size 30 and those of weights in 16 bits; a wrong order of terms gives 1 and more."""
+TEXTS = (
+    "The parcel has not arrived!",
+    "Perché?\n\n  due  spazi\tDON'T 12345",
+    "<|im_start|>user\nHi<|im_end|>\n",
+    "日本 🚀",
+)
 LLAMA3 = {
     "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "rope_theta": 10000.0,
     "original_max_position_embeddings": 64,
@@ -80,10 +85,9 @@ def test_rows_of_the_embedding_without_a_token_are_unused_tokens(tmp_path: Path)
 
 def test_the_template_of_the_file_renders_byte_for_byte_as_the_folders(tmp_path: Path) -> None:
     folder = build("llama", tmp_path / "base")
-    odd = (
-        "\n\n  {%- for message in messages %}\n\t{{- message['role'] + ':\u00a0' }}  \n {{ message['content'] }} {% if true %}\n"
-        "   {% endif %}\n{{ '<|im_end|>\\n' }}\r\n{% endfor %}\n {% if add_generation_prompt %}{{ 'bot:  ' }}{% endif %} \n\n"
-    )
+    odd = "\n\n  {%- for message in messages %}\n\t{{- message['role'] + ':\u00a0' }}  \n {{ message['content'] }} "
+    odd += "{% if true %}\n   {% endif %}\n{{ '<|im_end|>\\n' }}\r\n{% endfor %}\n "
+    odd += "{% if add_generation_prompt %}{{ 'bot:  ' }}{% endif %} \n\n"
     settings(folder, "tokenizer_config.json", chat_template=None)
     (folder / "chat_template.jinja").write_bytes(odd.encode())
     turns = [{"role": "user", "content": "  Hello \n"}, {"role": "assistant", "content": "\tHi"}]
@@ -102,7 +106,9 @@ def test_a_bert_with_wordpiece_gives_the_same_vector_and_tokens(lowercase: bool,
         "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
         "lowercase": lowercase,
     })  # fmt: skip
-    settings(folder, "tokenizer_config.json", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]", eos_token="[SEP]")
+    settings(
+        folder, "tokenizer_config.json", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]", eos_token="[SEP]"
+    )
     settings(folder, "head.json", head="vector", place="mean", labels=[])
     mine, theirs = plainly(folder), exported(folder, "f16", tmp_path, head="vector")
     for text in ("The parcel has not arrived", "Perché no, the PARCEL"):
