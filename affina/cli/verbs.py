@@ -20,6 +20,7 @@ VERBS = {
     "anomaly": ("learn what is normal, and flag what is not", "affina.cli.anomaly"),
     "apply": ("put texts to a saved head or detector", "affina.cli.apply"),
     "export": ("write a run in another program's format, run by that program", "affina.cli.export"),
+    "compress": ("measure a run in fewer bits and pruned, and keep what fits", "affina.cli.compress"),
     "runs": ("list the runs", "affina.cli.runs"),
     "show": ("show one run: state, proofs, metrics, verdict", "affina.cli.show"),
     "list": ("list the parts a recipe can name", "affina.cli.list"),

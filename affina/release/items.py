@@ -26,6 +26,10 @@ class Item:
     source: tuple[int, ...] = ()
     prompt: tuple[int, ...] | None = None
     chat: Chat | None = None
+    weights: tuple[float, ...] = ()
+    """What each token counts for in the loss: see `Row`."""
+    label: int = -1
+    """Its class, where it has one."""
 
 
 def items_of(opened: Opened, on: str | None, say: Say, most: int = MOST) -> list[Item]:
@@ -63,4 +67,4 @@ def _item(opened: Opened, example: Example) -> Item:
         prompt = tokens[: max(1, len(tokens) // 2)]
     source = () if row.source is None else tuple(row.source.tolist())
     chat = example if isinstance(example, Chat) else None
-    return Item(row.id, tokens, example.given, source, prompt, chat)
+    return Item(row.id, tokens, example.given, source, prompt, chat, tuple(row.weights.tolist()), row.label)

@@ -2,7 +2,8 @@
 their tokenizer and chat template, nothing of this engine's."""
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from affina.engine.torch import tensor_file
 from affina.engine.torch.load import SAFELY, UNREADABLE
 from affina.engine.torch.quantised import Quantised
 
+WEIGHTS = "model.safetensors"
 ADAPTER = "adapter_model.safetensors"
 QUANTISED = "quantised.json"
 """Beside an adapter: in how few bits its base was kept while it was trained."""
@@ -116,6 +118,18 @@ def adapted(folder: Path) -> LibraryModel:
     if (folder / QUANTISED).is_file():
         _rounded(model, json.loads((folder / QUANTISED).read_text(encoding="utf-8")))
     return LibraryModel(PeftModel.from_pretrained(model, str(folder)), folder)
+
+
+def edited(merged: Path, folder: Path, change: Callable[[Any], None]) -> None:
+    """A merged folder's model, changed, into an existing folder. Raises OSError where the disk refuses."""
+    quietly()
+    model = _loaded(merged, merged)
+    change(model)
+    for file in merged.iterdir():
+        if file.name not in (WEIGHTS, "config.json"):
+            shutil.copy(file, folder / file.name)
+    model.config.save_pretrained(folder)
+    tensor_file.write(dict(model.named_parameters()), folder / WEIGHTS, {"format": "pt"})
 
 
 def _loaded(weights: Path, folder: Path) -> Any:

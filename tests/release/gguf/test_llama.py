@@ -141,7 +141,7 @@ def test_a_tokenizer_that_has_no_name_there_is_refused(family: Callable[[str], P
 
 def test_a_file_that_is_no_model_fails_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(b"GGUF" + b"\0" * 60)
-    with pytest.raises(Failed, match="llama.cpp cannot load"):
+    with pytest.raises(Failed, match=r"llama\.cpp cannot load"):
         LlamaModel(tmp_path / "m.gguf")
 
 
