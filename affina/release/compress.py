@@ -46,11 +46,11 @@ def compress(
     where: Where = Where(),  # noqa: B008  (frozen)
     say: Say | None = None,
 ) -> dict[str, Any]:
-    """{"model", "items", "rows": [{name, bytes, load, p50, p95, tokens_s, memory, nats, right, lost, fewer}], "refused",
-    "picked", "why", "folder"}: seconds and bytes; `lost` and `fewer` are paired differences to the full model.
+    """{"model", "items", "rows", "refused", "picked", "why", "folder"}.
 
-    With `fit` the best of those that fit is picked, and written to `out` if that is given. Raises Refused for a model
-    that is neither of words nor of labels.
+    A row is {name, format, bytes, load, p50, p95, tokens_s, memory, nats, right, lost, fewer}, in seconds and bytes;
+    `lost` and `fewer` are paired differences to the full model. With `fit` the best of those that fit is picked, and
+    written to `out` if that is given. Raises Refused for a model that is neither of words nor of labels.
     """
     say, bounds = say or Silent(), limits(fit) if fit else []
     folder = Path(out) if out is not None else Path(where.root) / "compressed"

@@ -1,4 +1,4 @@
-"""The efficiency table measures what was written, beside the full model; what fits is picked, or what is nearest said."""
+"""The efficiency table measures what was written, beside the full model; what fits is picked, or what is nearest."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -40,8 +40,17 @@ def exported(run: Run, to: Any, tmp_path: Path) -> dict[str, Any]:
     return made
 
 
-@pytest.mark.parametrize("kind", ["words", "encoder"])
-@pytest.mark.parametrize("to", ["safetensors", "peft", "int8", "int4", "gguf", {"name": "gguf", "type": "f16"}])
+SOON = [("words", {"name": "gguf", "type": "f16"}), ("encoder", "safetensors")]
+FORMATS = ["safetensors", "peft", "int8", "int4", "gguf", {"name": "gguf", "type": "f16"}]
+LATER = [
+    pytest.param(kind, to, marks=pytest.mark.slow)
+    for kind in ("words", "encoder")
+    for to in FORMATS
+    if (kind, to) not in SOON
+]
+
+
+@pytest.mark.parametrize(("kind", "to"), [*SOON, *LATER])
 def test_every_format_holds_its_bounds_and_is_whole(kind: str, to: Any, finished: Finished, tmp_path: Path) -> None:
     if "gguf" in str(to):
         pytest.importorskip("llama_cpp")
@@ -53,9 +62,10 @@ def test_every_format_holds_its_bounds_and_is_whole(kind: str, to: Any, finished
     assert found["items"] == found["likeliest"]["same"] == found["prompts"]["encoded"] == ROWS
     assert found["greedy"]["answers"] == found["prompts"]["rendered"] == (ROWS if kind == "words" else 0)
     assert found["logits"]["largest"] <= (found["logits"]["bound"] or 1) and found["kl"]["mean"] <= 1e-3
-    assert [*tmp_path.iterdir()] == [tmp_path / "few.csv", tmp_path / "out"] or len([*tmp_path.iterdir()]) == 2
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["few.csv", "out"]
 
 
+@pytest.mark.slow
 def test_transformers_and_peft_load_the_same_model(finished: Finished, chat_model: Path, tmp_path: Path) -> None:
     run = finished("words")
     exported(run, "safetensors", tmp_path)
@@ -83,11 +93,13 @@ def test_an_encoders_labels_are_a_classifier_of_the_librarys(finished: Finished,
     assert model.config.id2label[int(said.argmax())] == expected
 
 
+@pytest.mark.slow
 def test_a_whole_trained_model_has_no_adapter(finished: Finished, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="its tuning moves the base's own weights: there is no adapter; safetensors"):
         exported(finished("full"), "peft", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
 def test_a_quantised_base_is_not_merged_and_its_adapter_is_shown_beside_it(
     quant: str, chat_model: Path, tmp_path: Path
@@ -151,6 +163,7 @@ def test_unknown_formats_settings_and_bases_are_sentences(finished: Finished, ch
         affina.export(str(chat_model), "safetensors", tmp_path / "out", few(run, tmp_path))
 
 
+@pytest.mark.slow
 def test_a_base_that_is_gone_or_a_pickle_is_a_sentence(tmp_path: Path) -> None:
     base = chat_base(tmp_path / "base")
     run = affina.train(recipe(data(tmp_path), base, train={"steps": 2}), root=tmp_path / "runs")
@@ -168,10 +181,12 @@ def test_a_base_that_is_gone_or_a_pickle_is_a_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template", ["own", "plain"])
 def test_odd_white_space_in_a_template_is_served_as_it_was_trained(template: str, tmp_path: Path) -> None:
     """Rendered by transformers and by llama.cpp from what was written; parity compares every byte."""
-    odd = "{{ '  ' }}\n" + CHATML.replace("{% endfor %}", "  {% endfor %} \n\n")
+    odd = "{{ '\t ' }}\n" + CHATML.replace("message['role'] + '\n'", "message['role'] + ' \t\n\n'")
+    odd = odd.replace("assistant\n", "assistant \t\n\n")
     base = chat_base(tmp_path / "base", odd)
     given = recipe(data(tmp_path), base, train={"steps": 2}, data={"template": template})
     run = affina.train(given, root=tmp_path / "runs")
