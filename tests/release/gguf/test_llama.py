@@ -10,7 +10,7 @@ import pytest
 from families import build
 from gguf import GGUFReader
 from served import merged, plainly, settings, some_tokens
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers
 
 from affina.core.errors import Failed, Refused
 from affina.engine.tokenizers.wordpiece import WordPiece
@@ -32,11 +32,13 @@ LLAMA3 = {
     "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "rope_theta": 10000.0,
     "original_max_position_embeddings": 64,
 }  # fmt: skip
+YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 10000.0, "original_max_position_embeddings": 64}
 BASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama, tied": ("llama", {}),
     "llama, untied, biases": ("llama", {"tie_word_embeddings": False, "attention_bias": True}),
     "llama, stretched": ("llama", {"rope_parameters": LLAMA3}),
     "llama, linear": ("llama", {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0}}),
+    "llama, yarn": ("llama", {"rope_parameters": YARN}),
     "qwen2": ("qwen2", {}),
     "qwen3, tied": ("qwen3", {"tie_word_embeddings": True}),
     "mistral": ("mistral", {"sliding_window": None}),
@@ -94,6 +96,31 @@ def test_the_template_of_the_file_renders_byte_for_byte_as_the_folders(tmp_path:
     theirs, mine = exported(folder, "f16", tmp_path).render(turns), plainly(folder).render(turns)
     assert theirs.encode() == mine.encode()
     assert theirs.count("\n") > 4 and "bot:  " in theirs
+
+
+def test_pieces_with_bytes_to_fall_back_on_are_joined_by_rank(tmp_path: Path) -> None:
+    """Llama 2's kind of vocabulary: a space before the text, pieces by rank, bytes for what has no piece."""
+    folder = build("llama", tmp_path / "base")
+    named, joined = (
+        ["<unk>", "<s>", "</s>"],
+        ["\u2581t", "he", "\u2581the", "in", "ar", "\u2581p", "\u2581par", "ce", "cel"],
+    )
+    pieces = [*named, *(f"<0x{n:02X}>" for n in range(256)), *"\u2581abcdehilnoprstw", *joined]
+    known = {piece: n for n, piece in enumerate(pieces)}
+    merges = [
+        (piece[:at], piece[at:])
+        for piece in joined
+        for at in range(1, len(piece))
+        if piece[:at] in known and piece[at:] in known
+    ]
+    tokenizer = Tokenizer(models.BPE(known, merges, byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tokenizer.add_special_tokens(named)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings(folder, "tokenizer_config.json", bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>")
+    theirs = exported(folder, "f16", tmp_path)
+    for text in ("the parcel", "Perch\u00e9  the the", "win a parcel\n"):
+        assert theirs.tokens(text) == tokenizer.encode(text, add_special_tokens=False).ids
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
