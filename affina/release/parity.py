@@ -168,11 +168,11 @@ def _worse(so_far: Apart, item: Item, values_N: np.ndarray[Any, Any]) -> Apart:
 
 def _answered(run: Reference, export: Served, asked: Asked, tie: float, say: Say) -> Answered:
     """Greedy answers, one by one."""
-    prompts = {item: item.prompt for item in asked.items if item.prompt is not None}
+    prompts = [(item, item.prompt) for item in asked.items if item.prompt is not None]
     equal = ties = 0
     parted = ""
-    expected = run.answers([*prompts.values()], asked.most) if prompts else []
-    for place, ((item, prompt), right) in enumerate(zip(prompts.items(), expected, strict=True)):
+    expected = run.answers([prompt for _, prompt in prompts], asked.most) if prompts else []
+    for place, ((item, prompt), right) in enumerate(zip(prompts, expected, strict=True)):
         other = export.greedy(prompt, asked.most, asked.stops)
         if right == other:
             equal += 1
