@@ -140,7 +140,7 @@ def test_what_parts_from_the_run_is_not_kept(add_part: AddPart, finished: Finish
     add_part(exports, "parting", PARTING)
     out = tmp_path / "to"
     run = finished("words")
-    with pytest.raises(Failed, match=r"the export parts from the run: a logit of tickets.csv:\d, token \d+, is .* off"):
+    with pytest.raises(Failed, match=r"the export parts from the run: a logit of few.csv:\d, token \d+, is .* off"):
         affina.export(run.name, "parting", out / "out", few(run, tmp_path), affina.Where(run.folder.parent))
     assert [*out.iterdir()] == []
 

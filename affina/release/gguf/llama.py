@@ -146,7 +146,7 @@ def quantise(source: Path, target: Path, type_: str) -> None:
         raise Failed(f"llama.cpp could not quantise {source}", why=f"it gave the code {code}")
 
 
-@llama_cpp.llama_log_callback
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _nothing(level: int, text: bytes, user_data: Any) -> None:
     """What llama.cpp says while it works."""
 
