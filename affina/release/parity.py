@@ -47,6 +47,8 @@ class Compared:
 
     tokens: int
     largest: Apart
+    size: float
+    """The largest logit of the run: what differences are held against where it is above 1."""
     mean: float
     """Of the absolute differences of logits."""
     kl: float
@@ -85,7 +87,12 @@ def shown(run: Reference, export: Served, asked: Asked, bounds: Bounds, yardstic
     found: dict[str, Any] = {
         "items": len(asked.items),
         "tokens": compared.tokens,
-        "logits": {"largest": compared.largest.value, "mean": compared.mean, "bound": bounds.logits},
+        "logits": {
+            "largest": compared.largest.value,
+            "mean": compared.mean,
+            "size": compared.size,
+            "bound": None if bounds.logits is None else _allowed(compared, bounds.logits),
+        },
         "kl": {
             "mean": compared.kl,
             "everywhere": compared.everywhere,
@@ -104,8 +111,8 @@ def shown(run: Reference, export: Served, asked: Asked, bounds: Bounds, yardstic
 def _hold(compared: Compared, answered: Answered, bounds: Bounds, yardstick: Compared | None) -> None:
     """Raises Failed at the first bound that is not kept."""
     largest, worst = compared.largest, compared.worst
-    if bounds.logits is not None and not largest.value <= bounds.logits:
-        raise _parts(f"a logit of {_at(largest)} is {largest.value:.3g} off; {bounds.logits:g} is allowed")
+    if bounds.logits is not None and not largest.value <= (most := _allowed(compared, bounds.logits)):
+        raise _parts(f"a logit of {_at(largest)} is {largest.value:.3g} off; {most:.3g} is allowed")
     if bounds.times is not None and yardstick is not None:
         most = bounds.times * yardstick.everywhere
         if not compared.everywhere <= most:
@@ -116,6 +123,11 @@ def _hold(compared: Compared, answered: Answered, bounds: Bounds, yardstick: Com
         raise _parts(f"{found}; worst at {_at(worst)} with {worst.value:.3g}")
     if bounds.greedy and answered.parted:
         raise _parts(answered.parted)
+
+
+def _allowed(compared: Compared, bound: float) -> float:
+    """16 bits round in proportion: a bound is absolute up to logits of size 1, and relative to larger ones."""
+    return bound * max(1.0, compared.size)
 
 
 def _compared(run: Served, others: tuple[Served, Served | None], asked: Asked, say: Say) -> tuple[Compared, Any]:
@@ -138,7 +150,7 @@ class _Sums:
         self._asked, self._same, self._tokens = asked, 0, 0
         self._differences, self._kls = list[float](), list[np.ndarray[Any, Any]]()
         self._answers = list[np.ndarray[Any, Any]]()
-        self._largest, self._worst = Apart(), Apart()
+        self._largest, self._worst, self._size = Apart(), Apart(), 0.0
 
     def add(self, item: Item, right: divergence.Said, other: divergence.Said) -> None:
         if right.shape != other.shape:
@@ -151,6 +163,7 @@ class _Sums:
         self._worst = _worse(self._worst, item, np.where(asked, kl_N, 0))
         self._answers.append(kl_N[asked])
         self._differences.append(float(off.mean()))
+        self._size = max(self._size, float(np.abs(right).max()))
         self._kls.append(kl_N)
         self._same += int(right[-1].argmax() == other[-1].argmax())
         self._tokens += len(right)
@@ -158,7 +171,7 @@ class _Sums:
     def done(self) -> Compared:
         kl, everywhere = (float(np.maximum(np.concatenate(each), 0).mean()) for each in (self._answers, self._kls))
         mean = float(np.mean(self._differences))
-        return Compared(self._tokens, self._largest, mean, kl, everywhere, self._worst, self._same)
+        return Compared(self._tokens, self._largest, self._size, mean, kl, everywhere, self._worst, self._same)
 
 
 def _worse(so_far: Apart, item: Item, values_N: np.ndarray[Any, Any]) -> Apart:
