@@ -46,7 +46,7 @@ def _nats(served: Served, item: Item) -> float:
 
 def _expected(item: Item, stops: frozenset[int]) -> list[int]:
     """The right answer, without what ends it."""
-    answer = item["tokens"][len(item["prompt"]) :]
+    answer: list[int] = item["tokens"][len(item["prompt"]) :]
     return answer[:-1] if answer and answer[-1] in stops else answer
 
 

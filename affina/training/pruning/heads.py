@@ -79,7 +79,8 @@ def _importance(model: Any, layers: Sequence[Any], rows: Sequence[Row], groups: 
             loss = -(logprobs.gather(1, tokens[1:, None])[:, 0] * weights[1:]).sum() / weights[1:].sum().clamp_min(1)
             loss.backward()
             for n, total in enumerate(sums):
-                product = (taken[n] * taken[n].grad)[0].view(len(tokens), groups, -1)
+                grad: Any = taken[n].grad
+                product = (taken[n] * grad)[0].view(len(tokens), groups, -1)
                 total += product.sum((0, 2)).abs()
             model.zero_grad(set_to_none=True)
     finally:

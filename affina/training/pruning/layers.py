@@ -30,7 +30,7 @@ class Layers(Pruning):
         gone = min(max(1, int(self.share * len(blocks))), len(blocks) - 1)
         least = set(sorted(range(len(blocks)), key=lambda n: influence[n])[:gone])
         kept = [n for n in range(len(blocks)) if n not in least]
-        model.set_submodule(name, nn.ModuleList(blocks[n] for n in kept))  # type: ignore[operator]
+        model.set_submodule(name, nn.ModuleList(blocks[n] for n in kept))
         config: Any = model.config
         config.num_hidden_layers = len(kept)
         if getattr(config, "layer_types", None):

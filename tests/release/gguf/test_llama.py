@@ -67,9 +67,10 @@ def test_llama_cpp_gives_the_logits_and_the_tokens_of_transformers(name: str, tm
 def test_fewer_bits_are_farther_from_the_model_and_smaller(family: Callable[[str], Path], tmp_path: Path) -> None:
     tokens, folder = some_tokens(300), family("llama")
     right = plainly(folder).logits(tokens)
-    off = [abs(exported(folder, kind, tmp_path).logits(tokens) - right).mean() for kind in ("f16", "q8_0", "q4_0")]
-    sizes = [(tmp_path / f"{kind}.gguf").stat().st_size for kind in ("f16", "q8_0", "q4_0")]
-    assert off[0] < off[1] < off[2] and sizes[0] > sizes[1] > sizes[2]
+    kinds = ("f32", "f16", "q8_0", "q4_0")
+    off = [abs(exported(folder, kind, tmp_path).logits(tokens) - right).mean() for kind in kinds]
+    sizes = [(tmp_path / f"{kind}.gguf").stat().st_size for kind in kinds]
+    assert off == sorted(off) and sizes == sorted(sizes, reverse=True) and off[0] < 1e-5
 
 
 def test_rows_of_the_embedding_without_a_token_are_unused_tokens(tmp_path: Path) -> None:
