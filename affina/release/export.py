@@ -77,7 +77,7 @@ def export(
 def chosen(to: str | Mapping[str, Any] | Export) -> Export:
     """The part. Raises Refused for one that is not known, or a setting that it does not have."""
     try:
-        return Choice(to=to).to  # type: ignore[arg-type]
+        return Choice(to=to).to
     except ValidationError as error:
         raise located(Choice, error, "", "--to") from error
 

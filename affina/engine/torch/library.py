@@ -35,7 +35,7 @@ class LibraryModel:
         self.model, self.folder = model.eval(), folder
         self.config = model.config
         self.head, self.place = _head(folder)
-        self.tokenizer: Any = tokenizer or AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        self.tokenizer: Any = tokenizer or AutoTokenizer.from_pretrained(folder)
 
     @torch.no_grad()
     def logits(self, tokens: Sequence[int], source: Sequence[int] = ()) -> npt.NDArray[np.float32]:

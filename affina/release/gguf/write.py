@@ -17,7 +17,8 @@ from affina.core.export import HEAD, Exportable
 from affina.release.gguf import architecture, vocabulary
 
 FILE = "model.gguf"
-F32, F16, Q8, Q4 = (getattr(GGMLQuantizationType, name) for name in ("F32", "F16", "Q8_0", "Q4_0"))
+F32, F16 = GGMLQuantizationType.F32, GGMLQuantizationType.F16
+Q8, Q4 = GGMLQuantizationType.Q8_0, GGMLQuantizationType.Q4_0
 TYPES = {
     "f32": (F32, LlamaFileType.ALL_F32),
     "f16": (F16, LlamaFileType.MOSTLY_F16),
@@ -100,7 +101,8 @@ def _kind(written: str, shape: tuple[int, ...], type_: str, untied: bool) -> GGM
         return F32
     if type_ == "f16" or shape[-1] % BLOCK:
         return F16
-    return Q8 if written == (OUTPUT if untied else EMBEDDING) else TYPES[type_][0]
+    kind: GGMLQuantizationType = Q8 if written == (OUTPUT if untied else EMBEDDING) else TYPES[type_][0]
+    return kind
 
 
 def _shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
