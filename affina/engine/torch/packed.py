@@ -144,10 +144,11 @@ def _layers(model: Any) -> list[tuple[str, Any]]:
 
 def _tied(model: Any) -> str:
     """The name of an output embedding that is the input's; empty where it is its own or there is none."""
-    words, named = model.get_output_embeddings(), dict[str, Any](model.named_modules())
+    named: dict[str, Any] = dict(model.named_modules())
+    words = model.get_output_embeddings()
     if words is None or not model.config.get_text_config().tie_word_embeddings:
         return ""
-    return next(name for name, each in named.items() if each is words)
+    return next((name for name, each in named.items() if each is words), "")
 
 
 def _kind(folder: Path) -> Any:
