@@ -34,6 +34,7 @@ VERBS = {
     "Watch": "affina.training.anomaly",
     "Where": "affina.training.embedded",
     "export": "affina.release.export",
+    "compress": "affina.release.compress",
     "matrix": "affina.training.matrix",
     "data_make": "affina.evaluation.data_make",
     "Making": "affina.evaluation.data_make",

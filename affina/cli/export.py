@@ -39,10 +39,10 @@ def parity(found: dict[str, Any]) -> str:
     said = [
         f"on {found['items']} items, {found['tokens']:,} tokens, beside {found['reference']}: "
         f"largest difference of a logit {logits['largest']:.3g}{_bound(logits)}",
-        f"mean KL {kl['mean']:.3g} nats per token{_bound(kl)}",
+        f"mean KL {kl['mean']:.3g} nats per token of the answers{_bound(kl)}, {kl['everywhere']:.3g} of whole rows",
     ]
     if beside:
-        said.append(f"that of llama.cpp's own 4 bits {beside['kl']:.3g}")
+        said.append(f"llama.cpp's own 4 bits {beside['everywhere']:.3g}")
     if greedy["answers"]:
         ties = f", {greedy['ties']} parted at a tie" if greedy["ties"] else ""
         said.append(f"{greedy['equal']} of {greedy['answers']} greedy answers equal{ties}")

@@ -27,6 +27,7 @@ VERBS = {
     "promote": ("make a release canary or live", "affina.cli.promote"),
     "rollback": ("make live again what was live before", "affina.cli.rollback"),
     "lineage": ("show what a release came of, and what came of it", "affina.cli.lineage"),
+    "compress": ("measure a run in fewer bits and pruned, and keep what fits", "affina.cli.compress"),
     "runs": ("list the runs", "affina.cli.runs"),
     "show": ("show one run: state, proofs, metrics, verdict", "affina.cli.show"),
     "list": ("list the parts a recipe can name", "affina.cli.list"),

@@ -61,11 +61,11 @@ class Bounds:
     """How far an export may part from the run it came from; None: not asked."""
 
     logits: float | None = None
-    """Largest absolute difference of two logits."""
+    """Largest difference of two logits: absolute up to logits of size 1, as a share of the run's largest beyond."""
     kl: float | None = None
-    """Mean KL(run ‖ export) per token, nats."""
+    """Mean KL(run ‖ export) per token of the answers, nats: where the model is asked."""
     times: float | None = None
-    """Mean KL as a multiple of what the `yardstick` has."""
+    """Mean KL per token of whole rows, as a multiple of the `yardstick`'s; instead of `kl` where there is one."""
     greedy: bool = False
     """Whether every answer generated greedily must be equal, token by token."""
 

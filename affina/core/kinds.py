@@ -22,6 +22,7 @@ from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Message, Parallel, Question
 from affina.core.export import Export
 from affina.core.part import Part, Shelf
+from affina.core.pruning import Pruning
 from affina.core.task import Task
 
 if TYPE_CHECKING:
@@ -973,11 +974,13 @@ regimes = Shelf(Regime, "affina.training.regimes")
 schedules = Shelf(Schedule, "affina.training.schedules")
 optimizers = Shelf(Optimizer, "affina.training.optimizers")
 exports = Shelf(Export, "affina.release.exports")
+prunings = Shelf(Pruning, "affina.training.pruning")
 SHELVES: dict[str, Shelf[Any]] = {
     shelf.title: shelf
     for shelf in (
         readers, shapes, architectures, tokenizers, transforms, makers, metrics, askers, tasks, proofs, tunings,
         objectives, regimes, schedules, optimizers, penalties, noises, averagings, heads, novelties, exports,
+        prunings,
     )
 }  # fmt: skip
 

@@ -12,7 +12,8 @@ Wide = npt.NDArray[np.float64]
 def of(head: str, exclusive: bool, right: Said, other: Said) -> Wide:
     """[N] KL(right ‖ other) of each place, for logits [N, V]: see `KINDS`."""
     kind = "many" if head == "labels" and not exclusive else head
-    return KINDS[kind](right.astype(np.float64), other.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # what is no number stays none, and never keeps a bound
+        return KINDS[kind](right.astype(np.float64), other.astype(np.float64))
 
 
 def choices(p_NV: Wide, q_NV: Wide) -> Wide:
@@ -48,7 +49,8 @@ def _turned(p_ND: Wide, q_ND: Wide) -> Wide:
 
 
 def _log_softmax(logits_NV: Wide) -> Wide:
-    made: Wide = logits_NV - np.logaddexp.reduce(logits_NV, axis=1, keepdims=True)
+    away_NV = logits_NV - logits_NV.max(1, keepdims=True)
+    made: Wide = away_NV - np.log(np.exp(away_NV).sum(1, keepdims=True))
     return made
 
 

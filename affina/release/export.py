@@ -46,7 +46,7 @@ def export(
     do not fit, Failed where the export and the run part: nothing is left behind then.
     """
     say, folder, part = say or Silent(), Path(out), chosen(to)
-    _free(folder)
+    free(folder)
     opened = open_model(model, Path(where.root), where.offline, say)
     if opened.run is None:
         raise Refused(f"{model} is a base: there is nothing of a run in it", instead="export a run")
@@ -77,7 +77,7 @@ def export(
 def chosen(to: str | Mapping[str, Any] | Export) -> Export:
     """The part. Raises Refused for one that is not known, or a setting that it does not have."""
     try:
-        return Choice(to=to).to  # type: ignore[arg-type]
+        return Choice(to=to).to
     except ValidationError as error:
         raise located(Choice, error, "", "--to") from error
 
@@ -111,6 +111,7 @@ def scratch(folder: Path) -> Iterator[Path]:
         raise disk_error(folder, error) from error
 
 
-def _free(folder: Path) -> None:
+def free(folder: Path) -> None:
+    """Raises Refused where something stands already."""
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise Refused(f"{folder} is there already", why="an export replaces nothing", instead="give another --out")

@@ -26,6 +26,12 @@ class Item:
     source: tuple[int, ...] = ()
     prompt: tuple[int, ...] | None = None
     chat: Chat | None = None
+    weights: tuple[float, ...] = ()
+    """What each token counts for in the loss: see `Row`."""
+    label: int = -1
+    """Its class, where it has one."""
+    answers: tuple[int, ...] = ()
+    """The places whose logits say its answer: where the model is asked; () where all are."""
 
 
 def items_of(opened: Opened, on: str | None, say: Say, most: int = MOST) -> list[Item]:
@@ -63,4 +69,7 @@ def _item(opened: Opened, example: Example) -> Item:
         prompt = tokens[: max(1, len(tokens) // 2)]
     source = () if row.source is None else tuple(row.source.tolist())
     chat = example if isinstance(example, Chat) else None
-    return Item(row.id, tokens, example.given, source, prompt, chat)
+    weights = tuple(row.weights.tolist())
+    before = int(row.said is None)  # what is said of a place by its own state, or by the state before it
+    answers = tuple(place - before for place, weight in enumerate(weights) if weight and place >= before)
+    return Item(row.id, tokens, example.given, source, prompt, chat, weights, row.label, answers)

@@ -47,12 +47,16 @@ class Compared:
 
     tokens: int
     largest: Apart
+    size: float
+    """The largest logit of the run: what differences are held against where it is above 1."""
     mean: float
     """Of the absolute differences of logits."""
     kl: float
-    """Mean per token, nats."""
+    """Mean per token of the answers, nats: where the model is asked."""
+    everywhere: float
+    """Mean per token of the whole rows, prompts too."""
     worst: Apart
-    """Of the KL."""
+    """Of the KL of answers."""
     same: int
     """Items for which the likeliest is the same at the last token."""
 
@@ -83,9 +87,19 @@ def shown(run: Reference, export: Served, asked: Asked, bounds: Bounds, yardstic
     found: dict[str, Any] = {
         "items": len(asked.items),
         "tokens": compared.tokens,
-        "logits": {"largest": compared.largest.value, "mean": compared.mean, "bound": bounds.logits},
-        "kl": {"mean": compared.kl, "largest": compared.worst.value, "bound": _kl_bound(bounds, measured)},
-        "yardstick": None if measured is None else {"kl": measured.kl, "times": bounds.times},
+        "logits": {
+            "largest": compared.largest.value,
+            "mean": compared.mean,
+            "size": compared.size,
+            "bound": None if bounds.logits is None else _allowed(compared, bounds.logits),
+        },
+        "kl": {
+            "mean": compared.kl,
+            "everywhere": compared.everywhere,
+            "largest": compared.worst.value,
+            "bound": None if measured is not None else bounds.kl,
+        },
+        "yardstick": None if measured is None else {"everywhere": measured.everywhere, "times": bounds.times},
         "likeliest": {"same": compared.same, "of": len(asked.items)},
         "greedy": {"answers": answered.answers, "equal": answered.equal, "ties": answered.ties},
         "prompts": prompts,
@@ -96,19 +110,24 @@ def shown(run: Reference, export: Served, asked: Asked, bounds: Bounds, yardstic
 
 def _hold(compared: Compared, answered: Answered, bounds: Bounds, yardstick: Compared | None) -> None:
     """Raises Failed at the first bound that is not kept."""
-    largest, worst, most = compared.largest, compared.worst, _kl_bound(bounds, yardstick)
-    if bounds.logits is not None and not largest.value <= bounds.logits:
-        raise _parts(f"a logit of {_at(largest)} is {largest.value:.3g} off; {bounds.logits:g} is allowed")
-    if most is not None and not compared.kl <= most:
-        beyond = f", {bounds.times:g} times llama.cpp's own" if yardstick is not None else ""
-        why = f"its mean KL is {compared.kl:.3g} nats per token; {most:.3g} is allowed{beyond}"
-        raise _parts(f"{why}; worst at {_at(worst)} with {worst.value:.3g}")
+    largest, worst = compared.largest, compared.worst
+    if bounds.logits is not None and not largest.value <= (most := _allowed(compared, bounds.logits)):
+        raise _parts(f"a logit of {_at(largest)} is {largest.value:.3g} off; {most:.3g} is allowed")
+    if bounds.times is not None and yardstick is not None:
+        most = bounds.times * yardstick.everywhere
+        if not compared.everywhere <= most:
+            found = f"its mean KL over whole rows is {compared.everywhere:.3g} nats per token; {most:.3g} is allowed"
+            raise _parts(f"{found}, {bounds.times:g} times that of llama.cpp's own quantiser")
+    elif bounds.kl is not None and not compared.kl <= bounds.kl:
+        found = f"the mean KL of its answers is {compared.kl:.3g} nats per token; {bounds.kl:.3g} is allowed"
+        raise _parts(f"{found}; worst at {_at(worst)} with {worst.value:.3g}")
     if bounds.greedy and answered.parted:
         raise _parts(answered.parted)
 
 
-def _kl_bound(bounds: Bounds, yardstick: Compared | None) -> float | None:
-    return bounds.kl if bounds.times is None or yardstick is None else bounds.times * yardstick.kl
+def _allowed(compared: Compared, bound: float) -> float:
+    """16 bits round in proportion: a bound is absolute up to logits of size 1, and relative to larger ones."""
+    return bound * max(1.0, compared.size)
 
 
 def _compared(run: Served, others: tuple[Served, Served | None], asked: Asked, say: Say) -> tuple[Compared, Any]:
@@ -130,7 +149,8 @@ class _Sums:
     def __init__(self, asked: Asked) -> None:
         self._asked, self._same, self._tokens = asked, 0, 0
         self._differences, self._kls = list[float](), list[np.ndarray[Any, Any]]()
-        self._largest, self._worst = Apart(), Apart()
+        self._answers = list[np.ndarray[Any, Any]]()
+        self._largest, self._worst, self._size = Apart(), Apart(), 0.0
 
     def add(self, item: Item, right: divergence.Said, other: divergence.Said) -> None:
         if right.shape != other.shape:
@@ -138,15 +158,20 @@ class _Sums:
         off = np.nan_to_num(np.abs(right - other), nan=np.inf)
         kl_N = np.nan_to_num(divergence.of(self._asked.head, self._asked.exclusive, right, other), nan=np.inf)
         self._largest = _worse(self._largest, item, off.max(1))
-        self._worst = _worse(self._worst, item, kl_N)
+        asked = np.zeros(len(kl_N), bool)
+        asked[list(item.answers) if item.answers and len(kl_N) == len(item.tokens) else slice(None)] = True
+        self._worst = _worse(self._worst, item, np.where(asked, kl_N, 0))
+        self._answers.append(kl_N[asked])
         self._differences.append(float(off.mean()))
+        self._size = max(self._size, float(np.abs(right).max()))
         self._kls.append(kl_N)
         self._same += int(right[-1].argmax() == other[-1].argmax())
         self._tokens += len(right)
 
     def done(self) -> Compared:
-        kl = float(np.maximum(np.concatenate(self._kls), 0).mean())
-        return Compared(self._tokens, self._largest, float(np.mean(self._differences)), kl, self._worst, self._same)
+        kl, everywhere = (float(np.maximum(np.concatenate(each), 0).mean()) for each in (self._answers, self._kls))
+        mean = float(np.mean(self._differences))
+        return Compared(self._tokens, self._largest, self._size, mean, kl, everywhere, self._worst, self._same)
 
 
 def _worse(so_far: Apart, item: Item, values_N: np.ndarray[Any, Any]) -> Apart:
@@ -156,11 +181,11 @@ def _worse(so_far: Apart, item: Item, values_N: np.ndarray[Any, Any]) -> Apart:
 
 def _answered(run: Reference, export: Served, asked: Asked, tie: float, say: Say) -> Answered:
     """Greedy answers, one by one."""
-    prompts = {item: item.prompt for item in asked.items if item.prompt is not None}
+    prompts = [(item, item.prompt) for item in asked.items if item.prompt is not None]
     equal = ties = 0
     parted = ""
-    expected = run.answers([*prompts.values()], asked.most) if prompts else []
-    for place, ((item, prompt), right) in enumerate(zip(prompts.items(), expected, strict=True)):
+    expected = run.answers([prompt for _, prompt in prompts], asked.most) if prompts else []
+    for place, ((item, prompt), right) in enumerate(zip(prompts, expected, strict=True)):
         other = export.greedy(prompt, asked.most, asked.stops)
         if right == other:
             equal += 1

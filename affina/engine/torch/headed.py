@@ -86,7 +86,9 @@ def _in_library_form(merged: Path) -> Any:
 
 def _placed(model: Any, inner: Any, weight: Tensor, bias: Tensor) -> bool:
     """Puts the head where the class has its own; whether there is such a place."""
-    last = next((getattr(model, name) for name in ("classifier", "score", "qa_outputs") if hasattr(model, name)), None)
+    last: Any = next(
+        (getattr(model, name) for name in ("classifier", "score", "qa_outputs") if hasattr(model, name)), None
+    )
     bent = getattr(getattr(inner, "pooler", None), "dense", None)
     if hasattr(last, "out_proj"):  # RoBERTa's
         last, bent = last.out_proj, last.dense

@@ -2,7 +2,8 @@
 their tokenizer and chat template, nothing of this engine's."""
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from affina.engine.torch import tensor_file
 from affina.engine.torch.load import SAFELY, UNREADABLE
 from affina.engine.torch.quantised import Quantised
 
+WEIGHTS = "model.safetensors"
 ADAPTER = "adapter_model.safetensors"
 QUANTISED = "quantised.json"
 """Beside an adapter: in how few bits its base was kept while it was trained."""
@@ -33,7 +35,7 @@ class LibraryModel:
         self.model, self.folder = model.eval(), folder
         self.config = model.config
         self.head, self.place = _head(folder)
-        self.tokenizer: Any = tokenizer or AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        self.tokenizer: Any = tokenizer or AutoTokenizer.from_pretrained(folder)
 
     @torch.no_grad()
     def logits(self, tokens: Sequence[int], source: Sequence[int] = ()) -> npt.NDArray[np.float32]:
@@ -109,11 +111,25 @@ def adapted(folder: Path) -> LibraryModel:
             instead="put the base back, or set base_model_name_or_path in adapter_config.json to where it is",
         )
     if not (folder / ADAPTER).is_file():
-        raise Refused(f"the adapter in {folder} has no {ADAPTER}", why="a pickle beside it can run any code when loaded")
+        raise Refused(
+            f"the adapter in {folder} has no {ADAPTER}", why="a pickle beside it can run any code when loaded"
+        )
     model = _loaded(base, folder)
     if (folder / QUANTISED).is_file():
         _rounded(model, json.loads((folder / QUANTISED).read_text(encoding="utf-8")))
     return LibraryModel(PeftModel.from_pretrained(model, str(folder)), folder)
+
+
+def edited(merged: Path, folder: Path, change: Callable[[Any], None]) -> None:
+    """A merged folder's model, changed, into an existing folder. Raises OSError where the disk refuses."""
+    quietly()
+    model = _loaded(merged, merged)
+    change(model)
+    for file in merged.iterdir():
+        if file.name not in (WEIGHTS, "config.json"):
+            shutil.copy(file, folder / file.name)
+    model.config.save_pretrained(folder)
+    tensor_file.write(dict(model.named_parameters()), folder / WEIGHTS, {"format": "pt"})
 
 
 def _loaded(weights: Path, folder: Path) -> Any:

@@ -144,10 +144,11 @@ def _layers(model: Any) -> list[tuple[str, Any]]:
 
 def _tied(model: Any) -> str:
     """The name of an output embedding that is the input's; empty where it is its own or there is none."""
+    named: dict[str, Any] = dict(model.named_modules())
     words = model.get_output_embeddings()
     if words is None or not model.config.get_text_config().tie_word_embeddings:
         return ""
-    return next(name for name, each in model.named_modules() if each is words)
+    return next((name for name, each in named.items() if each is words), "")
 
 
 def _kind(folder: Path) -> Any:
@@ -158,5 +159,6 @@ def _kind(folder: Path) -> Any:
 def _empty(folder: Path) -> Any:
     """The class that the folder names, with numbers that are all replaced."""
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    kind = _kind(folder)
-    return kind.from_config(config) if kind is AutoModel else kind(config)
+    kind, auto = _kind(folder), AutoModel
+    build: Any = kind.from_config if kind is auto else kind
+    return build(config)

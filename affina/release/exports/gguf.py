@@ -1,4 +1,4 @@
-"""One GGUF file, run by llama.cpp: 16, 8 or 4 bits a weight."""
+"""One GGUF file, run by llama.cpp: 32, 16, 8 or 4 bits a weight."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -16,12 +16,13 @@ class Gguf(Export):
 
     engine: ClassVar[str] = "llama.cpp"
 
-    type: Literal["f16", "q8_0", "q4_0"] = "q8_0"
-    """Bits of a weight matrix's numbers: 16; 8 or 4, in blocks of 32 with a scale. Vectors are float32."""
+    type: Literal["f32", "f16", "q8_0", "q4_0"] = "q8_0"
+    """Bits of a weight matrix's numbers: 32; 16; 8 or 4, in blocks of 32 with a scale. Vectors are float32."""
 
     @property
     def bounds(self) -> Bounds:
         return {
+            "f32": Bounds(logits=1e-3, greedy=True),
             "f16": Bounds(logits=1e-2, greedy=True),
             "q8_0": Bounds(kl=1e-3),
             "q4_0": Bounds(times=1.1),

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import llama_cpp
 import numpy as np
@@ -31,18 +32,14 @@ class LlamaModel:
         self._model = llama_cpp.llama_model_load_from_file(os.fsencode(file), given)
         if self._model is None:
             raise Failed(f"llama.cpp cannot load {file}", why="it says no more than that the file is not one it knows")
+        finalize(self, llama_cpp.llama_model_free, self._model)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self._size = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
         self._width = int(llama_cpp.llama_model_n_embd(self._model))
         self._encodes = self._meta("general.architecture") == "bert"
         self._context: Any = None
+        self._freed: Any = None
         self._room = 0
-
-    def __del__(self) -> None:
-        if getattr(self, "_context", None) is not None:
-            llama_cpp.llama_free(self._context)
-        if getattr(self, "_model", None) is not None:
-            llama_cpp.llama_model_free(self._model)
 
     def logits(self, tokens: Sequence[int], source: Sequence[int] = ()) -> npt.NDArray[np.float32]:
         """[T, V]; of an encoder [1, L] or [1, D], the mean of its states."""
@@ -112,8 +109,8 @@ class LlamaModel:
         """A context of at least so many tokens."""
         if tokens <= self._room:
             return
-        if self._context is not None:
-            llama_cpp.llama_free(self._context)
+        if self._freed is not None:
+            self._freed()
         self._room = min(LONGEST, max(256, 1 << (tokens - 1).bit_length()))
         given = llama_cpp.llama_context_default_params()
         given.n_ctx = given.n_batch = given.n_ubatch = self._room
@@ -125,6 +122,7 @@ class LlamaModel:
         self._context = llama_cpp.llama_init_from_model(self._model, given)
         if self._context is None:
             raise Failed("llama.cpp made no context", why=f"{self._room} tokens do not fit its memory")
+        self._freed = finalize(self, llama_cpp.llama_free, self._context)
 
     def _meta(self, key: str) -> str:
         """A setting of the file as text; empty where it has none."""
@@ -146,7 +144,7 @@ def quantise(source: Path, target: Path, type_: str) -> None:
         raise Failed(f"llama.cpp could not quantise {source}", why=f"it gave the code {code}")
 
 
-@llama_cpp.llama_log_callback
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _nothing(level: int, text: bytes, user_data: Any) -> None:
     """What llama.cpp says while it works."""
 

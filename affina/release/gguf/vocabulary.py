@@ -158,7 +158,14 @@ def _special(writer: GGUFWriter, folder: Path, plain: Mapping[str, Any], encodes
     writer.add_add_eos_token(after is not None)
     if encodes:
         writer.add_add_sep_token(after is not None)
-    writer.add_add_space_prefix(False)
+    writer.add_add_space_prefix(_prepends(plain))
+
+
+def _prepends(plain: Mapping[str, Any]) -> bool:
+    """Whether a text is read as if a space stood before it."""
+    normalizer, splitter = plain.get("normalizer") or {}, plain.get("pre_tokenizer") or {}
+    steps = normalizer.get("normalizers", [normalizer])
+    return any(step.get("type") == "Prepend" for step in steps) or splitter.get("prepend_scheme") in ("always", "first")
 
 
 def _stops(folder: Path) -> list[int]:

@@ -17,8 +17,10 @@ from affina.core.export import HEAD, Exportable
 from affina.release.gguf import architecture, vocabulary
 
 FILE = "model.gguf"
-F32, F16, Q8, Q4 = (getattr(GGMLQuantizationType, name) for name in ("F32", "F16", "Q8_0", "Q4_0"))
+F32, F16 = GGMLQuantizationType.F32, GGMLQuantizationType.F16
+Q8, Q4 = GGMLQuantizationType.Q8_0, GGMLQuantizationType.Q4_0
 TYPES = {
+    "f32": (F32, LlamaFileType.ALL_F32),
     "f16": (F16, LlamaFileType.MOSTLY_F16),
     "q8_0": (Q8, LlamaFileType.MOSTLY_Q8_0),
     "q4_0": (Q4, LlamaFileType.MOSTLY_Q4_0),
@@ -95,11 +97,12 @@ def _places(folder: Path, names: architecture.Names, type_: str) -> list[Place]:
 
 def _kind(written: str, shape: tuple[int, ...], type_: str, untied: bool) -> GGMLQuantizationType:
     """Vectors and tables stay whole; what scores words has 8 bits at least, as llama.cpp's own quantiser gives it."""
-    if len(shape) < 2 or any(part in written for part in WHOLE):
+    if type_ == "f32" or len(shape) < 2 or any(part in written for part in WHOLE):
         return F32
     if type_ == "f16" or shape[-1] % BLOCK:
         return F16
-    return Q8 if written == (OUTPUT if untied else EMBEDDING) else TYPES[type_][0]
+    kind: GGMLQuantizationType = Q8 if written == (OUTPUT if untied else EMBEDDING) else TYPES[type_][0]
+    return kind
 
 
 def _shapes(file: Path) -> Mapping[str, tuple[int, ...]]:

@@ -10,7 +10,7 @@ import pytest
 from families import build
 from gguf import GGUFReader
 from served import merged, plainly, settings, some_tokens
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers
 
 from affina.core.errors import Failed, Refused
 from affina.engine.tokenizers.wordpiece import WordPiece
@@ -21,17 +21,24 @@ pytest.importorskip("llama_cpp", reason="llama.cpp is not installed: pip install
 from affina.release.gguf.llama import LlamaModel
 
 F16 = 5e-3
-"""Between float32 logits of size 30 and those of weights in 16 bits; an order of terms that is wrong gives 1 and more."""
-TEXTS = ("The parcel has not arrived!", "Perché?\n\n  due  spazi\tDON'T 12345", "<|im_start|>user\nHi<|im_end|>\n", "日本 🚀")
+"""Between float32 logits of size 30 and those of weights in 16 bits; a wrong order of terms gives 1 and more."""
+TEXTS = (
+    "The parcel has not arrived!",
+    "Perché?\n\n  due  spazi\tDON'T 12345",
+    "<|im_start|>user\nHi<|im_end|>\n",
+    "日本 🚀",
+)
 LLAMA3 = {
     "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "rope_theta": 10000.0,
     "original_max_position_embeddings": 64,
 }  # fmt: skip
+YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 10000.0, "original_max_position_embeddings": 64}
 BASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama, tied": ("llama", {}),
     "llama, untied, biases": ("llama", {"tie_word_embeddings": False, "attention_bias": True}),
     "llama, stretched": ("llama", {"rope_parameters": LLAMA3}),
     "llama, linear": ("llama", {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0}}),
+    "llama, yarn": ("llama", {"rope_parameters": YARN}),
     "qwen2": ("qwen2", {}),
     "qwen3, tied": ("qwen3", {"tie_word_embeddings": True}),
     "mistral": ("mistral", {"sliding_window": None}),
@@ -60,9 +67,10 @@ def test_llama_cpp_gives_the_logits_and_the_tokens_of_transformers(name: str, tm
 def test_fewer_bits_are_farther_from_the_model_and_smaller(family: Callable[[str], Path], tmp_path: Path) -> None:
     tokens, folder = some_tokens(300), family("llama")
     right = plainly(folder).logits(tokens)
-    off = [abs(exported(folder, kind, tmp_path).logits(tokens) - right).mean() for kind in ("f16", "q8_0", "q4_0")]
-    sizes = [(tmp_path / f"{kind}.gguf").stat().st_size for kind in ("f16", "q8_0", "q4_0")]
-    assert off[0] < off[1] < off[2] and sizes[0] > sizes[1] > sizes[2]
+    kinds = ("f32", "f16", "q8_0", "q4_0")
+    off = [abs(exported(folder, kind, tmp_path).logits(tokens) - right).mean() for kind in kinds]
+    sizes = [(tmp_path / f"{kind}.gguf").stat().st_size for kind in kinds]
+    assert off == sorted(off) and sizes == sorted(sizes, reverse=True) and off[0] < 1e-5
 
 
 def test_rows_of_the_embedding_without_a_token_are_unused_tokens(tmp_path: Path) -> None:
@@ -80,16 +88,40 @@ def test_rows_of_the_embedding_without_a_token_are_unused_tokens(tmp_path: Path)
 
 def test_the_template_of_the_file_renders_byte_for_byte_as_the_folders(tmp_path: Path) -> None:
     folder = build("llama", tmp_path / "base")
-    odd = (
-        "\n\n  {%- for message in messages %}\n\t{{- message['role'] + ':\u00a0' }}  \n {{ message['content'] }} {% if true %}\n"
-        "   {% endif %}\n{{ '<|im_end|>\\n' }}\r\n{% endfor %}\n {% if add_generation_prompt %}{{ 'bot:  ' }}{% endif %} \n\n"
-    )
+    odd = "\n\n  {%- for message in messages %}\n\t{{- message['role'] + ':\u00a0' }}  \n {{ message['content'] }} "
+    odd += "{% if true %}\n   {% endif %}\n{{ '<|im_end|>\\n' }}\r\n{% endfor %}\n "
+    odd += "{% if add_generation_prompt %}{{ 'bot:  ' }}{% endif %} \n\n"
     settings(folder, "tokenizer_config.json", chat_template=None)
     (folder / "chat_template.jinja").write_bytes(odd.encode())
     turns = [{"role": "user", "content": "  Hello \n"}, {"role": "assistant", "content": "\tHi"}]
     theirs, mine = exported(folder, "f16", tmp_path).render(turns), plainly(folder).render(turns)
     assert theirs.encode() == mine.encode()
     assert theirs.count("\n") > 4 and "bot:  " in theirs
+
+
+def test_pieces_with_bytes_to_fall_back_on_are_joined_by_rank(tmp_path: Path) -> None:
+    """Llama 2's kind of vocabulary: a space before the text, pieces by rank, bytes for what has no piece."""
+    folder = build("llama", tmp_path / "base")
+    named, joined = (
+        ["<unk>", "<s>", "</s>"],
+        ["\u2581t", "he", "\u2581the", "in", "ar", "\u2581p", "\u2581par", "ce", "cel"],
+    )
+    pieces = [*named, *(f"<0x{n:02X}>" for n in range(256)), *"\u2581abcdehilnoprstw", *joined]
+    known = {piece: n for n, piece in enumerate(pieces)}
+    merges = [
+        (piece[:at], piece[at:])
+        for piece in joined
+        for at in range(1, len(piece))
+        if piece[:at] in known and piece[at:] in known
+    ]
+    tokenizer = Tokenizer(models.BPE(known, merges, byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tokenizer.add_special_tokens(named)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings(folder, "tokenizer_config.json", bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>")
+    theirs = exported(folder, "f16", tmp_path)
+    for text in ("the parcel", "Perch\u00e9  the the", "win a parcel\n"):
+        assert theirs.tokens(text) == tokenizer.encode(text, add_special_tokens=False).ids
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
@@ -102,7 +134,9 @@ def test_a_bert_with_wordpiece_gives_the_same_vector_and_tokens(lowercase: bool,
         "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
         "lowercase": lowercase,
     })  # fmt: skip
-    settings(folder, "tokenizer_config.json", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]", eos_token="[SEP]")
+    settings(
+        folder, "tokenizer_config.json", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]", eos_token="[SEP]"
+    )
     settings(folder, "head.json", head="vector", place="mean", labels=[])
     mine, theirs = plainly(folder), exported(folder, "f16", tmp_path, head="vector")
     for text in ("The parcel has not arrived", "Perché no, the PARCEL"):
@@ -135,7 +169,7 @@ def test_a_tokenizer_that_has_no_name_there_is_refused(family: Callable[[str], P
 
 def test_a_file_that_is_no_model_fails_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(b"GGUF" + b"\0" * 60)
-    with pytest.raises(Failed, match="llama.cpp cannot load"):
+    with pytest.raises(Failed, match=r"llama\.cpp cannot load"):
         LlamaModel(tmp_path / "m.gguf")
 
 

@@ -1,0 +1,67 @@
+"""What a device allows, `bytes<200MB, p95<50ms`, and which of several measured models fits it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from affina.core.errors import Refused, nearest
+
+UNITS = {
+    "": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30,
+    "s": 1.0, "ms": 1e-3,
+}  # fmt: skip
+COLUMNS = ("bytes", "memory", "load", "p50", "p95", "tokens_s", "nats", "right")
+WRITTEN = re.compile(r"\s*(\w+)\s*(<=|<|>=|>)\s*([\d.]+(?:e-?\d+)?)\s*([a-zA-Z]*)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One column's bound, in bytes, seconds or the column's own unit."""
+
+    column: str
+    sign: str
+    value: float
+
+    def excess(self, row: Mapping[str, Any]) -> float:
+        """How many times beyond the bound a row is; at most 1 where it keeps it."""
+        found, bound = float(row[self.column]), self.value
+        ratio = found / bound if "<" in self.sign else bound / max(found, 1e-12)
+        kept = {"<": found < bound, "<=": found <= bound, ">": found > bound, ">=": found >= bound}[self.sign]
+        return min(ratio, 1.0) if kept else max(ratio, 1 + 1e-9)
+
+
+def limits(text: str) -> list[Limit]:
+    """Raises Refused for what is no such bound."""
+    found = []
+    for each in text.split(","):
+        match = WRITTEN.fullmatch(each)
+        if match is None:
+            raise Refused(f"--fit '{each.strip()}' is no bound", instead="write it as bytes<200MB or p95<50ms")
+        column, sign, number, unit = match.groups()
+        if column not in COLUMNS:
+            raise Refused(f"--fit: nothing measured is called '{column}'", instead=nearest(column, [*COLUMNS]))
+        if unit.lower() not in UNITS or number.count(".") > 1 or float(number) <= 0:
+            raise Refused(f"--fit '{each.strip()}' is no bound", instead=f"a number above 0 and one of {_units()}")
+        found.append(Limit(column, sign, float(number) * UNITS[unit.lower()]))
+    return found
+
+
+def pick(rows: Sequence[Mapping[str, Any]], bounds: Sequence[Limit]) -> tuple[Mapping[str, Any] | None, str]:
+    """The row of the best quality among those that fit, and why; else None, and which is nearest."""
+    fitting = [row for row in rows if all(each.excess(row) <= 1 for each in bounds)]
+    if fitting:
+        best = min(fitting, key=lambda row: (row["nats"], row["bytes"]))
+        return best, f"{len(fitting)} of {len(rows)} fit, and {best['name']} loses least"
+    worst = {row["name"]: max(bounds, key=lambda each, row=row: each.excess(row)) for row in rows}  # type: ignore[misc]
+    near = min(rows, key=lambda row: worst[row["name"]].excess(row))
+    bound = worst[near["name"]]
+    asked = f"{bound.column}{bound.sign}{bound.value:g}"
+    return (
+        None,
+        f"nothing fits; {near['name']} is nearest, with {bound.column} {float(near[bound.column]):.4g} for {asked}",
+    )
+
+
+def _units() -> str:
+    return ", ".join(unit for unit in UNITS if unit)

@@ -1,0 +1,1 @@
+"""Weights that a trained model can do without: one way to choose them per file."""
