@@ -17,7 +17,7 @@ from affina.core.export import Exportable
 from affina.core.kinds import Row, exports, prunings
 from affina.core.say import Say, Silent
 from affina.engine.torch import library
-from affina.evaluation.open import Opened, open_model, own_splits
+from affina.evaluation.open import Opened, open_model, splits_of
 from affina.evaluation.statistics import bootstrap_interval, bootstrap_mean
 from affina.release.budget import limits, pick
 from affina.release.export import asked_of, free, scratch
@@ -123,7 +123,7 @@ def _written(name: str, opened: Opened, source: Exportable, folder: Path) -> Any
 
 def _shown(opened: Opened) -> list[Row]:
     """Training rows: what pruning chooses by is nothing that it is measured on."""
-    examples = opened.objective.expand(own_splits(opened)["train"][:SHOWN])
+    examples = opened.objective.expand(splits_of(opened)["train"][:SHOWN])
     return list(opened.model.renderer.rows(examples))
 
 
