@@ -13,7 +13,7 @@ test: .venv/installed
 	OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m "not slow"
 
 # Whole runs, kills and real models: two at a time, so that while one waits the other computes.
-test-slow: .venv/installed
+test-slow: .venv/installed .venv/llama
 	OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m slow
 
 check: .venv/installed
@@ -29,4 +29,9 @@ clean:
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# llama.cpp comes as source alone: its tests need a C++ compiler, and are skipped without one.
+.venv/llama: .venv/installed
+	if command -v c++ >/dev/null; then $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[llama]'; fi
 	touch $@

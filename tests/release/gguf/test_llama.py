@@ -20,6 +20,8 @@ pytest.importorskip("llama_cpp", reason="llama.cpp is not installed: pip install
 
 from affina.release.gguf.llama import LlamaModel
 
+pytestmark = pytest.mark.slow  # with llama.cpp, which `make test-slow` builds
+
 F16 = 5e-3
 """Between float32 logits of size 30 and those of weights in 16 bits; a wrong order of terms gives 1 and more."""
 TEXTS = (
