@@ -1,48 +1,13 @@
-"""A run's suites: tasks put to two models item by item, kept as columns, and what moved between the two."""
+"""What moved between two models' answers to a run's suites, paired item by item."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from affina.core.gate import Gate
 from affina.core.task import Task, Tested
 from affina.evaluation.compare import Difference, adjusted
-from affina.evaluation.measure import finite
-from affina.evaluation.tasked import differences, differing, distances, measured
-
-Suites = Mapping[str, Task]
-"""Tasks by what they are called in a run."""
-
-
-def called(tasks: Sequence[Task]) -> dict[str, Task]:
-    """Each task under its own name; a second one of that name is called `name_2`."""
-    found: dict[str, Task] = {}
-    for task in tasks:
-        alike = sum(each.name == task.name for each in found.values())
-        found[f"{task.name}_{alike + 1}" if alike else task.name] = task
-    return found
-
-
-def plain(tested: Tested) -> dict[str, Any]:
-    """As JSON holds it: NaN, where an item says nothing, is null."""
-    columns = {name: [finite(number) for number in column.tolist()] for name, column in tested.columns.items()}
-    slices = {name: list(groups_N) for name, groups_N in tested.slices.items()}
-    shown = [dict(each) for each in tested.shown]
-    return {
-        "ids": list(tested.ids), "columns": columns, "slices": slices, "shown": shown, "notes": list(tested.notes),
-    }  # fmt: skip
-
-
-def restored(kept: Mapping[str, Any]) -> Tested:
-    """The inverse of `plain`."""
-    return Tested(
-        tuple(kept["ids"]),
-        {name: np.array(column, dtype=np.float64) for name, column in kept["columns"].items()},
-        tuple(kept["shown"]),
-        {name: tuple(groups_N) for name, groups_N in kept["slices"].items()},
-        tuple(kept["notes"]),
-    )
+from affina.evaluation.suite import Suites, distances
+from affina.evaluation.tasked import differences, differing, measured
 
 
 def moved(task: Task, before: Tested, after: Tested, gate: Gate, seed: int) -> dict[str, Any]:
@@ -81,12 +46,3 @@ def judgeable(
         if asked and suite in before and suite in after:
             found |= differing(before[suite], after[suite], asked, design)
     return found
-
-
-def directions(suites: Suites) -> dict[str, bool]:
-    """Of every `suite.statistic`, whether more is better; of a distance from an ideal less is."""
-    return {
-        f"{suite}.{name}": each.higher_is_better
-        for suite, task in suites.items()
-        for name, each in distances(task.statistics()).items()
-    }

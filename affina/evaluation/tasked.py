@@ -114,16 +114,6 @@ def differing(
     return {name: _difference(a, b, each, design) for name, each in statistics.items()}
 
 
-def distances(statistics: Mapping[str, Statistic]) -> dict[str, Statistic]:
-    """The same numbers with those that have an ideal as their distance from it, lower being better: for a gate, whose
-    interval must be that of the distance."""
-    return {name: each if each.ideal is None else _distance(each, each.ideal) for name, each in statistics.items()}
-
-
-def _distance(statistic: Statistic, ideal: float) -> Statistic:
-    return Statistic(lambda columns: abs(statistic.value(columns) - ideal), higher_is_better=False, unit=statistic.unit)
-
-
 def validate(tested: Tested) -> None:
     """Raises Refused for no items."""
     if not len(tested):

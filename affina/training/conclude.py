@@ -12,7 +12,6 @@ from affina.core.say import Say
 from affina.data.template import TOOLS
 from affina.engine.torch import checkpoint, tensor_file
 from affina.evaluation.answer import answer
-from affina.evaluation.before_after import directions
 from affina.evaluation.classes import confusion
 from affina.evaluation.compare import Difference, adjusted, aligned
 from affina.evaluation.detail import calibration
@@ -21,6 +20,7 @@ from affina.evaluation.measure import measure
 from affina.evaluation.regressions import groupings, regressions
 from affina.evaluation.report import report_html
 from affina.evaluation.report_markdown import report_markdown
+from affina.evaluation.suite import directions
 from affina.training.base import base_is
 from affina.training.diagnose import diagnose
 from affina.training.samples import paired

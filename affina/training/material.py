@@ -24,9 +24,9 @@ from affina.engine import scratch
 from affina.engine.folder import has_words, reads
 from affina.engine.source import ALIASES, Source
 from affina.evaluation.answer import asker, require, usual
-from affina.evaluation.before_after import called, directions
 from affina.evaluation.held import begun
 from affina.evaluation.reach import reach
+from affina.evaluation.suite import called, directions
 
 RUNS = Path("runs")
 FORGETTING = "neutral_text"

@@ -12,7 +12,7 @@ from affina.evaluation.compare import Difference, compare
 from affina.evaluation.evaluate import answers_of
 from affina.evaluation.gate import Standard
 from affina.evaluation.open import Opened, open_model, run_of
-from affina.store.place import Place, live
+from affina.store.place import Place
 from affina.training.session import Session
 from affina.training.suites import BASE, TUNED, hall, tested_in
 
@@ -69,8 +69,9 @@ def _parent(session: Session, say: Say) -> Opened | None:
 def _live(session: Session, say: Say) -> Opened | None:
     """The live release of the recipe's name."""
     root = session.run.folder.parent
-    folder = live(session.recipe.name, Place(root))
-    return None if folder is None else open_model(str(folder), root, False, say)
+    place = Place(root)
+    found = place.open().live(session.recipe.name) if place.begun else None
+    return None if found is None else open_model(found.name, root, False, say)
 
 
 def _tested(session: Session, against: Against, opened: Opened, say: Say) -> dict[str, Tested]:

@@ -12,8 +12,8 @@ from affina.core.kinds import Model, tasks
 from affina.core.recipe import Recipe
 from affina.core.say import Say
 from affina.core.task import Hall, Tested
-from affina.evaluation.before_after import moved, plain, restored
 from affina.evaluation.reach import reach
+from affina.evaluation.suite import plain, restored
 from affina.training.base import base_key, untouched
 from affina.training.kept import kept
 from affina.training.plan import digest
@@ -45,6 +45,8 @@ def measure_before(session: Session, say: Say) -> None:
 
 def measure_after(session: Session, say: Say) -> dict[str, Any]:
     """What became of every suite, {name: {"task", "seconds", "items", "statistics", "notes"}}: kept in suites.json."""
+    from affina.evaluation.before_after import moved  # statistics, which no step waits for
+
     run, suites, recipe = session.run, session.material.suites, session.recipe
     if not suites:
         return {}

@@ -12,7 +12,8 @@ from affina.core.kinds import Floats, Model
 from affina.core.task import Columns, Hall, Statistic, Task, Tested
 from affina.evaluation.compare import MATCHED, MEANS, RESAMPLED
 from affina.evaluation.statistics import agresti_min, mcnemar, wilson
-from affina.evaluation.tasked import differences, differing, distances, measured, measuring, sliced
+from affina.evaluation.suite import distances
+from affina.evaluation.tasked import differences, differing, measured, measuring, sliced
 
 
 def ratio(columns: Columns) -> float:

@@ -16,8 +16,8 @@ from affina.core.errors import Refused
 from affina.core.kinds import tasks
 from affina.core.run import Run
 from affina.core.say import Silent
-from affina.evaluation.before_after import restored
 from affina.evaluation.open import run_of
+from affina.evaluation.suite import restored
 from affina.store.place import Place
 from affina.training.material import FORGETTING, Material
 
@@ -136,13 +136,14 @@ def test_another_run_takes_the_bases_suites_over_and_is_held_against_the_live_on
     }
     evaluate = {**SECTIONS["evaluate"], "gate": rules}
     path = recipe(root.parent, encoder_model, **{**SECTIONS, "evaluate": evaluate})
-    affina.release("first", affina.Wish("recipe", override="to have one"), Place(root))
-    affina.promote("recipe", override="to have one", place=Place(root))
+    name = affina.Recipe.load(path).name
+    affina.release("first", affina.Wish(name, override="to have one"), Place(root))
+    affina.promote(name, override="to have one", place=Place(root))
     again = affina.train(path, run="second", root=root, say=heard)
     assert "suites of the base: measured before, in run 'first'" in heard.lines
     assert len(asked) == before + 2, "the tuned model and the live one"
     reasons = again.show()["verdict"]["reasons"]
-    assert "not worse than recipe@1 in" in reasons[0] and "(live) by 1" in reasons[0] and "(live)" in reasons[1]
+    assert f"not worse than {name}@1 (live) by 1" in reasons[0] and "(live)" in reasons[1]
     assert "the base, in the place of parent (model.base names no run)" in reasons[2]
     # The same recipe but for its gate, so the same model: nothing differs.
     assert again.read("live.json")["nats_N"] == pytest.approx(again.read("tuned.json")["nats_N"], rel=1e-6)
