@@ -222,4 +222,5 @@ GOLDEN = (
     Golden("costituzione", "costituzione_italiana", ("articoli.csv",), table, 160, long=True),
     Golden("sec_contracts", "sec_contracts", ("severance__*.txt",), documents, 30_000, long=True),
     Golden("tatoeba_en_it", "tatoeba_en_it_es", ("eng-ita.eng", "eng-ita.ita"), sides, 6000, long=True),
+    Golden("tatoeba_it_en", "tatoeba_en_it_es", ("eng-ita.ita", "eng-ita.eng"), sides, 6000, long=True),
 )

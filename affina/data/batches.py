@@ -1,6 +1,6 @@
 """Arrow's record batches as records: some rows at a time, bad bytes a problem of their own row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ def records(batch: pa.RecordBatch, names: Sequence[str], file: str, number: int)
     for start in range(0, batch.num_rows, step):
         part = batch.slice(start, step)
         try:
-            columns = [column.to_pylist(maps_as_pydicts="strict") for column in part.columns]
+            columns = [_listed(column) for column in part.columns]
         except (ValueError, OverflowError, KeyError):  # KeyError: a map with a key twice
             yield from _one_by_one(part, names, file, number + start)
             continue
@@ -48,7 +48,7 @@ def _one_by_one(part: pa.RecordBatch, names: Sequence[str], file: str, number: i
 def _value(cell: pa.Array) -> tuple[Any, str]:
     """What one cell holds, or what is wrong with it; times finer than a microsecond are text with all their digits."""
     try:
-        return cell.to_pylist(maps_as_pydicts="strict")[0], ""
+        return _listed(cell)[0], ""
     except UnicodeDecodeError:
         return None, "holds bytes that are no UTF-8"
     except KeyError:
@@ -58,19 +58,36 @@ def _value(cell: pa.Array) -> tuple[Any, str]:
     except ValueError:
         pass
     try:
-        return cell.cast(_as_text(cell.type)).to_pylist(maps_as_pydicts="strict")[0], ""
+        return _listed(cell.cast(_as_text(cell.type)))[0], ""
     except (pa.ArrowException, ValueError):
         return None, f"holds a {cell.type} that cannot be written as text"
 
 
+def _listed(column: pa.Array) -> list[Any]:
+    """The column as Python has it. Raises ValueError for a duration finer than a microsecond, whatever is installed:
+    beside pandas the library would give one of its own."""
+    kind = _replaced(column.type, lambda inner: pa.duration("us") if inner == pa.duration("ns") else inner)
+    plain = column if kind == column.type else column.cast(kind)
+    listed: list[Any] = plain.to_pylist(maps_as_pydicts="strict")
+    return listed
+
+
 def _as_text(kind: pa.DataType) -> pa.DataType:
     """The type with text in place of dates and times, at any depth."""
-    if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):  # its text would be a number without its unit
-        return pa.string()
+
+    def text(inner: pa.DataType) -> pa.DataType:  # a duration's text would be a number without its unit
+        return pa.string() if pa.types.is_temporal(inner) and not pa.types.is_duration(inner) else inner
+
+    return _replaced(kind, text)
+
+
+def _replaced(kind: pa.DataType, by: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """The type with what `by` gives in place of every type inside it that holds no other."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return pa.list_(_as_text(kind.value_type))
+        inner = _replaced(kind.value_type, by)
+        return kind if inner == kind.value_type else pa.list_(inner)
     if pa.types.is_struct(kind):
-        return pa.struct([(inner.name, _as_text(inner.type)) for inner in kind])
+        return pa.struct([(inner.name, _replaced(inner.type, by)) for inner in kind])
     if pa.types.is_map(kind):
-        return pa.map_(_as_text(kind.key_type), _as_text(kind.item_type))
-    return kind
+        return pa.map_(_replaced(kind.key_type, by), _replaced(kind.item_type, by))
+    return by(kind)

@@ -16,7 +16,7 @@ from affina.engine.torch.exact import Exact
 from affina.engine.torch.library import QUANTISED
 from affina.engine.torch.load import Network
 from affina.engine.torch.quantised import Quantised
-from affina.engine.whole import write_folder
+from affina.engine.torch.whole import write_folder
 from affina.evaluation.open import Opened
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")

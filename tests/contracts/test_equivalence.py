@@ -147,7 +147,7 @@ def test_a_head_in_tiles_has_the_gradient_of_the_whole_head(
     rows = given_to(part)
     with made.exactly(precision):
         monkeypatch.setitem(head.TILE_BYTES, "cpu", 999)  # of 25 positions and 320 words: dozens of tiles
-        monkeypatch.setattr(head, "ROWS", 7)
+        monkeypatch.setitem(head.ROWS, "cpu", 7)
         tiled = made.gradients([made.layout(rows)], part)
         monkeypatch.setattr(head.WordHead, "logprobs", lambda self, hidden, targets: whole(hidden, targets, self))
         untiled = made.gradients([made.layout(rows)], part)

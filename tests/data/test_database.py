@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy
 
 from affina.core.errors import Refused
+from affina.core.login import complete
 from affina.data import database
 
 PASSWORD = "p@ss:w/rd ?#'\\é%41"
@@ -84,10 +85,10 @@ def test_a_damaged_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
 
 def test_values_go_into_the_address_whatever_their_signs() -> None:
     values = {"U": "an:na@x", "P": PASSWORD, "H": "host", "N": "5433", "D": "my d?b/x", "O": "a b&c"}
-    made = database._complete("postgresql://${U}:${P}@${H}:${N}/${D}?application_name=${O}", values)
+    made = complete("postgresql://${U}:${P}@${H}:${N}/${D}?application_name=${O}", values)
     assert (made.username, made.password, made.host, made.port) == ("an:na@x", PASSWORD, "host", 5433)
     assert (made.database, made.query) == ("my d?b/x", {"application_name": "a b&c"})
-    assert database._complete("${A}", {"A": "sqlite:///x.db"}).database == "x.db"
+    assert complete("${A}", {"A": "sqlite:///x.db"}).database == "x.db"
 
 
 def test_a_name_that_is_not_set_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ from affina.core.errors import Refused
 from affina.data.prompt import FOLDER, names, prompt, written
 
 VERSIONS = {
+    "judge_pair@1": "3bad7a685a1e",
+    "judge_points@1": "4a3746e921a4",
     "answer_en@1": "f3b9dea30d60",
     "answer_it@1": "6f5581382fc0",
     "answer_unread_en@1": "04ea416cd0d1",

@@ -132,7 +132,7 @@ def rows_too_long(folder: Path, base: Path) -> Path:
     return recipe(folder, base, data={"max_tokens": 32})
 
 
-@case(r"no model 'smollm2-135m-instrukt'.* did you mean 'smollm2-135m-instruct'")
+@case(r"no run and no base is called 'smollm2-135m-instrukt'.* did you mean 'smollm2-135m-instruct'")
 def unknown_base(folder: Path, base: Path) -> Path:
     return recipe(folder, "smollm2-135m-instrukt")
 

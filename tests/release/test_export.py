@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import AddPart
 from peft import PeftModel
 from tiny import CHATML, chat_base, command, data, environment, recipe
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
@@ -136,7 +135,9 @@ class Parting(Safetensors):
 """
 
 
-def test_what_parts_from_the_run_is_not_kept(add_part: AddPart, finished: Finished, tmp_path: Path) -> None:
+def test_what_parts_from_the_run_is_not_kept(
+    add_part: Callable[[Any, str, str], None], finished: Finished, tmp_path: Path
+) -> None:
     add_part(exports, "parting", PARTING)
     out = tmp_path / "to"
     run = finished("words")

@@ -7,7 +7,7 @@ from affina.core.kinds import Ending, Tuning
 from affina.engine.torch import checkpoint
 from affina.engine.torch.load import load
 from affina.engine.torch.tuned import attach, trainable
-from affina.engine.whole import write_folder
+from affina.engine.torch.whole import write_folder
 
 
 def write_merged(base: Path, tuning: Tuning, saved: Path, ending: Ending, folder: Path) -> None:
