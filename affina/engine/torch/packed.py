@@ -1,8 +1,9 @@
 """Weights in 8 or 4 bits and nothing else changed: a folder of safetensors, loaded again into the library's own class.
 
 int8: each row of a matrix in whole steps of its largest / 127. int4: blocks of a row in 15 equal steps from the block's
-smallest to its largest, two to a byte; embeddings stay int8. Products are float32 of weights made whole for each, but
-for bf16 inputs, which torch's own kernels for packed weights take.
+smallest to its largest, two to a byte; embeddings stay int8. A base that was in such steps itself would take every
+small change back when rounded: of it a matrix of low rank is kept in 16 bits, or the steps are moved. Products are
+float32 of weights made whole for each, but for bf16 inputs, which torch's own kernels for packed weights take.
 """
 
 import json
@@ -24,15 +25,21 @@ from affina.engine.torch.load import SAFELY
 WEIGHTS, PACKED = "model.safetensors", "packed.json"
 STEPS = {8: 127, 4: 15}
 WIDE = 8  # rows of a matrix beyond this many rows of input: made whole at once is faster
-PARTS = ("codes", "scales", "zeros")
+PARTS = ("codes", "scales", "zeros", "left", "right")
+HELD = 0.5  # of what rounding takes on average: where it takes less, the numbers were in these steps before
+NOTHING = 1e-3  # of the same: what rounding the scales to 16 bits takes
+RANK, NARROW, SPARE = 16, 8, 8  # of what is kept; parts of a matrix's side that it has at most; columns beyond it
 
 
 class Packed(nn.Module):
-    """W x + b, or the rows W of tokens: W [out, in] is codes · scales, of int4 + zeros. All it holds is buffers."""
+    """W x + b, or the rows W of tokens. W [out, in] is codes · scales, of int4 + zeros, and + left · right where there
+    are such. All it holds is buffers."""
 
     codes: Tensor
     scales: Tensor
     zeros: Tensor | None
+    left: Tensor | None
+    right: Tensor | None
     bias: Tensor | None
 
     def __init__(self, held: dict[str, Tensor], bias: Tensor | None, looked_up: bool) -> None:
@@ -45,7 +52,10 @@ class Packed(nn.Module):
     @property
     def weight(self) -> Tensor:
         """[out, in] made whole, float32."""
-        return self._whole(self.codes, self.scales, self.zeros)
+        whole = self._whole(self.codes, self.scales, self.zeros)
+        if self.left is None or self.right is None:
+            return whole
+        return torch.addmm(whole, self.left.float(), self.right.float())
 
     def forward(self, x: Tensor) -> Tensor:
         if self.looked_up:
@@ -76,13 +86,48 @@ def pack(weight_OI: Tensor, bits: int, block: int) -> dict[str, Tensor]:
     if bits == 8 or weight_OI.shape[1] % block:
         scales = weight_OI.abs().amax(1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / STEPS[8]
         return {"codes": torch.round(weight_OI / scales).to(torch.int8), "scales": scales}
+    held, off = _in_steps(weight_OI, block, anchored=False)
+    taken = float((off / held["scales"].float().repeat_interleave(block, 1)).square().mean()) * 12
+    if not 0 < taken < HELD:  # an even error of a step is 1 / 12 of its square
+        return held
+    thin = _thin(off)
+    if thin:
+        return held | thin
+    return held if taken < NOTHING else _in_steps(weight_OI, block, anchored=True)[0]
+
+
+def _in_steps(weight_OI: Tensor, block: int, anchored: bool) -> tuple[dict[str, Tensor], Tensor]:
+    """Codes, scales and zeros, and what they leave out; anchored: 0 is one of the steps."""
     blocks = weight_OI.view(len(weight_OI), -1, block)
     low, high = blocks.amin(-1), blocks.amax(-1)
+    if anchored:
+        low, high = low.clamp_max(0), high.clamp_min(0)
     scales = ((high - low) / STEPS[4]).clamp_min(torch.finfo(torch.float16).tiny).half()
+    if anchored:
+        low = torch.round(low / scales.float()) * scales.float()
     zeros = low.half()
     codes = torch.round((blocks - zeros.float()[..., None]) / scales.float()[..., None]).clamp_(0, STEPS[4])
     pairs = codes.to(torch.uint8).view(len(weight_OI), -1, 2)
-    return {"codes": pairs[..., 0] | (pairs[..., 1] << 4), "scales": scales, "zeros": zeros}
+    held = {"codes": pairs[..., 0] | (pairs[..., 1] << 4), "scales": scales, "zeros": zeros}
+    made = codes * scales.float()[..., None] + zeros.float()[..., None]
+    return held, weight_OI - made.view_as(weight_OI)
+
+
+def _thin(off_OI: Tensor) -> dict[str, Tensor]:
+    """left [out, rank] · right [rank, in], the nearest of low rank in float16; empty where it has less than half of
+    the squares: a random projection and two power iterations (Halko et al., 2011)."""
+    rank = min(RANK, min(off_OI.shape) // NARROW)
+    if not rank:
+        return {}
+    drawn = torch.randn(off_OI.shape[1], rank + SPARE, generator=torch.Generator().manual_seed(0))
+    span_OR = torch.linalg.qr(off_OI @ drawn).Q
+    for _ in range(2):
+        span_OR = torch.linalg.qr(off_OI @ (off_OI.T @ span_OR)).Q
+    left, sizes, right = torch.linalg.svd(span_OR.T @ off_OI, full_matrices=False)
+    if sizes[:rank].square().sum() < off_OI.square().sum() / 2:
+        return {}
+    roots = sizes[:rank].sqrt()
+    return {"left": (span_OR @ left[:, :rank] * roots).half(), "right": (right[:rank] * roots[:, None]).half()}
 
 
 def write(merged: Path, folder: Path, bits: int, block: int) -> None:
