@@ -10,7 +10,8 @@ class Int4(Export):
     """Every linear layer in 15 steps from each block's smallest to its largest, embeddings in 8 bits; no calibration.
 
     A base that comes from such steps would swallow its tuning: where rounding takes too little to be chance, a matrix
-    of rank 16 in 16 bits is kept beside, or the steps are moved. Held against llama.cpp's own quantiser where that can write the model.
+    of rank 16 in 16 bits is kept beside, or the steps are moved. Held against llama.cpp's own quantiser where that can
+    write the model.
     """
 
     engine: ClassVar[str] = "affina"
