@@ -2,8 +2,8 @@
 
 int8: each row of a matrix in whole steps of its largest / 127. int4: blocks of a row in 15 equal steps from the block's
 smallest to its largest, two to a byte; embeddings stay int8. A base that was in such steps itself would take every
-small change back when rounded: of it a matrix of low rank is kept in 16 bits, or the steps are moved. Products are
-float32 of weights made whole for each, but for bf16 inputs, which torch's own kernels for packed weights take.
+small change back when rounded: of it a matrix of low rank is kept in 16 bits, or the steps are moved. It computes in
+bf16, of weights made whole for each product or, few rows at a time in int8, by torch's own kernel for packed weights.
 """
 
 import json
@@ -15,6 +15,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
+from transformers.initialization import no_init_weights
 
 from affina.core.errors import Refused
 from affina.core.export import HEAD
@@ -32,7 +33,7 @@ RANK, NARROW, SPARE = 16, 8, 8  # of what is kept; parts of a matrix's side that
 
 
 class Packed(nn.Module):
-    """W x + b, or the rows W of tokens. W [out, in] is codes · scales, of int4 + zeros, and + left · right where there
+    """W x + b, or the rows W of tokens in bf16. W [out, in] is codes · scales, of int4 + zeros, and + left · right where there
     are such. All it holds is buffers."""
 
     codes: Tensor
@@ -60,7 +61,7 @@ class Packed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.looked_up:
             zeros = None if self.zeros is None else self.zeros[x]
-            return self._whole(self.codes[x], self.scales[x], zeros)
+            return self._whole(self.codes[x], self.scales[x], zeros).bfloat16()
         y = self._product(x) if x.dtype == torch.bfloat16 else nn.functional.linear(x, self.weight.to(x.dtype))
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
@@ -171,7 +172,7 @@ def open_packed(folder: Path) -> LibraryModel:
             model.set_submodule(name, Packed(parts, bias, isinstance(layer, nn.Embedding)))
         for name, parameter in model.named_parameters():
             if name in held.names:
-                parameter.data = held.read(name)
+                parameter.data = held.read(name).bfloat16()
     if tied:
         words = model.get_input_embeddings()
         model.set_submodule(tied, Packed({part: getattr(words, part) for part in PARTS}, None, looked_up=False))
@@ -202,8 +203,9 @@ def _kind(folder: Path) -> Any:
 
 
 def _empty(folder: Path) -> Any:
-    """The class that the folder names, with numbers that are all replaced."""
+    """The class that the folder names; its numbers, which are all replaced, are not drawn and so take no memory."""
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     kind, auto = _kind(folder), AutoModel
     build: Any = kind.from_config if kind is auto else kind
-    return build(config)
+    with no_init_weights():
+        return build(config)
