@@ -16,6 +16,7 @@ import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 from transformers.initialization import no_init_weights
+from transformers.pytorch_utils import Conv1D
 
 from affina.core.errors import Refused
 from affina.core.export import HEAD
@@ -33,8 +34,8 @@ RANK, NARROW, SPARE = 16, 8, 8  # of what is kept; parts of a matrix's side that
 
 
 class Packed(nn.Module):
-    """W x + b, or the rows W of tokens in bf16. W [out, in] is codes · scales, of int4 + zeros, and + left · right where there
-    are such. All it holds is buffers."""
+    """W x + b, or the rows of W of tokens in bf16, times a factor. W [out, in] is codes · scales, of int4 + zeros, and
+    + left · right where there are such. All it holds is buffers."""
 
     codes: Tensor
     scales: Tensor
@@ -43,9 +44,9 @@ class Packed(nn.Module):
     right: Tensor | None
     bias: Tensor | None
 
-    def __init__(self, held: dict[str, Tensor], bias: Tensor | None, looked_up: bool) -> None:
+    def __init__(self, held: dict[str, Tensor], bias: Tensor | None, looked_up: bool, factor: float = 1.0) -> None:
         super().__init__()
-        self.looked_up = looked_up
+        self.looked_up, self.factor = looked_up, factor
         for name in PARTS:
             self.register_buffer(name, held.get(name))
         self.register_buffer("bias", bias)
@@ -61,7 +62,7 @@ class Packed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.looked_up:
             zeros = None if self.zeros is None else self.zeros[x]
-            return self._whole(self.codes[x], self.scales[x], zeros).bfloat16()
+            return (self._whole(self.codes[x], self.scales[x], zeros) * self.factor).bfloat16()
         y = self._product(x) if x.dtype == torch.bfloat16 else nn.functional.linear(x, self.weight.to(x.dtype))
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
@@ -142,7 +143,8 @@ def write(merged: Path, folder: Path, bits: int, block: int) -> None:
     taken: dict[str, int] = {}
     for name, layer in _layers(model):
         taken[name] = 8 if isinstance(layer, nn.Embedding) or layer is model.get_output_embeddings() else bits
-        parts = pack(layer.weight.detach(), taken[name], block)
+        weight = layer.weight.detach()
+        parts = pack(weight.T.contiguous() if isinstance(layer, Conv1D) else weight, taken[name], block)
         held |= {f"{name}.{part}": each for part, each in parts.items()}
     tied = _tied(model)
     held |= {
@@ -169,7 +171,8 @@ def open_packed(folder: Path) -> LibraryModel:
             layer = model.get_submodule(name)
             parts = {part: held.read(f"{name}.{part}") for part in PARTS if f"{name}.{part}" in held.names}
             bias = held.read(f"{name}.bias") if f"{name}.bias" in held.names else None
-            model.set_submodule(name, Packed(parts, bias, isinstance(layer, nn.Embedding)))
+            for each in _sharing(model, name, layer):
+                model.set_submodule(each, _filled(model.get_submodule(each), parts, bias))
         for name, parameter in model.named_parameters():
             if name in held.names:
                 parameter.data = held.read(name).bfloat16()
@@ -184,8 +187,21 @@ def _layers(model: Any) -> list[tuple[str, Any]]:
     return [
         (name, each)
         for name, each in model.named_modules()
-        if isinstance(each, nn.Linear) or each is model.get_input_embeddings()
+        if isinstance(each, nn.Linear | Conv1D) or each is model.get_input_embeddings()
     ]
+
+
+def _sharing(model: Any, name: str, layer: Any) -> list[str]:
+    """The layer, and the other tables of the same words: those of an encoder and a decoder."""
+    if not isinstance(layer, nn.Embedding):
+        return [name]
+    modules = model.named_modules()
+    return [each for each, one in modules if isinstance(one, nn.Embedding) and one.weight is layer.weight]
+
+
+def _filled(layer: Any, parts: dict[str, Tensor], bias: Tensor | None) -> Packed:
+    """In place of a layer; some families' tables of words have a factor of their own."""
+    return Packed(parts, bias, isinstance(layer, nn.Embedding), float(getattr(layer, "embed_scale", 1.0)))
 
 
 def _tied(model: Any) -> str:
@@ -208,4 +224,6 @@ def _empty(folder: Path) -> Any:
     kind, auto = _kind(folder), AutoModel
     build: Any = kind.from_config if kind is auto else kind
     with no_init_weights():
-        return build(config)
+        model = build(config)
+    model.tie_weights()
+    return model

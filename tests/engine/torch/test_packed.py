@@ -1,10 +1,14 @@
 """Weights in few bits: what arithmetic says of their error and their bytes, and no change of a base is rounded away."""
 
+from pathlib import Path
+
+import families
 import pytest
 import torch
 from torch import Tensor
 
-from affina.engine.torch.packed import Packed, pack
+from affina.engine.torch import library, tensor_file
+from affina.engine.torch.packed import Packed, open_packed, pack, write
 
 OUT, INTO, BLOCK = 192, 320, 32
 
@@ -79,3 +83,33 @@ def test_a_product_is_that_of_the_weight_made_whole(bits: int, dtype: torch.dtyp
         assert float((layer(x).float() - expected).norm() / expected.norm()) < (
             1e-6 if dtype == torch.float32 else 1e-2
         )
+
+
+SOON = ("llama", "gemma", "gpt2", "bert", "t5", "bart")
+LATER = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in (*families.DECODERS, *families.ENCODERS, *families.PADDED_ENCODERS)
+    if name not in SOON
+]
+
+
+@pytest.mark.parametrize("name", [*SOON, *LATER])
+def test_a_family_in_int8_says_what_it_says_whole(name: str, tmp_path: Path) -> None:
+    """Gemma's words have a factor, T5's and BART's are a table shared by three layers, GPT-2's layers are transposed."""
+    base = families.build(name, tmp_path / "base")
+    (tmp_path / "int8").mkdir()
+    write(base, tmp_path / "int8", bits=8, block=0)
+    tokens = [*range(5, 25)]
+    model = library.whole(base)
+    source = tokens if model.config.is_encoder_decoder else []
+    expected, found = (each.logits(tokens, source) for each in (model, open_packed(tmp_path / "int8")))
+    assert float(abs(found - expected).max()) < 0.06 * float(abs(expected).max())
+
+
+def test_a_transposed_layer_is_packed_too(tmp_path: Path) -> None:
+    base = families.build("gpt2", tmp_path / "base")
+    (tmp_path / "int8").mkdir()
+    write(base, tmp_path / "int8", bits=8, block=0)
+    with tensor_file.reading(tmp_path / "int8" / "model.safetensors") as held:
+        assert "transformer.h.0.attn.c_attn.codes" in held.names
+        assert "transformer.h.0.attn.c_attn.weight" not in held.names
