@@ -95,7 +95,7 @@ LATER = [
 
 @pytest.mark.parametrize("name", [*SOON, *LATER])
 def test_a_family_in_int8_says_what_it_says_whole(name: str, tmp_path: Path) -> None:
-    """Gemma's words have a factor, T5's and BART's are a table shared by three layers, GPT-2's layers are transposed."""
+    """Gemma's words have a factor, T5's and BART's are a table of three layers, GPT-2's layers are transposed."""
     base = families.build(name, tmp_path / "base")
     (tmp_path / "int8").mkdir()
     write(base, tmp_path / "int8", bits=8, block=0)
