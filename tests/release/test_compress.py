@@ -1,10 +1,13 @@
 """The efficiency table measures what was written, beside the full model; what fits is picked, or what is nearest."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import environment
 
 import affina
 from affina.core.errors import Refused
@@ -52,6 +55,13 @@ def test_what_is_no_bound_is_a_sentence(fit: str, why: str) -> None:
 
 def test_sizes_are_read_in_their_units() -> None:
     assert [each.value for each in budget.limits("bytes<2MiB, p95<50ms, memory<=1.5GB")] == [2**21, 0.05, 1.5e9]
+
+
+def test_the_memory_of_a_process_is_not_its_parents() -> None:
+    held = bytearray(600_000_000)
+    said = "from affina.release.measured import peak; held = bytearray(100_000_000); print(peak())"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, env=environment(), check=True)
+    assert 100e6 < int(done.stdout) < len(held) / 2
 
 
 @pytest.mark.slow

@@ -9,7 +9,9 @@ from affina.core.export import Bounds, Export, Exportable, Served
 class Int4(Export):
     """Every linear layer in 15 steps from each block's smallest to its largest, embeddings in 8 bits; no calibration.
 
-    Held against llama.cpp's own quantiser where that can write the model.
+    A base that comes from such steps would swallow its tuning: where rounding takes too little to be chance, a matrix
+    of rank 16 in 16 bits is kept beside, or the steps are moved. Held against llama.cpp's own quantiser where that can
+    write the model.
     """
 
     engine: ClassVar[str] = "affina"
