@@ -89,9 +89,9 @@ def test_a_whole_model_needs_no_base_and_an_adapter_says_that_its_base_is_gone(t
             recipe(tmp_path, base, objective="classify", train=FEW, **sections), run=name, root=tmp_path / "runs"
         )
         release(name, name, Place(tmp_path / "runs"))
-    before = affina.evaluate("whole@1", root=tmp_path / "runs")
+    before = affina.evaluate("whole@1", root=tmp_path / "runs")["metrics"]
     shutil.rmtree(base)
-    assert affina.evaluate("whole@1", root=tmp_path / "runs") == before
+    assert affina.evaluate("whole@1", root=tmp_path / "runs")["metrics"] == before
     sentence = r"release adapter@1 cannot be opened without its base: it holds what was learnt on .*base, which is gone"
     with pytest.raises(Refused, match=sentence):
         affina.evaluate("adapter@1", root=tmp_path / "runs")
