@@ -118,7 +118,7 @@ def table(found: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--winobias", type=Path, required=True, help="the folder of the published files")
     parser.add_argument("--base", default="", help="what is fine-tuned; a small BERT from nothing when left out")
@@ -128,7 +128,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--arms", nargs="+", default=[*ARMS])
     parser.add_argument("--out", type=Path, help="where the JSON goes")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments()
     dev, test = (
         Winobias(**{half: str(given.winobias / f"{half}_stereotyped_type*.txt.{part}") for half in ("pro", "anti")})
         for part in ("dev", "test")
