@@ -61,7 +61,7 @@ class Bounds:
     """How far an export may part from the run it came from; None: not asked."""
 
     logits: float | None = None
-    """Largest difference of two logits: absolute up to logits of size 1, as a share of the run's largest beyond."""
+    """Largest absolute difference of two logits."""
     kl: float | None = None
     """Mean KL(run ‖ export) per token of the answers, nats: where the model is asked."""
     times: float | None = None

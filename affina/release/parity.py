@@ -48,7 +48,7 @@ class Compared:
     tokens: int
     largest: Apart
     size: float
-    """The largest logit of the run: what differences are held against where it is above 1."""
+    """The largest logit of the run."""
     mean: float
     """Of the absolute differences of logits."""
     kl: float
@@ -91,7 +91,7 @@ def shown(run: Reference, export: Served, asked: Asked, bounds: Bounds, yardstic
             "largest": compared.largest.value,
             "mean": compared.mean,
             "size": compared.size,
-            "bound": None if bounds.logits is None else _allowed(compared, bounds.logits),
+            "bound": bounds.logits,
         },
         "kl": {
             "mean": compared.kl,
@@ -111,8 +111,9 @@ def shown(run: Reference, export: Served, asked: Asked, bounds: Bounds, yardstic
 def _hold(compared: Compared, answered: Answered, bounds: Bounds, yardstick: Compared | None) -> None:
     """Raises Failed at the first bound that is not kept."""
     largest, worst = compared.largest, compared.worst
-    if bounds.logits is not None and not largest.value <= (most := _allowed(compared, bounds.logits)):
-        raise _parts(f"a logit of {_at(largest)} is {largest.value:.3g} off; {most:.3g} is allowed")
+    if bounds.logits is not None and not largest.value <= bounds.logits:
+        size = f"where the run's largest is {compared.size:.3g}"
+        raise _parts(f"a logit of {_at(largest)} is {largest.value:.3g} off {size}; {bounds.logits:.3g} is allowed")
     if bounds.times is not None and yardstick is not None:
         most = bounds.times * yardstick.everywhere
         if not compared.everywhere <= most:
@@ -123,11 +124,6 @@ def _hold(compared: Compared, answered: Answered, bounds: Bounds, yardstick: Com
         raise _parts(f"{found}; worst at {_at(worst)} with {worst.value:.3g}")
     if bounds.greedy and answered.parted:
         raise _parts(answered.parted)
-
-
-def _allowed(compared: Compared, bound: float) -> float:
-    """16 bits round in proportion: a bound is absolute up to logits of size 1, and relative to larger ones."""
-    return bound * max(1.0, compared.size)
 
 
 def _compared(run: Served, others: tuple[Served, Served | None], asked: Asked, say: Say) -> tuple[Compared, Any]:

@@ -5,6 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from affina.core.errors import Refused
 from affina.core.export import Bounds, Export, Exportable, Served
 
@@ -19,11 +21,15 @@ class Gguf(Export):
     type: Literal["f32", "f16", "q8_0", "q4_0"] = "q8_0"
     """Bits of a weight matrix's numbers: 32; 16; 8 or 4, in blocks of 32 with a scale. Vectors are float32."""
 
+    within: float = Field(1e-2, gt=0)
+    """The largest difference of two logits that is let pass with `type: f16`; llama.cpp rounds what it multiplies such
+    weights with to 16 bits, so that a base of large logits may need more, or `type: f32`."""
+
     @property
     def bounds(self) -> Bounds:
         return {
             "f32": Bounds(logits=1e-3, greedy=True),
-            "f16": Bounds(logits=1e-2, greedy=True),
+            "f16": Bounds(logits=self.within, greedy=True),
             "q8_0": Bounds(kl=1e-3),
             "q4_0": Bounds(times=1.1),
         }[self.type]
