@@ -89,6 +89,11 @@ FOREST_DECODERS = tuple(
 DECODERS = (*FOREST_DECODERS, *PADDED_DECODERS)
 
 
+ROUTED: dict[str, Any] = {
+    "first_k_dense_replace": 1, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1,
+    "moe_intermediate_size": 16,
+}  # fmt: skip
+"""Changes of deepseek_v3 that make its second block a mixture of experts."""
 SIZES: dict[str, Any] = {
     "hidden_size": 96, "intermediate_size": 160, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
 }  # fmt: skip

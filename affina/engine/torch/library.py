@@ -21,8 +21,8 @@ from affina.core.export import HEAD
 from affina.engine.torch import tensor_file
 from affina.engine.torch.load import SAFELY, UNREADABLE
 from affina.engine.torch.quantised import Quantised
+from affina.engine.torch.whole import WEIGHTS, buffers_of
 
-WEIGHTS = "model.safetensors"
 ADAPTER = "adapter_model.safetensors"
 QUANTISED = "quantised.json"
 """Beside an adapter: in how few bits its base was kept while it was trained."""
@@ -129,7 +129,7 @@ def edited(merged: Path, folder: Path, change: Callable[[Any], None]) -> None:
         if file.name not in (WEIGHTS, "config.json"):
             shutil.copy(file, folder / file.name)
     model.config.save_pretrained(folder)
-    tensor_file.write(dict(model.named_parameters()), folder / WEIGHTS, {"format": "pt"})
+    tensor_file.write({**dict(model.named_parameters()), **buffers_of(model)}, folder / WEIGHTS, {"format": "pt"})
 
 
 def _loaded(weights: Path, folder: Path) -> Any:
