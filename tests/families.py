@@ -89,6 +89,18 @@ FOREST_DECODERS = tuple(
 DECODERS = (*FOREST_DECODERS, *PADDED_DECODERS)
 
 
+ROUTED: dict[str, Any] = {
+    "first_k_dense_replace": 1, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1,
+    "moe_intermediate_size": 16,
+}  # fmt: skip
+"""Changes of deepseek_v3 that make its second block a mixture of experts."""
+ODD: dict[str, tuple[str, dict[str, Any]]] = {
+    "smollm3": ("SmolLM3Config", {**_GROUPED, "num_hidden_layers": 4}),
+    "gpt_neo": ("GPTNeoConfig", {
+        "hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]],
+    }),
+}  # fmt: skip
+"""Families that one test alone is about."""
 SIZES: dict[str, Any] = {
     "hidden_size": 96, "intermediate_size": 160, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
 }  # fmt: skip
@@ -143,7 +155,7 @@ def noisy(model: torch.nn.Module, seed: int = 0, noise: float = NOISE) -> None:
 def build(name: str, folder: Path, **changes: Any) -> Path:
     """Writes a random model of a family with its tokenizer into `folder`; `bert+words` with its masked-LM head."""
     name, _, words = name.partition("+")
-    kind, settings = SETTINGS[name]
+    kind, settings = {**SETTINGS, **ODD}[name]
     encoder = name in (*ENCODERS, *PADDED_ENCODERS, *SEQ2SEQ)
     size = write_tokenizer(folder, encoder)
     ids = {"vocab_size": size, "eos_token_id": STOP, "pad_token_id": STOP, "bos_token_id": 0}

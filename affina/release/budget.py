@@ -1,5 +1,6 @@
 """What a device allows, `bytes<200MB, p95<50ms`, and which of several measured models fits it."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +8,15 @@ from typing import Any
 
 from affina.core.errors import Refused, nearest
 
-UNITS = {
-    "": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30,
-    "s": 1.0, "ms": 1e-3,
+SIZES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
+TIMES = {"": 1.0, "s": 1.0, "ms": 1e-3}
+PLAIN = {"": 1.0}
+COLUMNS = {
+    "bytes": SIZES, "memory": SIZES, "load": TIMES, "p50": TIMES, "p95": TIMES, "tokens_s": PLAIN, "nats": PLAIN,
+    "right": PLAIN,
 }  # fmt: skip
-COLUMNS = ("bytes", "memory", "load", "p50", "p95", "tokens_s", "nats", "right")
-WRITTEN = re.compile(r"\s*(\w+)\s*(<=|<|>=|>)\s*([\d.]+(?:e-?\d+)?)\s*([a-zA-Z]*)\s*")
+"""What can be bound, and the units it is written in."""
+WRITTEN = re.compile(r"\s*(\w+)\s*(<=|<|>=|>)\s*(\d+\.?\d*(?:e-?\d+)?|\.\d+)\s*([a-zA-Z]*)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,10 @@ def limits(text: str) -> list[Limit]:
         column, sign, number, unit = match.groups()
         if column not in COLUMNS:
             raise Refused(f"--fit: nothing measured is called '{column}'", instead=nearest(column, [*COLUMNS]))
-        if unit.lower() not in UNITS or number.count(".") > 1 or float(number) <= 0:
-            raise Refused(f"--fit '{each.strip()}' is no bound", instead=f"a number above 0 and one of {_units()}")
-        found.append(Limit(column, sign, float(number) * UNITS[unit.lower()]))
+        units = COLUMNS[column]
+        if unit.lower() not in units or not 0 < float(number) < math.inf:
+            raise Refused(f"--fit '{each.strip()}' is no bound", instead=f"a number above 0{_units(units)}")
+        found.append(Limit(column, sign, float(number) * units[unit.lower()]))
     return found
 
 
@@ -63,5 +68,6 @@ def pick(rows: Sequence[Mapping[str, Any]], bounds: Sequence[Limit]) -> tuple[Ma
     )
 
 
-def _units() -> str:
-    return ", ".join(unit for unit in UNITS if unit)
+def _units(units: Mapping[str, float]) -> str:
+    named = ", ".join(unit for unit in units if unit)
+    return f" and one of {named}" if named else ""

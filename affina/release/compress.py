@@ -52,7 +52,7 @@ def compress(
     `lost` and `fewer` are paired differences to the full model. With `fit` the best of those that fit is picked, and
     written to `out` if that is given. Raises Refused for a model that is neither of words nor of labels.
     """
-    say, bounds = say or Silent(), limits(fit) if fit else []
+    say, bounds = say or Silent(), limits(fit) if fit is not None else []
     folder = Path(out) if out is not None else Path(where.root) / "compressed"
     if out is not None:
         free(folder)
@@ -66,7 +66,7 @@ def compress(
         if source.merged is None:
             raise Refused(f"{opened.name} cannot be compressed", source.not_merged)
         rows, refused = _rows(opened, source, asked, aside, say)
-        picked, why = pick(rows, bounds) if fit else (None, "")
+        picked, why = pick(rows, bounds) if bounds else (None, "")
         table = {"model": opened.name, "items": len(asked.items), "rows": rows, "refused": refused}
         found = {**table, "picked": picked["name"] if picked else None, "why": why}
         if picked is None or out is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from families import random_rows
+from families import build, random_rows
 from served import some_tokens
 
 from affina.core.errors import Refused
@@ -52,8 +52,9 @@ def test_magnitude_leaves_the_large_weights_as_they_are(family: Callable[[str], 
     assert torch.equal(whole[~gone], left[~gone])
 
 
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
 def test_a_head_whose_output_counts_for_nothing_is_the_one_that_goes(
-    family: Callable[[str], Path], tmp_path: Path
+    kind: str, family: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """Its columns of o are 0: without it the logits are the same."""
     silent = tmp_path / "silent"
@@ -63,7 +64,7 @@ def test_a_head_whose_output_counts_for_nothing_is_the_one_that_goes(
         for layer in model.model.layers:
             layer.self_attn.o_proj.weight.data[:, 16:] = 0  # heads 2 and 3, the second group of keys
 
-    library.edited(family("llama"), silent, silence)
+    library.edited(family(kind), silent, silence)
     model = pruned(silent, "heads", tmp_path / "out", share=0.5)
     tokens = torch.tensor([some_tokens(300)])
     with torch.no_grad():
@@ -89,5 +90,39 @@ def test_a_block_that_changes_nothing_is_the_one_that_goes(family: Callable[[str
 
 
 def test_heads_of_a_bert_do_not_go_alone(family: Callable[[str], Path], tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="taking heads out of bert: the width of its heads is what their number divides"):
+    with pytest.raises(Refused, match="taking heads out of bert: its attention is not of four matrices"):
         pruned(family("bert"), "heads", tmp_path / "out")
+
+
+def test_what_a_config_says_block_by_block_goes_with_the_block(tmp_path: Path) -> None:
+    """Of four blocks the second has no rotary positions and does nothing: without it the logits are the same."""
+    folder, idle = build("smollm3", tmp_path / "base", no_rope_layers=[1, 0, 1, 1]), tmp_path / "idle"
+    idle.mkdir()
+
+    def rest(model: Any) -> None:
+        block = model.model.layers[1]
+        block.self_attn.o_proj.weight.data.zero_()
+        block.mlp.down_proj.weight.data.zero_()
+
+    library.edited(folder, idle, rest)
+    model = pruned(idle, "layers", tmp_path / "out", share=0.25)
+    tokens = torch.tensor([some_tokens(300)])
+    with torch.no_grad():
+        assert torch.allclose(model(tokens).logits, library.whole(idle).model(tokens).logits, atol=1e-5)
+    assert model.config.num_hidden_layers == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "why"),
+    [
+        ("olmo2", "heads", "olmo2 cannot be made smaller so: its config has no word for the size of .*k_norm"),
+        ("gpt_neo", "layers", "gpt_neo cannot be made smaller so: .*attention_layers"),
+    ],
+)
+def test_what_its_config_cannot_say_is_refused_and_nothing_is_written(
+    kind: str, name: str, why: str, tmp_path: Path
+) -> None:
+    folder = build(kind, tmp_path / "base")
+    with pytest.raises(Refused, match=why):
+        pruned(folder, name, tmp_path / "out")
+    assert [*(tmp_path / "out").iterdir()] == []

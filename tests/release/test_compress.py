@@ -42,10 +42,16 @@ def test_the_best_that_fits_is_picked_or_the_nearest_is_named(fit: str, picked: 
 @pytest.mark.parametrize(
     ("fit", "why"),
     [
+        ("", "--fit '' is no bound"),
         ("small", "--fit 'small' is no bound. write it as bytes<200MB"),
         ("byte<2", "nothing measured is called 'byte'. did you mean 'bytes'"),
         ("bytes<2 parsecs", "is no bound. a number above 0 and one of b, kb"),
         ("bytes<0", "a number above 0"),
+        ("bytes<.MB", "--fit 'bytes<.MB' is no bound"),
+        ("bytes<1e999", "--fit 'bytes<1e999' is no bound"),
+        ("p95<50MB", "a number above 0 and one of s, ms"),
+        ("bytes<50ms", "a number above 0 and one of b, kb"),
+        ("right>0.5s", "a number above 0"),
     ],
 )
 def test_what_is_no_bound_is_a_sentence(fit: str, why: str) -> None:
@@ -54,7 +60,8 @@ def test_what_is_no_bound_is_a_sentence(fit: str, why: str) -> None:
 
 
 def test_sizes_are_read_in_their_units() -> None:
-    assert [each.value for each in budget.limits("bytes<2MiB, p95<50ms, memory<=1.5GB")] == [2**21, 0.05, 1.5e9]
+    written = "bytes<2MiB, p95<50ms, memory<=1.5GB, load<1., p50<.2s, nats<1e-2"
+    assert [each.value for each in budget.limits(written)] == [2**21, 0.05, 1.5e9, 1, 0.2, 0.01]
 
 
 def test_the_memory_of_a_process_is_not_its_parents() -> None:

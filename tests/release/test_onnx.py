@@ -18,6 +18,7 @@ import affina
 from affina.core.errors import Failed, Refused
 from affina.core.export import HEAD
 from affina.core.run import Run
+from affina.engine.torch import traced
 from affina.release.exports.onnx import Onnx
 from affina.release.onnx.rounded import rounded
 from affina.release.onnx.session import OnnxModel
@@ -83,6 +84,28 @@ def test_eight_bits_stay_near_and_are_smaller(written: Callable[[str], tuple[Pat
     off = np.abs(Onnx().open(tmp_path).logits(tokens) - Onnx().open(whole).logits(tokens)).max()
     assert 0 < off < 0.5
     assert (tmp_path / "model.onnx").stat().st_size < (whole / "model.onnx").stat().st_size
+
+
+@pytest.mark.slow
+def test_eight_bits_of_a_graph_too_large_for_one_file_replace_what_is_beside_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    base, folders = build("llama", tmp_path / "base", hidden_size=128), [tmp_path / "one", tmp_path / "two"]
+    said = []
+    for out, largest in zip(folders, (traced.LARGEST, 1000), strict=True):
+        out.mkdir()
+        monkeypatch.setattr(traced, "LARGEST", largest)
+        Onnx().write(merged(base), out)
+        names, size = {each.name for each in out.iterdir()}, bytes_of(out)
+        rounded(out / "model.onnx")
+        assert {each.name for each in out.iterdir()} == names and bytes_of(out) < size * 0.7
+        said.append(OnnxModel(out).logits(some_tokens(SIZE)))
+    assert "model.onnx.data" in names
+    np.testing.assert_array_equal(*said)
+
+
+def bytes_of(folder: Path) -> int:
+    return sum(each.stat().st_size for each in folder.glob("model.onnx*"))
 
 
 @pytest.mark.slow

@@ -58,7 +58,8 @@ def write(merged: Path, folder: Path, dtype: str) -> None:
 
 
 def _rounded(tensors: dict[str, Any], path: Path, kind: torch.dtype) -> None:
-    tensor_file.write({name: each.detach().to(kind) for name, each in tensors.items()}, path, {"format": "pt"})
+    held = {name: each.detach().to(kind) if each.is_floating_point() else each for name, each in tensors.items()}
+    tensor_file.write(held, path, {"format": "pt"})
 
 
 def _in_library_form(merged: Path) -> Any:

@@ -21,8 +21,8 @@ from affina.core.export import HEAD
 from affina.engine.torch import tensor_file
 from affina.engine.torch.load import SAFELY, UNREADABLE
 from affina.engine.torch.quantised import Quantised
+from affina.engine.torch.whole import WEIGHTS, buffers_of
 
-WEIGHTS = "model.safetensors"
 ADAPTER = "adapter_model.safetensors"
 QUANTISED = "quantised.json"
 """Beside an adapter: in how few bits its base was kept while it was trained."""
@@ -121,15 +121,30 @@ def adapted(folder: Path) -> LibraryModel:
 
 
 def edited(merged: Path, folder: Path, change: Callable[[Any], None]) -> None:
-    """A merged folder's model, changed, into an existing folder. Raises OSError where the disk refuses."""
+    """A merged folder's model, changed, into an existing folder. Raises Refused where its class makes another model of
+    the changed config, OSError where the disk refuses."""
     quietly()
     model = _loaded(merged, merged)
     change(model)
+    _made_again(model)
     for file in merged.iterdir():
         if file.name not in (WEIGHTS, "config.json"):
             shutil.copy(file, folder / file.name)
     model.config.save_pretrained(folder)
-    tensor_file.write(dict(model.named_parameters()), folder / WEIGHTS, {"format": "pt"})
+    tensor_file.write({**dict(model.named_parameters()), **buffers_of(model)}, folder / WEIGHTS, {"format": "pt"})
+
+
+def _made_again(model: Any) -> None:
+    """Raises Refused where model and config are no longer of the same sizes."""
+    config, what = model.config, f"{model.config.model_type} cannot be made smaller so"
+    try:
+        with torch.device("meta"):
+            again: Any = type(model)(type(config).from_dict(config.to_dict()))
+    except UNREADABLE as error:
+        raise Refused(what, why=str(error).strip().splitlines()[-1].strip()) from error
+    sizes, others = ({name: each.shape for name, each in one.named_parameters()} for one in (model, again))
+    if differing := sorted(name for name in sizes.keys() | others.keys() if sizes.get(name) != others.get(name)):
+        raise Refused(what, f"its config has no word for the size of {differing[0]}")
 
 
 def _loaded(weights: Path, folder: Path) -> Any:

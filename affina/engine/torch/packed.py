@@ -23,10 +23,12 @@ from affina.core.export import HEAD
 from affina.engine.torch import tensor_file
 from affina.engine.torch.library import LibraryModel, quietly
 from affina.engine.torch.load import SAFELY
+from affina.engine.torch.whole import buffers_of
 
 WEIGHTS, PACKED = "model.safetensors", "packed.json"
 STEPS = {8: 127, 4: 15}
 WIDE = 8  # rows of a matrix beyond this many rows of input: made whole at once is faster
+EXPERTS = ".experts."
 PARTS = ("codes", "scales", "zeros", "left", "right")
 HELD = 0.5  # of what rounding takes on average: where it takes less, the numbers were in these steps before
 NOTHING = 1e-3  # of the same: what rounding the scales to 16 bits takes
@@ -136,12 +138,14 @@ def _thin(off_OI: Tensor) -> dict[str, Tensor]:
 
 
 def write(merged: Path, folder: Path, bits: int, block: int) -> None:
-    """A float32 folder packed into an existing one. Raises OSError where the disk refuses."""
+    """A float32 folder packed into an existing one. Raises Refused for a mixture of experts, OSError where the disk
+    refuses."""
     quietly()
+    model = _kind(merged).from_pretrained(merged, dtype=torch.float32, **SAFELY)
+    _whole_layers(model)
     for file in merged.iterdir():
         if file.name != WEIGHTS:
             shutil.copy(file, folder / file.name)
-    model = _kind(merged).from_pretrained(merged, dtype=torch.float32, **SAFELY)
     held: dict[str, Tensor] = {}
     taken: dict[str, int] = {}
     for name, layer in _layers(model):
@@ -155,7 +159,8 @@ def write(merged: Path, folder: Path, bits: int, block: int) -> None:
         for name, each in model.named_parameters()
         if name.removesuffix(".weight") not in taken or not name.endswith(".weight")
     }
-    tensor_file.write({name: each for name, each in held.items() if not name.startswith(f"{tied}.")}, folder / WEIGHTS)
+    held = {name: each for name, each in held.items() if not name.startswith(f"{tied}.")}
+    tensor_file.write({**held, **buffers_of(model)}, folder / WEIGHTS)
     (folder / PACKED).write_text(json.dumps({"bits": bits, "block": block, "layers": sorted(taken)}), encoding="utf-8")
 
 
@@ -168,6 +173,9 @@ def open_packed(folder: Path) -> LibraryModel:
     model = _empty(folder)
     tied = _tied(model)
     with tensor_file.reading(folder / WEIGHTS) as held:
+        for name, buffer in model.named_buffers():
+            if name in held.names:
+                buffer.data = held.read(name)
         for name in layers:
             if name == tied:
                 continue
@@ -183,6 +191,15 @@ def open_packed(folder: Path) -> LibraryModel:
         words = model.get_input_embeddings()
         model.set_submodule(tied, Packed({part: getattr(words, part) for part in PARTS}, None, looked_up=False))
     return LibraryModel(model, folder)
+
+
+def _whole_layers(model: Any) -> None:
+    """Raises Refused for experts that are one stack of matrices and no layers: they would stay in 16 bits."""
+    stacked = sum(each.numel() for name, each in model.named_parameters() if each.ndim > 2 and EXPERTS in name)
+    if stacked:
+        share = stacked / sum(each.numel() for each in model.parameters())
+        why = f"its experts, {share:.0%} of its numbers, are no linear layers and would stay in 16 bits"
+        raise Refused(f"{model.config.model_type} cannot be written in few bits", why, "export safetensors in bfloat16")
 
 
 def _layers(model: Any) -> list[tuple[str, Any]]:

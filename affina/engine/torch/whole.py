@@ -15,19 +15,27 @@ WEIGHTS = "model.safetensors"
 def write_folder(model: "torch.nn.Module", folder: Path, base: Path, wide: bool = False) -> None:
     """Writes into an existing folder: weights in the base's own dtype, or `wide` in float32, and the base's files.
 
-    A tied weight stands once, under its first name.
+    A tied weight stands once, under its first name; a buffer of a checkpoint stays as it is.
     """
     import torch
 
     from affina.engine.torch import tensor_file
 
-    named, kept = dict(model.named_parameters()), torch.float32 if wide else kept_dtype(base)
-    tensors = {name: each.detach().to("cpu", kept) for name, each in named.items()}
-    tensor_file.write(tensors, folder / WEIGHTS, {"format": "pt"})
+    kept = torch.float32 if wide else kept_dtype(base)
+    tensors = {name: each.detach().to("cpu", kept) for name, each in model.named_parameters()}
+    tensor_file.write({**tensors, **buffers_of(model)}, folder / WEIGHTS, {"format": "pt"})
     for pattern in KEPT:
         for file in base.glob(pattern):
             if not file.name.endswith(".index.json"):
                 shutil.copy(file, folder / file.name)
+
+
+def buffers_of(model: "torch.nn.Module") -> "dict[str, torch.Tensor]":
+    """What a checkpoint holds beside parameters, as it is: what spreads tokens over experts, and the like."""
+    from torch import nn
+
+    held = model.state_dict(keep_vars=True)
+    return {name: each.cpu() for name, each in held.items() if not isinstance(each, nn.Parameter)}
 
 
 def kept_dtype(base: Path) -> "torch.dtype":

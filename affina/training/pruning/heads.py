@@ -30,10 +30,7 @@ class Heads(Pruning):
         layers = _attentions(model)
         config: Any = model.config
         groups = config.num_key_value_heads
-        together, size = (
-            config.num_attention_heads // groups,
-            layers[0].q_proj.out_features // config.num_attention_heads,
-        )
+        together, size = config.num_attention_heads // groups, layers[0].head_dim
         importance = _importance(model, layers, rows, groups)
         gone = max(1, int(self.share * groups))
         for layer, values in zip(layers, importance, strict=True):
@@ -46,10 +43,11 @@ class Heads(Pruning):
 
 def _attentions(model: Any) -> list[Any]:
     """Every attention. Raises Refused for one whose heads cannot go by themselves, and for one group alone."""
-    found = [each for each in model.modules() if all(hasattr(each, name) for name in PROJECTIONS)]
+    found = [each for each in model.modules() if all(hasattr(each, name) for name in (*PROJECTIONS, "head_dim"))]
     config = model.config
-    if not found or not hasattr(config, "head_dim") or model.get_output_embeddings() is None:
-        why = "the width of its heads is what their number divides, or it does not end in words"
+    whole = [each for each in found if each.q_proj.out_features == each.head_dim * config.num_attention_heads]
+    if not found or len(whole) < len(found) or model.get_output_embeddings() is None:
+        why = "its attention is not of four matrices of whole heads, or it does not end in words"
         raise Refused(f"taking heads out of {config.model_type}", why, "choose the pruning layers or magnitude")
     if config.num_key_value_heads < 2:
         raise Refused(f"taking heads out of {config.model_type}", "all its heads share their keys")

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+PER_BLOCK = ("layer_types", "mlp_layer_types", "layers_block_type", "no_rope_layers", "layer_rope_theta")
+"""What a config lists block by block."""
+
+
 class Layers(Pruning):
     """A block's influence is 1 - the mean cosine of what goes into it and what comes out, over the rows' tokens."""
 
@@ -33,8 +37,9 @@ class Layers(Pruning):
         model.set_submodule(name, nn.ModuleList(blocks[n] for n in kept))
         config: Any = model.config
         config.num_hidden_layers = len(kept)
-        if getattr(config, "layer_types", None):
-            config.layer_types = [config.layer_types[n] for n in kept]
+        for each in PER_BLOCK:
+            if len(values := getattr(config, each, None) or ()) == len(blocks):
+                setattr(config, each, [values[n] for n in kept])
 
 
 def blocks_of(model: "torch.nn.Module") -> "tuple[str, nn.ModuleList]":

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from affina.core.errors import Refused
 from affina.engine.torch import library, tensor_file
 from affina.engine.torch.packed import Packed, open_packed, pack, write
 
@@ -104,6 +105,14 @@ def test_a_family_in_int8_says_what_it_says_whole(name: str, tmp_path: Path) -> 
     source = tokens if model.config.is_encoder_decoder else []
     expected, found = (each.logits(tokens, source) for each in (model, open_packed(tmp_path / "int8")))
     assert float(abs(found - expected).max()) < 0.06 * float(abs(expected).max())
+
+
+def test_experts_that_would_stay_in_sixteen_bits_are_refused(tmp_path: Path) -> None:
+    base = families.build("deepseek_v3", tmp_path / "base", **families.ROUTED)
+    (tmp_path / "int4").mkdir()
+    with pytest.raises(Refused, match=r"deepseek_v3 cannot be written in few bits: its experts, \d\d%"):
+        write(base, tmp_path / "int4", bits=4, block=32)
+    assert [*(tmp_path / "int4").iterdir()] == []
 
 
 def test_a_transposed_layer_is_packed_too(tmp_path: Path) -> None:
