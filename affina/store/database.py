@@ -103,6 +103,8 @@ class Database:
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise Refused(f"{error.object!a} cannot be kept", "it is no text", "write it in UTF-8") from None
         except (SQLAlchemyError, sqlite3.Error) as error:
             if isinstance(error, IntegrityError):
                 raise
