@@ -29,7 +29,8 @@ def held(reference: str, root: Path) -> Run | None:
     """
     for folder in (root / reference, Path(reference)):
         if artefact.is_release(folder):
-            return _verified(folder, f"{artefact.about(folder)['name']} in {folder}")
+            artefact.verify(folder)
+            return _named(folder, f"{artefact.about(folder)['name']} in {folder}")
         if (folder / "lock.json").is_file():
             return Run(folder)
     if (root / reference / "state.json").is_file():
@@ -122,11 +123,11 @@ def _released(reference: str, root: Path) -> Run | None:
     version, folder = found
     if not folder.is_dir():
         raise Refused(f"release {version.name} is gone", f"there is no {folder}", "restore the folder of releases")
-    return _verified(folder, version.name, version.digest)
+    artefact.verify(folder, version.digest)
+    return _named(folder, version.name)
 
 
-def _verified(folder: Path, name: str, digest: str = "") -> Run:
-    artefact.verify(folder, digest)
+def _named(folder: Path, name: str) -> Run:
     run = Run(folder)
     run.name = name
     return run

@@ -10,6 +10,8 @@ from typing import Any
 from affina.core.run import Run
 from affina.store.artefact import ABOUT
 
+FILES = (ABOUT, "lock.json", "result.json", "ledger.json", "proofs.json", "events.jsonl", "suites.json")
+"""What it is drawn from."""
 JOULES_PER_KWH = 3.6e6
 MOST = 60
 """Numbers of the suites that a card lists."""

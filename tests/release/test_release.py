@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from affina.core.errors import AffinaError, Failed, Refused
 from affina.core.run import Run
 from affina.core.say import Silent
 from affina.evaluation.open import open_model
+from affina.release.artefact import alone
 from affina.release.release import Wish, release
 from affina.release.stages import approve, lineage, promote, releases, rollback
 from affina.store.artefact import verify
@@ -180,6 +182,78 @@ def test_a_tampered_release_is_refused_naming_the_file(
         with pytest.raises(Refused, match=sentence):
             asked()
     assert live("intents", place) is None
+
+
+def test_what_was_tampered_with_is_shown_and_rolled_back_from(finished: Finished, tmp_path: Path) -> None:
+    """Its card stays as it was, since nothing is to be told from changed files."""
+    place = copied(finished("labels"), tmp_path)
+    release("labels", "intents", place)
+    two = release("labels", Wish("intents", system="be brief"), place)
+    for name in ("intents@1", "intents@2"):
+        promote(name, place=place)
+    (Path(two["folder"]) / "lock.json").write_text("{}")
+    card = Path(two["card"]).read_text()
+    assert [each["tampered"] for each in releases("intents", place)["releases"]] == [True, False]
+    assert (rollback("intents", place=place)["version"], Path(two["card"]).read_text()) == (1, card)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_folder_whose_own_words_are_damaged_is_refused_by_its_path(
+    text: str, finished: Finished, tmp_path: Path
+) -> None:
+    place = copied(finished("labels"), tmp_path)
+    folder = Path(release("labels", "intents", place)["folder"])
+    (folder / "release.json").write_text(text)
+    with pytest.raises(Refused, match=r"release\.json was changed"):
+        affina.evaluate(str(folder), root=place.root)
+
+
+def test_a_live_release_stays_where_it_is_when_its_run_is_released_again(finished: Finished, tmp_path: Path) -> None:
+    """What is killed on the way, or read meanwhile, finds it whole."""
+    place = copied(finished("labels"), tmp_path)
+    folder = Path(release("labels", "intents", place)["folder"])
+    promote("intents", place=place)
+    there = {path: path.stat().st_ino for path in folder.rglob("*")}
+    release("labels", "intents", place)
+    assert {path: path.stat().st_ino for path in folder.rglob("*")} == there
+    (folder / "lock.json").write_text("{}")
+    assert release("labels", "intents", place)["version"] == 1
+    verify(folder, place.open().version("intents").digest)
+
+
+def test_a_reason_that_would_not_be_kept_is_refused(finished: Finished, tmp_path: Path) -> None:
+    place = copied(finished("labels"), tmp_path)
+    judged(place, "labels", "reject")
+    release("labels", "intents", place)
+    with pytest.raises(Refused, match=r"intents@1 is there already: it was released without a reason.*promote intents"):
+        release("labels", Wish("intents", override="agreed"), place)
+    for _ in range(2):  # as after an interruption
+        assert release("labels", Wish("other", override="agreed"), place)["override"] == "agreed"
+
+
+def test_what_is_no_text_is_refused(finished: Finished, tmp_path: Path) -> None:
+    """Bytes of a command line that are no UTF-8 come as lone surrogates."""
+    place = copied(finished("labels"), tmp_path)
+    release("labels", "intents", place)
+    with pytest.raises(Refused, match="cannot be kept: it is no text"):
+        approve("intents", "caf\udce9", place=Place(place.root, by="bea"))
+    with pytest.raises(Refused, match="names no release"):
+        lineage("a" * 300, place)
+
+
+def test_a_card_holds_what_another_process_decided_while_it_waited(finished: Finished, tmp_path: Path) -> None:
+    place = copied(finished("labels"), tmp_path)
+    made = release("labels", "intents", place)
+    card, other = Path(made["card"]), Place(place.root, by="bea").open()
+    card.write_text("all is well")
+    with ThreadPoolExecutor(1) as pool:
+        with alone(place.folder / "intents"):
+            writing = pool.submit(releases, place=place)
+            with pytest.raises(TimeoutError):
+                writing.result(timeout=1)
+            other.approve("intents@1", "looked at it")
+        writing.result(timeout=30)
+    assert "looked at it" in card.read_text()
 
 
 def test_a_pickle_is_refused_though_the_manifest_names_it(finished: Finished, tmp_path: Path) -> None:
