@@ -69,7 +69,7 @@ def promote(
     done = registry.promote(version, to, stood, override)
     carded(registry, place, done.release)
     if server:
-        server.stage(done)
+        server.stage(done, registry.version(stood.name) if stood else None)
     return {**_shown(done, place, registry), "replaced": stood.name if stood else None}
 
 
@@ -90,7 +90,7 @@ def rollback(name: str, reason: str = "", place: Place = HERE, mirror: str = "")
     done = registry.rollback(release, standing, reason)
     carded(registry, place, release)
     if server:
-        server.stage(done)
+        server.stage(done, registry.version(standing.name))
     return {**_shown(done, place, registry), "retired": standing.name}
 
 
