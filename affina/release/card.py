@@ -1,13 +1,13 @@
 """The card of a release, as Markdown and JSON: data, intended use, limits, evaluation, bias, energy and the points of
 the AI Act's technical documentation, from what was measured; what only a person knows is marked."""
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from affina.core.atomic import damage, sealed, write_text
+from affina.evaluation.report_markdown import escaped
 from affina.release.annex import BLANK, INCOMPLETE, POINTS
 from affina.release.artefact import alone
 from affina.release.facts import FILES, Facts, pretty
@@ -17,7 +17,6 @@ from affina.store.registry import Registry
 from affina.store.versions import Version
 
 JSON, MARKDOWN = "card.json", "card.md"
-SPECIAL = re.compile(r"([\\`*_\[\]#|~!])")
 DECIDED = ("release", "approve", "promote", "rollback")
 
 
@@ -91,13 +90,6 @@ def markdown(plain: Mapping[str, Any]) -> str:
         lines += [f"- {escaped(text)}" for text in point["known"]]
         lines += [f"- [ ] {BLANK}"] if point["for_a_person"] else []
     return "\n".join(lines) + "\n"
-
-
-def escaped(text: str) -> str:
-    """A text as Markdown that shows as it stands, on one line: neither markup nor HTML nor a link to follow."""
-    plain = " ".join(str(text).split())
-    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return SPECIAL.sub(r"\\\1", plain)
 
 
 def _decision(entry: Mapping[str, Any]) -> str:

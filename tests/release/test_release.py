@@ -373,14 +373,41 @@ def test_the_card_marks_what_a_person_must_fill_in_and_escapes_what_others_wrote
     place = copied(finished("labels"), tmp_path)
     run = Run(tmp_path / "runs" / "labels")
     lock = run.read("lock.json")
-    evil = "<script>alert(1)</script> [x](javascript:alert(1)) | `b`"
+    evil = "<script>alert(1)</script> [x](javascript:alert(1)) | `b` https://evil.example $x$"
     run.write("lock.json", {**lock, "notes": [evil]})
-    run.write("suites.json", {"crows": {"share": {"value": 0.61, "low": 0.55, "high": 0.67}}, "neutral": {"ppl": 12.5}})
+    share, nats = ({"value": 0.61, "low": 0.55, "high": 0.67}, {"value": 1.5, "low": 1.4, "high": 1.6})
+    moved = {"value": -0.02, "low": -0.05, "high": 0.01, "n": 99, "method": "paired bootstrap"}
+    unmoved = {"value": None, "low": None, "high": None, "n": 0, "method": "not comparable"}
+    suites = {
+        "crows": ({"name": "crows_pairs", "data": "pairs.csv", "most": 7}, {"share": (share, moved)}),
+        "gap_text": ("neutral_text", {"nats": (nats, unmoved)}),
+    }
+    run.write(
+        "suites.json",
+        {
+            suite: {
+                "task": task, "seconds": {"base": 3.0, "tuned": 3.5}, "items": 99, "notes": [f"a note on {suite}"],
+                "statistics": {
+                    name: {"base": value, "tuned": value, "difference": found, "p_adjusted": 0.2, "ideal": 0.5}
+                    for name, (value, found) in statistics.items()
+                },
+            }
+            for suite, (task, statistics) in suites.items()
+        },
+    )  # fmt: skip
     made = release("labels", "intents", place)
     text = Path(made["card"]).read_text()
     assert "<script>" not in text and "[x](" not in text and "&lt;script&gt;alert(1)" in text
-    assert "- crows / share: 0.61 \\[0.55, 0.67\\]" in text.split("## Bias")[1].split("##")[0]
-    assert "- neutral / ppl: 12.5" in text.split("## Evaluation")[1].split("##")[0]
+    assert "https\\://evil.example \\$x" in text
+    assert text.split("## Bias")[1].split("##")[0].strip().splitlines() == [
+        "- crows / share: base 0.61, tuned 0.61 \\[0.55, 0.67\\]; "
+        "difference -0.02 \\[-0.05, 0.01\\], 99 items, paired bootstrap",
+        "- crows: a note on crows",
+    ]
+    assert text.split("## Evaluation")[1].split("##")[0].strip().splitlines()[-2:] == [
+        "- gap\\_text / nats: base 1.5, tuned 1.5 \\[1.4, 1.6\\]; the two are not comparable",
+        "- gap\\_text: a note on gap\\_text",
+    ]
     for heading in ("Data", "Intended use", "Limits", "Evaluation", "Bias", "Energy"):
         assert f"\n## {heading}\n" in text
     plain = json.loads(Path(made["card"]).with_suffix(".json").read_text())
@@ -388,7 +415,8 @@ def test_the_card_marks_what_a_person_must_fill_in_and_escapes_what_others_wrote
     assert [*points][:8] == [f"1({letter})" for letter in "abcdefgh"]
     assert [*points][8:] == [*(f"2({letter})" for letter in "abcdefgh"), *"3456789"]
     assert points["8"]["for_a_person"] and not points["8"]["known"]
-    assert not points["2(g)"]["for_a_person"]
+    assert points["2(g)"]["known"] and points["2(g)"]["for_a_person"], "its reports are signed by persons"
+    assert not points["2(a)"]["for_a_person"]
     assert "To be filled in by a person." in text
     energy = text.split("## Energy")[1].split("##")[0]
     seconds = sum(event["seconds"] for event in run.events("learn"))
