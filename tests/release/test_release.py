@@ -20,7 +20,7 @@ from affina.release.artefact import alone
 from affina.release.release import Wish, release
 from affina.release.stages import approve, lineage, promote, releases, rollback
 from affina.store.artefact import verify
-from affina.store.place import Place, live
+from affina.store.place import Place
 
 FEW = {"steps": 3}
 
@@ -29,6 +29,12 @@ def copied(run: Run, folder: Path) -> Place:
     """A root of its own with a copy of a run in it."""
     shutil.copytree(run.folder, folder / "runs" / run.name)
     return Place(folder / "runs", by="anna")
+
+
+def live(name: str, place: Place) -> Path | None:
+    """The folder of the version that is live; None where none is."""
+    found = place.open().live(name)
+    return place.of(found) if found else None
 
 
 def judged(place: Place, name: str, decision: str) -> None:

@@ -22,7 +22,7 @@ from affina.store import database as databases
 from affina.store.database import Database
 from affina.store.lineage import Node
 from affina.store.migrations import STEPS
-from affina.store.place import Place, live, located
+from affina.store.place import Place, located
 from affina.store.registry import Registry
 from affina.store.versions import Version
 
@@ -97,7 +97,8 @@ def test_a_version_goes_from_candidate_to_live_and_back(place: Place) -> None:
     assert stages(registry) == {1: "live", 2: "canary"}
     registry.promote(second, "live", first)
     assert stages(registry) == {1: "retired", 2: "live"}
-    assert live("intents", place) == place.folder / "intents" / second.digest[:16]
+    stands = registry.live("intents")
+    assert stands is not None and place.of(stands) == place.folder / "intents" / second.digest[:16]
     registry.rollback("intents", second, "worse on Mondays")
     assert stages(registry) == {1: "live", 2: "retired"}
     with pytest.raises(Refused, match=r"intents@1 replaced nothing: no version was live before it"):
