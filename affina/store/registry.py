@@ -188,12 +188,17 @@ class Registry:
 
     @property
     def tampered(self) -> str:
-        """Where the audit log is not as it was written, or tells nothing of a version, in a clause."""
+        """Where the audit log is not as it was written, or does not tell where a version stands, in a clause."""
         with self._database.reading() as connection:
-            told = {entry["subject"] for entry in audit.entries(connection) if entry["action"] == "release"}
-            untold = next((each.name for each in all_of(connection, "")[::-1] if each.name not in told), "")
-            silent = f"the audit log does not tell of {untold}" if untold else ""
-            return audit.tampered(connection) or silent
+            if wrong := audit.tampered(connection):
+                return wrong
+            told = audit.stages(connection)
+            for each in all_of(connection, "")[::-1]:
+                if each.name not in told:
+                    return f"the audit log does not tell of {each.name}"
+                if each.stage != told[each.name]:
+                    return f"{each.name} is {each.stage}, where the audit log makes it {told[each.name]}"
+            return ""
 
     def _note(self, connection: Connection, action: str, subject: str, detail: Mapping[str, Any]) -> None:
         audit.append(connection, self._by, action, subject, detail)
