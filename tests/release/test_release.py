@@ -279,6 +279,10 @@ def test_a_release_whose_folder_is_gone_is_told(finished: Finished, tmp_path: Pa
     for asked in (lambda: promote("intents", place=place), lambda: affina.evaluate("intents", root=place.root)):
         with pytest.raises(Refused, match=r"release intents@1 is gone: there is no "):
             asked()
+    shutil.rmtree(place.folder / "intents")
+    for name in ("intents", "intents@1"):
+        with pytest.raises(Refused, match=r"release intents is gone: there is no .*/releases/intents\. restore"):
+            affina.evaluate(name, root=place.root)
 
 
 def test_a_rejected_run_is_promoted_with_a_reason_that_stands_on_the_card(finished: Finished, tmp_path: Path) -> None:
