@@ -39,6 +39,9 @@ def show(found: dict[str, Any], screen: Screen) -> None:
         for one in found["releases"]
     ]
     screen.table(["release", "stage", "verdict", "run", "id"], rows)
+    for one in found["releases"]:
+        if one["tampered"]:
+            screen.text(f"{one['release']}@{one['version']} is not what was released: restore {one['folder']}")
     if found["log"]:
         screen.heading("log")
         entries = [(one["at"], one["by"], one["action"], one["subject"], _why(one)) for one in found["log"]]

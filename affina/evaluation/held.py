@@ -29,7 +29,8 @@ def held(reference: str, root: Path) -> Run | None:
     """
     for folder in (root / reference, Path(reference)):
         if artefact.is_release(folder):
-            return _verified(folder, f"{artefact.about(folder)['name']} in {folder}")
+            artefact.verify(folder)
+            return _named(folder, f"{artefact.about(folder)['name']} in {folder}")
         if (folder / "lock.json").is_file():
             return Run(folder)
     if (root / reference / "state.json").is_file():
@@ -39,6 +40,8 @@ def held(reference: str, root: Path) -> Run | None:
     if reference not in ALIASES and not Path(reference).exists() and not any(sign in reference for sign in "/:."):
         place = Place(root)
         named = [each.release for each in place.open().versions()] if place.begun else []
+        if (name := reference.partition("@")[0]) in named:
+            raise _gone(name, place.folder / name)
         known = [*(run.name for run in Run.all(root)), *dict.fromkeys(named), *ALIASES]
         what = f"no run and no base is called '{reference}'"
         raise Refused(what, instead=nearest(reference, known))
@@ -121,12 +124,16 @@ def _released(reference: str, root: Path) -> Run | None:
         return None
     version, folder = found
     if not folder.is_dir():
-        raise Refused(f"release {version.name} is gone", f"there is no {folder}", "restore the folder of releases")
-    return _verified(folder, version.name, version.digest)
+        raise _gone(version.name, folder)
+    artefact.verify(folder, version.digest)
+    return _named(folder, version.name)
 
 
-def _verified(folder: Path, name: str, digest: str = "") -> Run:
-    artefact.verify(folder, digest)
+def _gone(name: str, folder: Path) -> Refused:
+    return Refused(f"release {name} is gone", f"there is no {folder}", "restore the folder of releases")
+
+
+def _named(folder: Path, name: str) -> Run:
     run = Run(folder)
     run.name = name
     return run

@@ -74,5 +74,5 @@ POINTS = (
     Point("8", "EU declaration of conformity", "Article 47", _blank),
     Point("9", "Monitoring after it is on the market", "Article 72", _blank),
 )
-INCOMPLETE = ("1(a)", "1(c)", "1(e)", "2(b)", "2(d)", "2(h)", "3", "4")
+INCOMPLETE = ("1(a)", "1(c)", "1(d)", "1(e)", "2(b)", "2(c)", "2(d)", "2(g)", "2(h)", "3", "4")
 """Points that measurements answer in part: a person completes them."""

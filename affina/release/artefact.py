@@ -81,17 +81,23 @@ def finished(run: Run) -> None:
 def artefact(found: Finished, name: str, place: Path) -> Path:
     """Writes the release under `place`/`name`; its folder is named after its id. Raises Failed where the disk fails."""
     of = place / name
-    with _alone(of):
+    with alone(of):
+        for left in (of / "incoming", *of.glob(".incoming.*")):  # what a killed one had begun
+            if left.exists():
+                shutil.rmtree(left)
         with sealed(of / "incoming") as folder:
             _copy(found, folder)
             write_json(folder / ABOUT, about(found, name))
         digest = digest_of(of / "incoming")
         final = of / digest[:SHORT]
+        if _whole(final, digest):  # it may be live: it stays where it is
+            shutil.rmtree(of / "incoming")
+            return final
         if final.exists():
-            shutil.rmtree(final)  # the same files, whole or half gone
+            shutil.rmtree(final)
         os.rename(of / "incoming", final)
         _synced(of)
-    verify(final, digest)
+        verify(final, digest)
     return final
 
 
@@ -182,9 +188,17 @@ def _proved(run: Run) -> str:
     return str(run.read("proofs.json")["key"])
 
 
+def _whole(folder: Path, digest: str) -> bool:
+    try:
+        verify(folder, digest)
+    except Refused:
+        return False
+    return True
+
+
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One release of a name at a time; what a killed one had begun goes."""
+def alone(folder: Path) -> Iterator[None]:
+    """One process at a time writes what lies under a release's name."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
@@ -192,9 +206,6 @@ def _alone(folder: Path) -> Iterator[None]:
         raise Refused(f"no release can be kept in {folder}", error.strerror or str(error)) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in (folder / "incoming", *folder.glob(".incoming.*")):
-            if left.exists():
-                shutil.rmtree(left)
         yield
 
 

@@ -1,40 +1,44 @@
 """The card of a release, as Markdown and JSON: data, intended use, limits, evaluation, bias, energy and the points of
 the AI Act's technical documentation, from what was measured; what only a person knows is marked."""
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from affina.core.atomic import damage, sealed, write_text
+from affina.evaluation.report_markdown import escaped
 from affina.release.annex import BLANK, INCOMPLETE, POINTS
-from affina.release.facts import Facts, pretty
-from affina.store.artefact import CARD
+from affina.release.artefact import alone
+from affina.release.facts import FILES, Facts, pretty
+from affina.store.artefact import CARD, intact
 from affina.store.place import Place
 from affina.store.registry import Registry
 from affina.store.versions import Version
 
 JSON, MARKDOWN = "card.json", "card.md"
-SPECIAL = re.compile(r"([\\`*_\[\]#|~!])")
 DECIDED = ("release", "approve", "promote", "rollback")
 
 
 def carded(registry: Registry, place: Place, release: str) -> None:
-    """Writes the card of every version of a release whose card is not what registry and folder say."""
+    """Writes the card of every version of a release whose card is not what registry and folder say; none from files
+    that are not what was released."""
     for version in registry.versions(release):
         folder = place.of(version)
-        if not folder.is_dir():
+        if not intact(folder, version.digest, FILES) or _same(folder / CARD, _written(registry, version, folder)):
             continue
-        plain = card(folder, version, registry.log(version.name))
-        files = {JSON: pretty(plain) + "\n", MARKDOWN: markdown(plain)}
-        if _same(folder / CARD, files):
-            continue
-        for left in folder.glob(f".{CARD}.*"):
-            shutil.rmtree(left)
-        with sealed(folder / CARD) as aside:
-            for name, text in files.items():
-                write_text(aside / name, text)
+        with alone(folder.parent):
+            files = _written(registry, registry.version(version.name), folder)  # another process may have decided since
+            for left in folder.glob(f".{CARD}.*"):
+                shutil.rmtree(left)
+            with sealed(folder / CARD) as aside:
+                for name, text in files.items():
+                    write_text(aside / name, text)
+
+
+def _written(registry: Registry, version: Version, folder: Path) -> dict[str, str]:
+    plain = card(folder, version, registry.log(version.name))
+    return {JSON: pretty(plain) + "\n", MARKDOWN: markdown(plain)}
 
 
 def card(folder: Path, version: Version, log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -88,13 +92,6 @@ def markdown(plain: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def escaped(text: str) -> str:
-    """A text as Markdown that shows as it stands, on one line: neither markup nor HTML nor a link to follow."""
-    plain = " ".join(str(text).split())
-    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return SPECIAL.sub(r"\\\1", plain)
-
-
 def _decision(entry: Mapping[str, Any]) -> str:
     detail = entry["detail"]
     said = f"{entry['at']} {entry['by']}: {entry['action']}"
@@ -105,4 +102,7 @@ def _decision(entry: Mapping[str, Any]) -> str:
 
 
 def _same(folder: Path, files: Mapping[str, str]) -> bool:
-    return not damage(folder) and all((folder / name).read_text(encoding="utf-8") == files[name] for name in files)
+    try:
+        return not damage(folder) and all((folder / name).read_text(encoding="utf-8") == files[name] for name in files)
+    except OSError:  # it is being replaced
+        return False

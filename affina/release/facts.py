@@ -1,7 +1,7 @@
 """What a card can say of a release: sentences drawn from the files in its folder, each from what was measured."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +10,13 @@ from typing import Any
 from affina.core.run import Run
 from affina.store.artefact import ABOUT
 
+FILES = (ABOUT, "lock.json", "result.json", "ledger.json", "proofs.json", "events.jsonl", "suites.json")
+"""What it is drawn from."""
 JOULES_PER_KWH = 3.6e6
 MOST = 60
-"""Numbers of the suites that a card lists."""
-UNFAIR = ("bias", "crows", "bbq", "wino", "stereo", "honest", "group", "gap", "amplification")
-"""What names of numbers about bias have in them."""
+"""Sentences on the suites that a card lists."""
+UNFAIR = ("bbq", "crows_pairs", "groups", "honest", "stereoset", "winobias")
+"""Tasks about bias."""
 
 
 class Facts:
@@ -72,26 +74,25 @@ class Facts:
     def evaluation(self) -> list[str]:
         said = []
         for name, found in self.result["metrics"].items():
-            difference = found["difference"]
-            both = f"{name}: base {_number(found['base'])}, tuned {_number(found['tuned'])} {_span(found)}"
-            if difference.get("value") is None:
-                said.append(f"{both}; the two are {difference.get('method', 'not compared')}")
-            else:
-                ends = f"[{_number(difference['low'])}, {_number(difference['high'])}]"
-                moved = f"difference {difference['value']:+.4g} {ends}"
-                said.append(f"{both}; {moved}, {difference['n']:,} items, {difference['method']}")
+            low, high = found["tuned_interval"]
+            tuned = {"value": found["tuned"], "low": low, "high": high}
+            said.append(_moved(name, found["base"], tuned, found["difference"]))
         verdict = self.result["verdict"]
         said.append(f"verdict: {verdict['decision']}")
         return [*said, *verdict["reasons"]]
 
     def suites(self, unfair: bool) -> list[str]:
-        """Numbers of the general suites: those about bias, or the others."""
-        found = [
-            text
-            for name, text in _leaves(self.run.read("suites.json", {}))
-            if unfair == any(word in name.lower() for word in UNFAIR)
-        ]
-        more = [f"and {len(found) - MOST} numbers more in suites.json"] if len(found) > MOST else []
+        """What moved in the suites: those about bias, or the others."""
+        found = []
+        for suite, each in self.run.read("suites.json", {}).items():
+            task = each["task"] if isinstance(each["task"], str) else each["task"]["name"]
+            if unfair == (task in UNFAIR):
+                found += [
+                    _moved(f"{suite} / {name}", one["base"]["value"], one["tuned"], one["difference"])
+                    for name, one in each["statistics"].items()
+                ]
+                found += [f"{suite}: {note}" for note in each["notes"]]
+        more = [f"and {len(found) - MOST} more in suites.json"] if len(found) > MOST else []
         return [*found[:MOST], *more]
 
     def proofs(self) -> list[str]:
@@ -157,30 +158,21 @@ class Facts:
         return str(part["name"] if isinstance(part, Mapping) else part)
 
 
+def _moved(name: str, base: float | None, tuned: Mapping[str, Any], difference: Mapping[str, Any]) -> str:
+    """A number before and after, with its interval, and the paired difference with its own."""
+    both = f"{name}: base {_number(base)}, tuned {_number(tuned['value'])} {_span(tuned)}"
+    if difference.get("value") is None:
+        return f"{both}; the two are {difference.get('method', 'not compared')}"
+    moved = f"difference {difference['value']:+.4g} {_span(difference)}"
+    return f"{both}; {moved}, {difference['n']:,} items, {difference['method']}"
+
+
 def _span(found: Mapping[str, Any]) -> str:
-    low, high = found["tuned_interval"]
-    return f"[{_number(low)}, {_number(high)}]"
+    return f"[{_number(found['low'])}, {_number(found['high'])}]"
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
-
-
-def _leaves(found: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every number of a nest with its path; one with its interval as one."""
-    if isinstance(found, Mapping):
-        if isinstance(found.get("value"), int | float):
-            low, high = found.get("low"), found.get("high")
-            ends = f" [{_number(low)}, {_number(high)}]" if low is not None and high is not None else ""
-            yield name, f"{name}: {_number(found['value'])}{ends}"
-            return
-        for key, value in found.items():
-            yield from _leaves(value, f"{name} / {key}" if name else str(key))
-    elif isinstance(found, int | float) and not isinstance(found, bool):
-        yield name, f"{name}: {_number(found)}"
-    elif isinstance(found, list) and all(isinstance(each, Mapping) for each in found):
-        for place, each in enumerate(found, 1):
-            yield from _leaves(each, f"{name} / {each.get('name', place)}")
 
 
 def pretty(plain: Any) -> str:

@@ -1,14 +1,16 @@
 """What becomes of releases: listed, approved, promoted, rolled back, and asked where they come from. A folder is
 verified before it goes live, and every decision stands in the audit log and on the card."""
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 from affina.core.atomic import sha256
 from affina.core.errors import Refused
 from affina.release.card import carded
+from affina.release.facts import FILES
 from affina.store import mlflow
-from affina.store.artefact import verify
+from affina.store.artefact import intact, verify
 from affina.store.lineage import Node
 from affina.store.place import Place
 from affina.store.registry import Registry
@@ -67,7 +69,7 @@ def promote(
     done = registry.promote(version, to, stood, override)
     carded(registry, place, done.release)
     if server:
-        server.stage(done)
+        server.stage(done, registry.version(stood.name) if stood else None)
     return {**_shown(done, place, registry), "replaced": stood.name if stood else None}
 
 
@@ -88,7 +90,7 @@ def rollback(name: str, reason: str = "", place: Place = HERE, mirror: str = "")
     done = registry.rollback(release, standing, reason)
     carded(registry, place, release)
     if server:
-        server.stage(done)
+        server.stage(done, registry.version(standing.name))
     return {**_shown(done, place, registry), "retired": standing.name}
 
 
@@ -108,9 +110,8 @@ def lineage(reference: str, place: Place = HERE) -> dict[str, Any]:
 
 
 def _node(registry: Registry, reference: str) -> Node:
-    path = Path(reference)
-    if path.is_file():
-        if found := registry.node("data", sha256(path)):
+    if os.path.isfile(reference):  # which a text too long for a name is not
+        if found := registry.node("data", sha256(Path(reference))):
             return Node(found.kind, found.key, reference)
         raise Refused(f"no run that was released has read {reference}", "its hash is not in the registry")
     for kind in ("data", "base", "run", "release") if len(reference) >= 8 else ():
@@ -131,5 +132,7 @@ def _shown(version: Version, place: Place, registry: Registry) -> dict[str, Any]
     plain = version._asdict()
     del plain["id"]
     number = plain.pop("number")
-    more = {"folder": str(place.of(version)), "approved": registry.approvals(version)}
+    folder = place.of(version)
+    tampered = folder.is_dir() and not intact(folder, version.digest, FILES)
+    more = {"folder": str(folder), "tampered": tampered, "approved": registry.approvals(version)}
     return {**plain, "version": number, "id": plain.pop("digest"), **more}

@@ -2,6 +2,7 @@
 hash is the release's id. The card beside them says what was decided since, so it is not part of what is hashed."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,6 +49,15 @@ def verify(folder: Path, digest: str = "") -> None:
     apart = (f"{CARD}/", f".{CARD}.")
     if more := next((name for name in held if name not in (*named, MANIFEST) and not name.startswith(apart)), ""):
         raise _tampered(folder, f"{more} was added")
+
+
+def intact(folder: Path, digest: str, names: Collection[str]) -> bool:
+    """Whether the manifest is the one that was released, and these files are what it says: a look at a few of them."""
+    path = folder / MANIFEST
+    if not path.is_file() or sha256(path) != digest:
+        return False
+    named, held = _manifest(folder), [name for name in names if (folder / name).is_file()]
+    return {*held} == {*names} & {*named} and all(sha256(folder / name) == named[name] for name in held)
 
 
 def _manifest(folder: Path) -> dict[str, str]:

@@ -53,6 +53,22 @@ def tampered(connection: Connection) -> str:
     return ""
 
 
+def stages(connection: Connection) -> dict[str, str]:
+    """Where every version stands by what the log tells, in order."""
+    found: dict[str, str] = {}
+    for entry in entries(connection):
+        name, detail = entry["subject"], entry["detail"] if isinstance(entry["detail"], dict) else {}
+        if entry["action"] == "release":
+            found[name] = "candidate"
+        elif entry["action"] == "promote":
+            if left := detail.get("replaces"):
+                found[left] = "retired" if detail["to"] == "live" else "candidate"
+            found[name] = detail["to"]
+        elif entry["action"] == "rollback":
+            found[detail["from"]], found[name] = "retired", "live"
+    return found
+
+
 def _hash(entry: Mapping[str, Any]) -> str:
     keys = ("id", "at", "by", "action", "subject", "detail", "previous")
     return hashlib.sha256(json.dumps([entry[key] for key in keys], ensure_ascii=False).encode()).hexdigest()

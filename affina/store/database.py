@@ -62,6 +62,8 @@ class Database:
             url = complete(self.address, self._values)
             if url.get_backend_name() not in ("sqlite", "postgresql"):
                 raise Refused(f"{self.address} cannot hold a registry", "it is neither SQLite nor PostgreSQL")
+            if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+                raise Refused(f"{self.address} cannot hold a registry", "it names no file, so nothing would be kept")
             if url.drivername in DRIVERS:
                 url = url.set(drivername=DRIVERS[url.drivername])
             engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
@@ -103,6 +105,8 @@ class Database:
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise Refused(f"{error.object!a} cannot be kept", "it is no text", "write it in UTF-8") from None
         except (SQLAlchemyError, sqlite3.Error) as error:
             if isinstance(error, IntegrityError):
                 raise

@@ -1,13 +1,16 @@
 """A copy of runs and releases on an MLflow server, by its REST interface. What is there already is not sent twice."""
 
 import base64
+import http.client
 import json
 import math
 import os
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,10 @@ METRICS, PARAMETERS = 1000, 100
 """How many a request takes."""
 LONGEST = 500
 """Letters of a setting that are kept: every version of MLflow takes so many."""
+ODD = re.compile(r"[^\w.\- ]")
+"""What no name of a setting or a number may have, and the sign that would make a path of it."""
+KEY, SHORT = 200, 16
+"""Letters of a name that are kept, and how many of these tell a cut one from others."""
 WEIGHTS, ID, STAGE = "affina.weights", "affina.id", "affina.stage"
 """Tags by which a run, a release and its stage are found again."""
 
@@ -83,8 +90,9 @@ class Server:
         asked = {"name": version.release, "source": source, "run_id": run, "tags": _listed(tags)}
         self.ask("POST", "model-versions/create", {**asked, "description": f"affina {version.name}, {folder}"})
 
-    def stage(self, version: "Version") -> None:
-        """Points the alias `live` or `canary` at the version. Raises Failed for one that was never mirrored."""
+    def stage(self, version: "Version", left: "Version | None" = None) -> None:
+        """Points the alias `live` or `canary` at the version; `left`, which stood there, is marked as what it is now.
+        Raises Failed for one that was never mirrored."""
         number = self._version(version)
         if not number:
             what = f"{version.name} is {version.stage}, but the MLflow server does not know it"
@@ -92,15 +100,21 @@ class Server:
         asked = {"name": version.release, "version": number}
         self.ask("POST", "registered-models/alias", {**asked, "alias": version.stage})
         self.ask("POST", "model-versions/set-tag", {**asked, "key": STAGE, "value": version.stage})
+        known = self.ask("GET", "model-versions/get", asked)["model_version"]
+        if version.stage == "live" and "canary" in known.get("aliases", []):
+            self.ask("DELETE", "registered-models/alias", {"name": version.release, "alias": "canary"})
+        if left and (before := self._version(left)):
+            marked = {"name": left.release, "version": before, "key": STAGE, "value": left.stage}
+            self.ask("POST", "model-versions/set-tag", marked)
 
     def ask(self, how: str, path: str, plain: Mapping[str, Any], there: str = "") -> Any:
         """One request. `there`: the server's word for what is there already, which is no error."""
-        url = f"{filled(self.url, self._values).rstrip('/')}/api/2.0/mlflow/{path}"
-        body = json.dumps(plain).encode() if how == "POST" else None
-        if how == "GET":
-            url += f"?{urllib.parse.urlencode(plain)}"
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json", **_login()}, method=how)
+        body = None if how == "GET" else json.dumps(plain).encode()
+        asked = f"?{urllib.parse.urlencode(plain)}" if how == "GET" else ""
         try:
+            place, login = _parted(self.url, self._values)
+            headers = {"Content-Type": "application/json", **(login or _login())}
+            request = urllib.request.Request(f"{place}/api/2.0/mlflow/{path}{asked}", body, headers, method=how)
             with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
@@ -108,7 +122,7 @@ class Server:
             if there and there in said:
                 return {}
             raise self._refusal(f"{error.code} {said}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise self._refusal(str(getattr(error, "reason", error))) from error
 
     def _refusal(self, said: str) -> Refused:
@@ -137,13 +151,24 @@ class Server:
         return str(known[0]["version"]) if known else ""
 
 
+def _parted(url: str, values: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """A URL with its values but without its login, and the header that says this instead."""
+    quoted = {name: urllib.parse.quote(value, safe="") for name, value in values.items()}
+    parts = urllib.parse.urlsplit(filled(url, values if NAMED.fullmatch(url) else quoted).rstrip("/"))
+    login, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=host).geturl(), _basic(urllib.parse.unquote(login)) if at else {}
+
+
+def _basic(login: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+
+
 def _login() -> dict[str, str]:
     token, user = os.environ.get("MLFLOW_TRACKING_TOKEN"), os.environ.get("MLFLOW_TRACKING_USERNAME")
     if token:
         return {"Authorization": f"Bearer {token}"}
     if user:
-        both = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        return {"Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
+        return _basic(f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}")
     return {}
 
 
@@ -157,7 +182,7 @@ def _flat(found: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for key, value in found.items():
             yield from _flat(value, f"{name}.{key}" if name else str(key))
     else:
-        yield name, (found if isinstance(found, str) else json.dumps(found))[:LONGEST]
+        yield _key(name), (found if isinstance(found, str) else json.dumps(found))[:LONGEST]
 
 
 def _metrics(events: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -167,7 +192,7 @@ def _metrics(events: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         at = round(1000 * event["began"]) if "began" in event else at
         for key, value in event.items():
             if key not in ("step", "kind", "began") and isinstance(value, int | float) and math.isfinite(value):
-                name = f"{event['kind']}/{key}"
+                name = f"{event['kind']}/{_key(key)}"
                 yield {"key": name, "value": value, "timestamp": at, "step": event["step"]}
 
 
@@ -176,7 +201,18 @@ def _ends(result: Mapping[str, Any], at: int) -> Iterator[dict[str, Any]]:
     for name, found in result["metrics"].items():
         for who in ("base", "tuned"):
             if isinstance(found[who], int | float) and math.isfinite(found[who]):
-                yield {"key": f"test/{who}/{name}", "value": found[who], "timestamp": at, "step": result["best_step"]}
+                yield {
+                    "key": f"test/{who}/{_key(name)}",
+                    "value": found[who],
+                    "timestamp": at,
+                    "step": result["best_step"],
+                }
+
+
+def _key(name: str) -> str:
+    """A name as MLflow takes one: a label or a group in it may have any signs, and be long."""
+    plain = ODD.sub(lambda found: f"_x{ord(found[0]):x}_", name)
+    return plain if len(plain) <= KEY else f"{plain[: KEY - SHORT]}{sha256(name.encode()).hexdigest()[:SHORT]}"
 
 
 def _parts(found: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:

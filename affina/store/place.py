@@ -62,12 +62,6 @@ class Place:
         return self.registry or os.environ.get("AFFINA_REGISTRY", "")
 
 
-def live(name: str, place: Place = Place()) -> Path | None:
-    """The folder of the version that is live; None where none is."""
-    found = place.open().live(name) if place.begun else None
-    return place.of(found) if found else None
-
-
 def located(reference: str, place: Place) -> tuple[Version, Path] | None:
     """NAME@VERSION, or of NAME what is live, else the newest; None for what names no release."""
     match = REFERENCE.fullmatch(reference)

@@ -40,7 +40,10 @@ class Registry:
 
     # ── versions ──
     def add(self, release: str, version: Mapping[str, str], pairs: Sequence[tuple[Node, Node]]) -> Version:
-        """A new candidate of `release`: {digest, run, verdict, override}; one that is there already stays as it is."""
+        """A new candidate of `release`: {digest, run, verdict, override}; one that is there already stays as it is.
+
+        Raises Refused for a reason to override that would not be kept.
+        """
         if not NAME.fullmatch(release):
             instead = "use letters, digits, '.', '_' and '-', a letter first, 80 at most"
             raise Refused(f"a release cannot be called '{release}'", instead=instead)
@@ -53,6 +56,7 @@ class Registry:
                 found = made.inserted_primary_key[0] if made.inserted_primary_key else None
             held = all_of(connection, release)
             if same := next((each for each in held if each.digest == version["digest"]), None):
+                _unchanged(same, version["override"])
                 return same
             number = max((each.number for each in held), default=0) + 1
             override_by = self._by if version["override"] else ""
@@ -184,12 +188,17 @@ class Registry:
 
     @property
     def tampered(self) -> str:
-        """Where the audit log is not as it was written, or tells nothing of a version, in a clause."""
+        """Where the audit log is not as it was written, or does not tell where a version stands, in a clause."""
         with self._database.reading() as connection:
-            told = {entry["subject"] for entry in audit.entries(connection) if entry["action"] == "release"}
-            untold = next((each.name for each in all_of(connection, "")[::-1] if each.name not in told), "")
-            silent = f"the audit log does not tell of {untold}" if untold else ""
-            return audit.tampered(connection) or silent
+            if wrong := audit.tampered(connection):
+                return wrong
+            told = audit.stages(connection)
+            for each in all_of(connection, "")[::-1]:
+                if each.name not in told:
+                    return f"the audit log does not tell of {each.name}"
+                if each.stage != told[each.name]:
+                    return f"{each.name} is {each.stage}, where the audit log makes it {told[each.name]}"
+            return ""
 
     def _note(self, connection: Connection, action: str, subject: str, detail: Mapping[str, Any]) -> None:
         audit.append(connection, self._by, action, subject, detail)
@@ -218,6 +227,13 @@ class Registry:
         except IntegrityError as error:
             what = f"{version.name} was not promoted"
             raise Refused(what, f"another version of {version.release} stands there already") from error
+
+
+def _unchanged(version: Version, override: str) -> None:
+    if override and override != version.override:
+        why = f"it {'has another reason' if version.override else 'was released without a reason'}"
+        instead = f"`affina promote {version.name} --override REASON` keeps this one"
+        raise Refused(f"{version.name} is there already", why, instead)
 
 
 def _user() -> str:

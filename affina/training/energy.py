@@ -29,8 +29,10 @@ def _since(zone: Path, before: int, after: int) -> int:
 
 
 def _apart(zone: Path) -> bool:
-    """Whether no other zone counts the same: cores and graphics are parts of their package."""
-    return zone.name.count(":") == 1 or (zone / "name").read_text(encoding="ascii").strip() == "dram"
+    """Whether no other zone counts the same: cores and graphics are parts of their package, which is, like memory, a
+    part of the platform."""
+    name = (zone / "name").read_text(encoding="ascii").strip()
+    return name == "dram" or (zone.name.count(":") == 1 and name != "psys")
 
 
 def _number(path: Path) -> int:

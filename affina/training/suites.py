@@ -2,17 +2,18 @@
 how safe, how biased."""
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
 from affina.core.atomic import sha256
 from affina.core.kinds import Model, tasks
-from affina.core.recipe import Recipe
 from affina.core.say import Say
 from affina.core.task import Hall, Tested
-from affina.evaluation.reach import reach
+from affina.evaluation.reach import reach, released, weights
 from affina.evaluation.suite import plain, restored
 from affina.training.base import base_key, untouched
 from affina.training.kept import kept
@@ -28,12 +29,13 @@ def measure_before(session: Session, say: Say) -> None:
     run, suites = session.run, session.material.suites
     for sentence in session.material.unsuited:
         say.line(sentence)
-    if not suites or run.read(BASE) is not None:
+    if not suites:
         return
     key = _key(session)
     if found := kept(run, key, BASE):
-        say.line(f"suites of the base: measured before, in run '{found[0].name}'")
-        run.write(BASE, found[1][0])
+        if found[0].name != run.name:
+            say.line(f"suites of the base: measured before, in run '{found[0].name}'")
+            run.write(BASE, found[1][0])
         return
     base = session.engine if type(session.recipe.tuning).starts_as_base else untouched(session)
     tested, seconds = _put(session, base, say)
@@ -94,23 +96,29 @@ def _put(session: Session, model: Model, say: Say) -> tuple[dict[str, Tested], d
 
 
 def _key(session: Session) -> str:
-    """The same where the base would do the same with the same suites: as `base_key`, with the tasks, the files that
-    they name, and the run's data."""
+    """The same where the base would do the same with the same suites: as `base_key`, with the tasks, the files, runs
+    and releases that they name, and the run's data."""
     asked = [tasks.dump(each) for each in session.material.suites.values()]
-    lock = session.plan.lock
-    files = {name: _content(path) for name, path in _named(session.recipe, asked)}
-    return digest([base_key(session), asked, files, lock["data"], lock["recipe"]["data"]])
+    lock, root = session.plan.lock, session.run.folder.parent
+    named = {text: _meant(text, session.recipe.folder, root) for text in sorted({*_texts(asked)})}
+    return digest([base_key(session), asked, named, lock["data"], lock["recipe"]["data"]])
 
 
-def _named(recipe: Recipe, plain: Any) -> Iterator[tuple[str, Path]]:
-    """Every text in a task's settings that is a file or a folder."""
+def _texts(plain: Any) -> Iterator[str]:
+    """Every text in a task's settings."""
     if isinstance(plain, str):
-        path = recipe.folder / Path(plain)
-        if plain and path.exists():
-            yield plain, path
+        yield plain
         return
     for inner in plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ():
-        yield from _named(recipe, inner)
+        yield from _texts(inner)
+
+
+def _meant(text: str, folder: Path, root: Path) -> list[str]:
+    """What changes with the files, the run or the release that a text may name; nothing for any other text."""
+    path = os.path.join(folder, text)
+    files = [path] if text and os.path.exists(path) else sorted(glob(path)) if has_magic(text) else []
+    trained = os.path.isfile(os.path.join(root, text, "lock.json"))
+    return [*(_content(Path(each)) for each in files), weights(text, root) if trained else released(text, root)]
 
 
 def _content(path: Path) -> str:

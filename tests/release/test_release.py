@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from affina.core.errors import AffinaError, Failed, Refused
 from affina.core.run import Run
 from affina.core.say import Silent
 from affina.evaluation.open import open_model
+from affina.release.artefact import alone
 from affina.release.release import Wish, release
 from affina.release.stages import approve, lineage, promote, releases, rollback
 from affina.store.artefact import verify
-from affina.store.place import Place, live
+from affina.store.place import Place
 
 FEW = {"steps": 3}
 
@@ -27,6 +29,12 @@ def copied(run: Run, folder: Path) -> Place:
     """A root of its own with a copy of a run in it."""
     shutil.copytree(run.folder, folder / "runs" / run.name)
     return Place(folder / "runs", by="anna")
+
+
+def live(name: str, place: Place) -> Path | None:
+    """The folder of the version that is live; None where none is."""
+    found = place.open().live(name)
+    return place.of(found) if found else None
 
 
 def judged(place: Place, name: str, decision: str) -> None:
@@ -182,6 +190,78 @@ def test_a_tampered_release_is_refused_naming_the_file(
     assert live("intents", place) is None
 
 
+def test_what_was_tampered_with_is_shown_and_rolled_back_from(finished: Finished, tmp_path: Path) -> None:
+    """Its card stays as it was, since nothing is to be told from changed files."""
+    place = copied(finished("labels"), tmp_path)
+    release("labels", "intents", place)
+    two = release("labels", Wish("intents", system="be brief"), place)
+    for name in ("intents@1", "intents@2"):
+        promote(name, place=place)
+    (Path(two["folder"]) / "lock.json").write_text("{}")
+    card = Path(two["card"]).read_text()
+    assert [each["tampered"] for each in releases("intents", place)["releases"]] == [True, False]
+    assert (rollback("intents", place=place)["version"], Path(two["card"]).read_text()) == (1, card)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_folder_whose_own_words_are_damaged_is_refused_by_its_path(
+    text: str, finished: Finished, tmp_path: Path
+) -> None:
+    place = copied(finished("labels"), tmp_path)
+    folder = Path(release("labels", "intents", place)["folder"])
+    (folder / "release.json").write_text(text)
+    with pytest.raises(Refused, match=r"release\.json was changed"):
+        affina.evaluate(str(folder), root=place.root)
+
+
+def test_a_live_release_stays_where_it_is_when_its_run_is_released_again(finished: Finished, tmp_path: Path) -> None:
+    """What is killed on the way, or read meanwhile, finds it whole."""
+    place = copied(finished("labels"), tmp_path)
+    folder = Path(release("labels", "intents", place)["folder"])
+    promote("intents", place=place)
+    there = {path: path.stat().st_ino for path in folder.rglob("*")}
+    release("labels", "intents", place)
+    assert {path: path.stat().st_ino for path in folder.rglob("*")} == there
+    (folder / "lock.json").write_text("{}")
+    assert release("labels", "intents", place)["version"] == 1
+    verify(folder, place.open().version("intents").digest)
+
+
+def test_a_reason_that_would_not_be_kept_is_refused(finished: Finished, tmp_path: Path) -> None:
+    place = copied(finished("labels"), tmp_path)
+    judged(place, "labels", "reject")
+    release("labels", "intents", place)
+    with pytest.raises(Refused, match=r"intents@1 is there already: it was released without a reason.*promote intents"):
+        release("labels", Wish("intents", override="agreed"), place)
+    for _ in range(2):  # as after an interruption
+        assert release("labels", Wish("other", override="agreed"), place)["override"] == "agreed"
+
+
+def test_what_is_no_text_is_refused(finished: Finished, tmp_path: Path) -> None:
+    """Bytes of a command line that are no UTF-8 come as lone surrogates."""
+    place = copied(finished("labels"), tmp_path)
+    release("labels", "intents", place)
+    with pytest.raises(Refused, match="cannot be kept: it is no text"):
+        approve("intents", "caf\udce9", place=Place(place.root, by="bea"))
+    with pytest.raises(Refused, match="names no release"):
+        lineage("a" * 300, place)
+
+
+def test_a_card_holds_what_another_process_decided_while_it_waited(finished: Finished, tmp_path: Path) -> None:
+    place = copied(finished("labels"), tmp_path)
+    made = release("labels", "intents", place)
+    card, other = Path(made["card"]), Place(place.root, by="bea").open()
+    card.write_text("all is well")
+    with ThreadPoolExecutor(1) as pool:
+        with alone(place.folder / "intents"):
+            writing = pool.submit(releases, place=place)
+            with pytest.raises(TimeoutError):
+                writing.result(timeout=1)
+            other.approve("intents@1", "looked at it")
+        writing.result(timeout=30)
+    assert "looked at it" in card.read_text()
+
+
 def test_a_pickle_is_refused_though_the_manifest_names_it(finished: Finished, tmp_path: Path) -> None:
     place = copied(finished("labels"), tmp_path)
     folder = Path(release("labels", "intents", place)["folder"])
@@ -199,6 +279,10 @@ def test_a_release_whose_folder_is_gone_is_told(finished: Finished, tmp_path: Pa
     for asked in (lambda: promote("intents", place=place), lambda: affina.evaluate("intents", root=place.root)):
         with pytest.raises(Refused, match=r"release intents@1 is gone: there is no "):
             asked()
+    shutil.rmtree(place.folder / "intents")
+    for name in ("intents", "intents@1"):
+        with pytest.raises(Refused, match=r"release intents is gone: there is no .*/releases/intents\. restore"):
+            affina.evaluate(name, root=place.root)
 
 
 def test_a_rejected_run_is_promoted_with_a_reason_that_stands_on_the_card(finished: Finished, tmp_path: Path) -> None:
@@ -299,14 +383,41 @@ def test_the_card_marks_what_a_person_must_fill_in_and_escapes_what_others_wrote
     place = copied(finished("labels"), tmp_path)
     run = Run(tmp_path / "runs" / "labels")
     lock = run.read("lock.json")
-    evil = "<script>alert(1)</script> [x](javascript:alert(1)) | `b`"
+    evil = "<script>alert(1)</script> [x](javascript:alert(1)) | `b` https://evil.example $x$"
     run.write("lock.json", {**lock, "notes": [evil]})
-    run.write("suites.json", {"crows": {"share": {"value": 0.61, "low": 0.55, "high": 0.67}}, "neutral": {"ppl": 12.5}})
+    share, nats = ({"value": 0.61, "low": 0.55, "high": 0.67}, {"value": 1.5, "low": 1.4, "high": 1.6})
+    moved = {"value": -0.02, "low": -0.05, "high": 0.01, "n": 99, "method": "paired bootstrap"}
+    unmoved = {"value": None, "low": None, "high": None, "n": 0, "method": "not comparable"}
+    suites = {
+        "crows": ({"name": "crows_pairs", "data": "pairs.csv", "most": 7}, {"share": (share, moved)}),
+        "gap_text": ("neutral_text", {"nats": (nats, unmoved)}),
+    }
+    run.write(
+        "suites.json",
+        {
+            suite: {
+                "task": task, "seconds": {"base": 3.0, "tuned": 3.5}, "items": 99, "notes": [f"a note on {suite}"],
+                "statistics": {
+                    name: {"base": value, "tuned": value, "difference": found, "p_adjusted": 0.2, "ideal": 0.5}
+                    for name, (value, found) in statistics.items()
+                },
+            }
+            for suite, (task, statistics) in suites.items()
+        },
+    )  # fmt: skip
     made = release("labels", "intents", place)
     text = Path(made["card"]).read_text()
     assert "<script>" not in text and "[x](" not in text and "&lt;script&gt;alert(1)" in text
-    assert "- crows / share: 0.61 \\[0.55, 0.67\\]" in text.split("## Bias")[1].split("##")[0]
-    assert "- neutral / ppl: 12.5" in text.split("## Evaluation")[1].split("##")[0]
+    assert "https\\://evil.example \\$x" in text
+    assert text.split("## Bias")[1].split("##")[0].strip().splitlines() == [
+        "- crows / share: base 0.61, tuned 0.61 \\[0.55, 0.67\\]; "
+        "difference -0.02 \\[-0.05, 0.01\\], 99 items, paired bootstrap",
+        "- crows: a note on crows",
+    ]
+    assert text.split("## Evaluation")[1].split("##")[0].strip().splitlines()[-2:] == [
+        "- gap\\_text / nats: base 1.5, tuned 1.5 \\[1.4, 1.6\\]; the two are not comparable",
+        "- gap\\_text: a note on gap\\_text",
+    ]
     for heading in ("Data", "Intended use", "Limits", "Evaluation", "Bias", "Energy"):
         assert f"\n## {heading}\n" in text
     plain = json.loads(Path(made["card"]).with_suffix(".json").read_text())
@@ -314,7 +425,8 @@ def test_the_card_marks_what_a_person_must_fill_in_and_escapes_what_others_wrote
     assert [*points][:8] == [f"1({letter})" for letter in "abcdefgh"]
     assert [*points][8:] == [*(f"2({letter})" for letter in "abcdefgh"), *"3456789"]
     assert points["8"]["for_a_person"] and not points["8"]["known"]
-    assert not points["2(g)"]["for_a_person"]
+    assert points["2(g)"]["known"] and points["2(g)"]["for_a_person"], "its reports are signed by persons"
+    assert not points["2(a)"]["for_a_person"]
     assert "To be filled in by a person." in text
     energy = text.split("## Energy")[1].split("##")[0]
     seconds = sum(event["seconds"] for event in run.events("learn"))

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_release import copied
+from test_release import copied, live
 from tiny import Finished, command, environment
 
 from affina.core.atomic import sha256
 from affina.release.release import release
 from affina.store.artefact import verify
-from affina.store.place import Place, live, located
+from affina.store.place import Place, located
 
 
 def consistent(place: Place) -> None:

@@ -1,5 +1,8 @@
 """Runs and releases on a real MLflow server, in an environment of its own: MLflow is no dependency of affina."""
 
+import base64
+import http.server
+import json
 import os
 import shutil
 import socket
@@ -8,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +87,36 @@ def asked(url: str, how: str, path: str, **plain: Any) -> Any:
     return Server(url).ask(how, path, plain)
 
 
+def staged(url: str) -> dict[str, tuple[str, list[str]]]:
+    """By version of `intents`, the stage that its tag says and the aliases that point at it."""
+    found = {}
+    for each in asked(url, "GET", "model-versions/search", filter="name = 'intents'")["model_versions"]:
+        whole = asked(url, "GET", "model-versions/get", name="intents", version=each["version"])["model_version"]
+        tags = {tag["key"]: tag["value"] for tag in whole["tags"]}
+        found[tags["affina.version"]] = (tags["affina.stage"], list(whole.get("aliases", [])))
+    return found
+
+
+@pytest.mark.slow
+def test_names_with_any_signs_in_them_are_taken(url: str, finished: Finished, tmp_path: Path) -> None:
+    """Groups of a step and labels among the settings are whatever the data say."""
+    shutil.copytree(finished("labels").folder, tmp_path / "runs" / "odd")
+    run = Run(tmp_path / "runs" / "odd")
+    odd = ('R&D, the "rest"', "a//b", "../up", "città (è)", "x" * 600, "x" * 599 + "y")
+    events = [each | {f"group loss of {name}": 0.5 for name in odd} for each in run.events()]
+    run.write("events.jsonl", "".join(json.dumps(each) + "\n" for each in events))
+    lock = run.read("lock.json")
+    lock["recipe"]["objective"] = {"name": "classify", "class_weights": dict.fromkeys(odd, 2.0)}
+    run.write("lock.json", lock)
+    run.write("result.json", {**run.read("result.json"), "weights_sha256": "1" * 64})
+    id = Server(url).run(Run(run.folder))
+    data = asked(url, "GET", "runs/get", run_id=id)["run"]["data"]
+    assert len([each for each in data["metrics"] if "group loss of" in each["key"]]) == len(odd) * len(
+        {each["kind"] for each in events}
+    )
+    assert len([each for each in data["params"] if "class_weights" in each["key"]]) == len(odd)
+
+
 @pytest.mark.slow
 def test_a_run_its_metrics_and_its_release_stand_on_the_server(url: str, finished: Finished, tmp_path: Path) -> None:
     shutil.copytree(finished("labels").folder, tmp_path / "runs" / "labels")
@@ -91,7 +125,8 @@ def test_a_run_its_metrics_and_its_release_stand_on_the_server(url: str, finishe
     release("labels", Wish("intents", mlflow=url), place)
     release("labels", Wish("intents", mlflow=url), place)  # nothing is sent twice
     experiment = asked(url, "GET", "experiments/get-by-name", experiment_name="affina")["experiment"]
-    (found,) = asked(url, "POST", "runs/search", experiment_ids=[experiment["experiment_id"]])["runs"]
+    wanted = {"experiment_ids": [experiment["experiment_id"]], "filter": "attributes.run_name = 'labels'"}
+    (found,) = asked(url, "POST", "runs/search", **wanted)["runs"]
     data = found["data"]
     assert (found["info"]["run_name"], found["info"]["status"]) == ("labels", "FINISHED")
     settings = {each["key"]: each["value"] for each in data["params"]}
@@ -109,16 +144,45 @@ def test_a_run_its_metrics_and_its_release_stand_on_the_server(url: str, finishe
 
     release("labels", Wish("intents", system="be brief", mlflow=url), place)
     promote("intents@1", place=place, mirror=url)
+    promote("intents@2", "canary", place=place, mirror=url)
+    assert staged(url) == {"1": ("live", ["live"]), "2": ("canary", ["canary"])}
     promote("intents@2", place=place, mirror=url)
+    assert staged(url) == {"1": ("retired", []), "2": ("live", ["live"])}
     alias = {"name": "intents", "alias": "live"}
     newest = asked(url, "GET", "registered-models/alias", **alias)["model_version"]
     assert {each["key"]: each["value"] for each in newest["tags"]}["affina.version"] == "2"
     rollback("intents", place=place, mirror=url)
+    assert staged(url) == {"1": ("live", ["live"]), "2": ("retired", [])}
     assert asked(url, "GET", "registered-models/alias", **alias)["model_version"]["version"] == version["version"]
 
     release("labels", "unknown", place)
     with pytest.raises(Failed, match=r"unknown@1 is live, but the MLflow server does not know it. `affina release lab"):
         promote("unknown", place=place, mirror=url)
+
+
+def test_a_login_in_the_url_is_said_as_a_header_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = []
+
+    class Listening(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append((self.headers["Authorization"], self.headers["Host"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    monkeypatch.setenv("PASSWORD", "s3cr:t/@ word")
+    with http.server.HTTPServer(("127.0.0.1", 0), Listening) as listening, ThreadPoolExecutor(1) as pool:
+        pool.submit(listening.handle_request)
+        port = listening.server_port
+        assert server(f"http://anna:${{PASSWORD}}@127.0.0.1:{port}") is not None
+    assert heard == [("Basic " + base64.b64encode(b"anna:s3cr:t/@ word").decode(), f"127.0.0.1:{port}")]
+    for host in ("127.0.0.1:x", "[::", "a b"):
+        with pytest.raises(Refused, match=r"the MLflow server .* does not take it") as refused:
+            server(f"http://anna:${{PASSWORD}}@{host}")
+        assert "s3cr" not in str(refused.value)
 
 
 def test_a_server_that_does_not_answer_is_refused_before_anything_is_done(

@@ -22,7 +22,7 @@ from affina.store import database as databases
 from affina.store.database import Database
 from affina.store.lineage import Node
 from affina.store.migrations import STEPS
-from affina.store.place import Place, live, located
+from affina.store.place import Place, located
 from affina.store.registry import Registry
 from affina.store.versions import Version
 
@@ -97,7 +97,8 @@ def test_a_version_goes_from_candidate_to_live_and_back(place: Place) -> None:
     assert stages(registry) == {1: "live", 2: "canary"}
     registry.promote(second, "live", first)
     assert stages(registry) == {1: "retired", 2: "live"}
-    assert live("intents", place) == place.folder / "intents" / second.digest[:16]
+    stands = registry.live("intents")
+    assert stands is not None and place.of(stands) == place.folder / "intents" / second.digest[:16]
     registry.rollback("intents", second, "worse on Mondays")
     assert stages(registry) == {1: "live", 2: "retired"}
     with pytest.raises(Refused, match=r"intents@1 replaced nothing: no version was live before it"):
@@ -208,6 +209,27 @@ def test_a_log_cut_off_at_its_end_shows(tmp_path: Path) -> None:
     assert registry.tampered == "the audit log does not tell of intents@2"
 
 
+def test_a_stage_that_the_log_does_not_tell_of_shows(tmp_path: Path) -> None:
+    """As where the entry of a promotion, and the reason in it, was cut off, or a stage was set around the registry."""
+    place = Place(tmp_path, by="anna")
+    registry = place.open()
+    one, two = add(registry, 1), add(registry, 2, "reject")
+    registry.promote(two, "canary", None, "to try it")
+    registry.promote(one, "canary", two)
+    registry.promote(one, "live", None)
+    registry.promote(two, "live", one, "wanted")
+    registry.rollback("intents", two)
+    assert registry.tampered == ""
+    directly(place, "DROP TRIGGER audit_delete")
+    directly(place, "DELETE FROM audit WHERE action = 'rollback'")
+    assert registry.tampered == "intents@1 is live, where the audit log makes it retired"
+    directly(place, "UPDATE versions SET stage = 'retired' WHERE number = 1")
+    directly(place, "UPDATE versions SET stage = 'live' WHERE number = 2")
+    assert registry.tampered == ""
+    directly(place, "UPDATE versions SET stage = 'canary' WHERE number = 1")
+    assert registry.tampered == "intents@1 is canary, where the audit log makes it retired"
+
+
 def test_the_hash_of_an_entry_is_that_of_its_fields_and_the_one_before_it(tmp_path: Path) -> None:
     registry = Place(tmp_path, by="anna").open()
     add(registry, 1)
@@ -302,6 +324,8 @@ def test_a_registry_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
         ("postgresql://anna:${NOT_SET_HERE}@localhost/x", "NOT_SET_HERE is not set in the environment"),
         ("postgresql://127.0.0.1:x/x", "no database's address"),
         ("odd://localhost/x", "neither SQLite nor PostgreSQL"),
+        ("sqlite:///:memory:", "names no file, so nothing would be kept"),
+        ("sqlite://", "names no file, so nothing would be kept"),
         ("postgresql://127.0.0.1:1/x", "the database says: .*refused"),
         ("sqlite:////proc/none/registry.db", "no registry can be kept in /proc/none"),
     ],

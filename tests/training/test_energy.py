@@ -17,15 +17,17 @@ def counted(place: Path, zones: dict[str, tuple[str, int]]) -> dict[Path, int]:
 
 
 def test_packages_and_memory_are_summed_and_their_parts_are_not(tmp_path: Path) -> None:
-    """5 J + 2 J of two packages and 0.5 J of memory; the cores' 4 J are in their package."""
+    """5 J + 2 J of two packages and 0.5 J of memory; the cores' 4 J are in their package, and all of it in the
+    platform's 11 J."""
     names = {
         "intel-rapl:0": "package-0",
         "intel-rapl:1": "package-1",
         "intel-rapl:0:0": "core",
         "intel-rapl:0:1": "dram",
+        "intel-rapl:2": "psys",
     }
     before = counted(tmp_path, {zone: (name, 1_000_000) for zone, name in names.items()})
-    spent = {"package-0": 5_000_000, "package-1": 2_000_000, "core": 4_000_000, "dram": 500_000}
+    spent = {"package-0": 5_000_000, "package-1": 2_000_000, "core": 4_000_000, "dram": 500_000, "psys": 11_000_000}
     after = counted(tmp_path, {zone: (name, 1_000_000 + spent[name]) for zone, name in names.items()})
     assert joules(before, after) == pytest.approx(7.5)
 

@@ -124,6 +124,34 @@ def test_what_a_killed_run_has_measured_of_the_base_is_not_measured_again(first:
     assert again.read("result.json") == outcome
 
 
+def test_what_the_base_did_with_other_files_is_not_taken_over(
+    tmp_path: Path, encoder_model: Path, asked: list[Any]
+) -> None:
+    """A pattern's files, and a run that is asked, change behind the same words; a long text names nothing."""
+    folder, root = data(tmp_path), tmp_path / "runs"
+    (folder / "some.txt").write_text("one")
+    told = [{"name": "told", "file": each} for each in ("so*.txt", "judge", "x" * 300)]
+    path = recipe(folder, encoder_model, **{**SECTIONS, "evaluate": {"every": 2, "suites": told}})
+
+    def times(name: str) -> int:
+        """How often a suite is asked: three of the tuned model, and three of the base where it is measured."""
+        before = len(asked)
+        affina.train(path, run=name, root=root)
+        return len(asked) - before
+
+    assert (times("first"), times("second")) == (6, 3)
+    (folder / "some.txt").write_text("two")
+    assert (times("third"), times("fourth")) == (6, 3)
+    (root / "judge").mkdir()
+    (root / "judge" / "lock.json").write_text("{}")
+    assert times("fifth") == 6
+    run = Run(root / "fifth")
+    (folder / "some.txt").write_text("three")
+    (run.folder / "result.json").unlink()
+    run.mark("evaluating")
+    assert times("fifth") == 6, "both models are asked the same files"
+
+
 def test_another_run_takes_the_bases_suites_over_and_is_held_against_the_live_one(
     first: Run, asked: list[Any], encoder_model: Path
 ) -> None:
