@@ -28,6 +28,8 @@ class Faults:
     """The stop token's text, left at the end of an answer."""
     most: int = 10**9
     """Tokens that it gives at most, whatever is asked."""
+    least: int = 0
+    """Tokens that it gives if it can, whatever is asked."""
     tokenize: str = ""
     """`vllm` or `llama.cpp`: how its tokenizer is asked, if at all."""
     usage: bool = True
@@ -92,7 +94,8 @@ class Server:
         return list(self.model.renderer.opening(turns, tools))
 
     def _completion(self, prompt: list[int], body: Mapping[str, Any], chat: bool) -> dict[str, Any]:
-        faults, limit = self.faults, min(body.get("max_tokens", 16), self.faults.most)
+        faults = self.faults
+        limit = max(min(body.get("max_tokens", 16), faults.most), faults.least)
         how = Sampling(limit, body.get("temperature", 1.0), body.get("top_p", 1.0), body.get("seed", 0))
         said = self.model.sample([prompt], how)[0]
         tokens, text, stopped = list(said.tokens), said.text, said.stopped
