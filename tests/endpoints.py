@@ -39,6 +39,8 @@ class Faults:
     busy: int = 0
     """Requests that are answered 503 first."""
     status: int = 503
+    form: Any = None
+    """Answered in place of everything."""
     off: float = 0.0
     """Added to every log-probability."""
 
@@ -59,6 +61,8 @@ class Server:
         if faults.busy:
             faults.busy -= 1
             return faults.status, {"error": {"message": "come again"}}
+        if faults.form is not None:
+            return 200, faults.form
         if path == "/v1/models":
             return 200, {"data": [{"id": "tiny"}]}
         if path == "/v1/chat/completions":
@@ -155,7 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, plain: Any, stream: bool) -> None:
         text = json.dumps(plain)
-        if stream and status == 200:
+        if stream and self.server.served.faults.form is not None:
+            text = f"data: {text}\n\n"
+        elif stream and status == 200:
             said = plain["choices"][0]
             parts = (said["message"]["content"] if "message" in said else said["text"]).partition(" ")
             events = [{"choices": [{"delta": {"content": part}}]} for part in parts if part]
