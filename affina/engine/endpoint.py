@@ -108,12 +108,13 @@ def understood(host: str) -> Iterator[None]:
 
 
 def said(choice: Mapping[str, Any]) -> str:
-    """The text of a choice, in either form of the interface. Raises TypeError for what is no text."""
+    """The text of a choice, in either form of the interface; half a surrogate pair, which no file takes, is a question
+    mark. Raises TypeError for what is no text."""
     message = choice.get("message")
     found = message.get("content") if message else choice.get("text")
     if not isinstance(found, str | None):
         raise TypeError(f"a text is expected, here is {type(found).__name__}")
-    return found or ""
+    return (found or "").encode("utf-8", "replace").decode()
 
 
 class Endpoint:

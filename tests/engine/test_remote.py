@@ -244,6 +244,14 @@ def test_an_answer_of_another_form_is_one_sentence(served: Server, form: Any) ->
             ask()
 
 
+def test_half_a_surrogate_pair_in_an_answer_can_be_written(served: Server) -> None:
+    served.faults.form = {"choices": [{"message": {"content": "a\ud800é"}, "delta": {"content": "\ude00"}}]}
+    model = remote(f"{served.url}#tiny", offline=True)
+    prompt = model.renderer.prompt(CHATS[0])
+    assert model.sample([prompt], HOW)[0].text == "a?é" and [*model.stream(prompt, HOW)] == ["?"]
+    assert Witness(model).chat([{"role": "user", "content": "a"}], 3).text == "a?é"
+
+
 def test_a_models_list_of_another_form_is_one_sentence(served: Server) -> None:
     served.faults.form = {"data": [{"name": "tiny"}]}
     with pytest.raises(Failed, match="is none"):
