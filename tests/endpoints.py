@@ -28,6 +28,8 @@ class Faults:
     """The stop token's text, left at the end of an answer."""
     most: int = 10**9
     """Tokens that it gives at most, whatever is asked."""
+    least: int = 0
+    """Tokens that it gives if it can, whatever is asked."""
     tokenize: str = ""
     """`vllm` or `llama.cpp`: how its tokenizer is asked, if at all."""
     usage: bool = True
@@ -37,6 +39,8 @@ class Faults:
     busy: int = 0
     """Requests that are answered 503 first."""
     status: int = 503
+    form: Any = None
+    """Answered in place of everything."""
     off: float = 0.0
     """Added to every log-probability."""
 
@@ -57,6 +61,8 @@ class Server:
         if faults.busy:
             faults.busy -= 1
             return faults.status, {"error": {"message": "come again"}}
+        if faults.form is not None:
+            return 200, faults.form
         if path == "/v1/models":
             return 200, {"data": [{"id": "tiny"}]}
         if path == "/v1/chat/completions":
@@ -92,7 +98,8 @@ class Server:
         return list(self.model.renderer.opening(turns, tools))
 
     def _completion(self, prompt: list[int], body: Mapping[str, Any], chat: bool) -> dict[str, Any]:
-        faults, limit = self.faults, min(body.get("max_tokens", 16), self.faults.most)
+        faults = self.faults
+        limit = max(min(body.get("max_tokens", 16), faults.most), faults.least)
         how = Sampling(limit, body.get("temperature", 1.0), body.get("top_p", 1.0), body.get("seed", 0))
         said = self.model.sample([prompt], how)[0]
         tokens, text, stopped = list(said.tokens), said.text, said.stopped
@@ -152,7 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, plain: Any, stream: bool) -> None:
         text = json.dumps(plain)
-        if stream and status == 200:
+        if stream and self.server.served.faults.form is not None:
+            text = f"data: {text}\n\n"
+        elif stream and status == 200:
             said = plain["choices"][0]
             parts = (said["message"]["content"] if "message" in said else said["text"]).partition(" ")
             events = [{"choices": [{"delta": {"content": part}}]} for part in parts if part]

@@ -1,7 +1,7 @@
 """Examples: what one row of data means, whatever file it came from. Every example knows where it came from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -18,6 +18,10 @@ class Example:
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
     origin: str = ""
     made: str = ""
+
+    def beside(self) -> dict[str, Any]:
+        """The fields that every example has: what stays when one is put in another form."""
+        return {each.name: getattr(self, each.name) for each in fields(Example)}
 
     @property
     def given(self) -> str:

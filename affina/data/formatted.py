@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
-
 from affina.core.example import Chat, Example, Labelled, Message, Question
 from affina.data.prompt import Prompt
 
@@ -42,5 +39,4 @@ def formatted(example: Example, form: Prompt, labels: tuple[str, ...] = ()) -> E
 def _chat(example: Example, turns: tuple[Message, ...], answer: str | Message, options: tuple[str, ...] = ()) -> Chat:
     said = answer if isinstance(answer, Message) else Message("assistant", answer)
     tools = example.tools if isinstance(example, Chat) else ()
-    common: dict[str, Any] = {each.name: getattr(example, each.name) for each in fields(Example)}
-    return Chat(**common, messages=(*turns, said), tools=tools, options=options)
+    return Chat(**example.beside(), messages=(*turns, said), tools=tools, options=options)

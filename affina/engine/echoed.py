@@ -21,7 +21,8 @@ class Echo:
 
     @classmethod
     def read(cls, answer: Mapping[str, Any], host: str) -> "Echo":
-        """From a completion with `echo` and `logprobs`. Raises Refused where it holds no log-probabilities."""
+        """From a completion with `echo` and `logprobs`. Raises Refused where it holds no log-probabilities,
+        ValueError and the like for what is no completion."""
         found = answer["choices"][0].get("logprobs") or {}
         tokens, logprobs = found.get("tokens"), found.get("token_logprobs") or []
         count = (answer.get("usage") or {}).get("prompt_tokens")
@@ -32,6 +33,8 @@ class Echo:
                 instead="measure what it generates, or serve the model where they are offered (vLLM, llama-cpp-python)",
             )
         starts = found.get("text_offset") or [0, *accumulate(map(len, tokens))]
+        if len(starts) < count:
+            raise ValueError(f"{len(starts)} of {count} tokens have a place in the text")
         numbers = [np.nan if each is None else each for each in logprobs[:count]]
         return cls(tuple(starts[:count]), np.array(numbers, dtype=np.float64))
 

@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -78,18 +79,42 @@ class Address:
 
 
 def _split(url: str) -> SplitResult | None:
-    """None for what is no address at all."""
+    """None for what is no address at all, nor could become one."""
     try:
         parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        httpx2.URL(url)
         return parts if parts.port != 0 else None
-    except ValueError:
+    except (ValueError, httpx2.InvalidURL):
         return None
 
 
 def is_endpoint(reference: str) -> bool:
     """Whether a model's reference is the address of an endpoint, and not that of a file to fetch."""
     url = reference.partition("#")[0]
-    return url.startswith(("http://", "https://")) and not urlsplit(url).path.endswith(".gguf")
+    parts = _split(url)
+    return url.startswith(("http://", "https://")) and not (parts and parts.path.endswith(".gguf"))
+
+
+@contextmanager
+def understood(host: str) -> Iterator[None]:
+    """Raises Failed where what is read inside has not the form that the interface gives it."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        why = f"it has not the form of the interface ({type(error).__name__}: {error})"[:SHOWN]
+        what = f"{host} gave an answer that is none"
+        raise Failed(what, why, "check that it is an OpenAI-compatible server") from error
+
+
+def said(choice: Mapping[str, Any]) -> str:
+    """The text of a choice, in either form of the interface; half a surrogate pair, which no file takes, is a question
+    mark. Raises TypeError for what is no text."""
+    message = choice.get("message")
+    found = message.get("content") if message else choice.get("text")
+    if not isinstance(found, str | None):
+        raise TypeError(f"a text is expected, here is {type(found).__name__}")
+    return (found or "").encode("utf-8", "replace").decode()
 
 
 class Endpoint:

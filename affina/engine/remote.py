@@ -17,7 +17,7 @@ from affina.core.kinds import Batch, Ints, Row, Sampled, Sampling, Scored
 from affina.data.layout import layout
 from affina.data.rows import Renderer
 from affina.engine.echoed import Echo, by_byte, by_token
-from affina.engine.endpoint import Address, Endpoint
+from affina.engine.endpoint import Address, Endpoint, said, understood
 from affina.engine.spoken import Asked, Spoken
 
 STOPS = 4
@@ -40,10 +40,12 @@ class Remote:
         """The model's own name; where the address gives none, the one that is served. Raises Refused for several."""
         if self.endpoint.address.model:
             return self.endpoint.address.model
-        served = [str(each["id"]) for each in self._part(self.endpoint.get("models"), "data")]
+        held = self._part(self.endpoint.get("models"), "data")
+        with understood(self.host):
+            served = [str(each["id"]) for each in held]
         if len(served) != 1:
-            held = f"it serves {', '.join(served)}"
-            raise Refused(f"which model of {self.host} is meant?", held, f"name it: {self.endpoint.address.url}#model")
+            why = f"it serves {', '.join(served)}"
+            raise Refused(f"which model of {self.host} is meant?", why, f"name it: {self.endpoint.address.url}#model")
         return served[0]
 
     def unscored(self) -> str:
@@ -81,31 +83,38 @@ class Remote:
         for event in self.endpoint.stream(path, body):
             if not isinstance(event, dict) or "error" in event:
                 raise Failed(f"{self.host} broke off its answer", why=str(event)[:200])
-            choice = (event.get("choices") or [{}])[0]
-            yield (choice.get("delta") or {}).get("content") or choice.get("text") or ""
+            with understood(self.host):
+                choice = (event.get("choices") or [{}])[0]
+                piece = said({"message": choice.get("delta"), "text": choice.get("text")})
+            yield piece
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """[N, D], rows of unit length."""
         if not texts:
             return np.zeros((0, 0), np.float32)
         answer = self.endpoint.post("embeddings", {"model": self.name, "input": list(texts)})
-        found = sorted(self._part(answer, "data"), key=lambda each: int(each.get("index", 0)))
-        vectors_ND = np.array([each["embedding"] for each in found], dtype=np.float32)
+        data = self._part(answer, "data")
+        with understood(self.host):
+            found = sorted(data, key=lambda each: int(each.get("index", 0)))
+            vectors_ND = np.array([each["embedding"] for each in found], dtype=np.float32)
         if vectors_ND.ndim != 2 or len(vectors_ND) != len(texts):
             raise Failed(f"{self.host} gave {len(found)} embeddings of {len(texts)} texts")
-        made: npt.NDArray[np.float32] = vectors_ND / np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+        norms_N1 = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+        if not (np.isfinite(norms_N1) & (norms_N1 > 0)).all():
+            raise Failed(f"{self.host} gave an embedding that points nowhere", why="it holds no number, or zeros alone")
+        made: npt.NDArray[np.float32] = vectors_ND / norms_N1
         return made
 
     # ── requests ──
     def _sampled(self, prompt: Sequence[int], how: Sampling, place: int) -> Sampled:
         choice = self._choice(prompt, how, place)
-        message = choice.get("message") or {}
-        text = str((message.get("content") if message else choice.get("text")) or "")
+        with understood(self.host):
+            text, ended = said(choice), choice.get("finish_reason")
         if isinstance(self.renderer, Spoken):
             tokens = self.renderer.continued(text)
         else:
             tokens = list(self.renderer.vocabulary.encode([text])[0].ids)
-        return Sampled(text, tuple(tokens), stopped=choice.get("finish_reason") != "length")
+        return Sampled(text, tuple(tokens), stopped=ended != "length")
 
     def _choice(self, prompt: Sequence[int], how: Sampling, place: int) -> Mapping[str, Any]:
         """The one answer; asked again in the other way where the endpoint takes text alone, or names a limit anew."""
@@ -162,7 +171,8 @@ class Remote:
         try:
             answer = self.endpoint.post("completions", body)
             self._part(answer, "choices")
-            return Echo.read(answer, self.host)
+            with understood(self.host):
+                return Echo.read(answer, self.host)
         except Refused:
             if isinstance(prompt, str) or not self._takes_tokens:
                 raise

@@ -10,6 +10,9 @@ from affina.core.kinds import Floats, Sampled
 from affina.engine.torch.exact import Exact
 from affina.release.witness import Said
 
+PART = "\ufffd"
+"""What a part of a letter is decoded as; servers hold it back, or leave it away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -32,11 +35,12 @@ class Outcome:
 
 
 def outcome(exact: Exact, prompt: Prompt, said: Said, bound: float) -> Outcome:
-    """White space at the ends does not count: servers strip it."""
+    """White space at the ends does not count, nor a part of a letter where the limit cut it: servers strip them."""
     want, text = prompt.want, said.text
-    if text.strip() == want.text.strip():
+    ends = "" if want.stopped else PART
+    if text.strip().rstrip(ends).rstrip() == want.text.strip().rstrip(ends).rstrip():
         return Outcome("equal")
-    if want.stopped and want.text and text.startswith(want.text):
+    if want.text and text.startswith(want.text):
         return Outcome("on", len(want.tokens))
     if want.text.startswith(text) and said.ended == "length":
         return Outcome("cut", said.made or 0)

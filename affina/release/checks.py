@@ -9,7 +9,7 @@ import numpy as np
 from affina.core.errors import AffinaError, Refused
 from affina.core.example import Message
 from affina.engine.torch.exact import Exact
-from affina.release.agreement import Outcome, Prompt, first_other, logprobs, outcome
+from affina.release.agreement import PART, Outcome, Prompt, first_other, logprobs, outcome
 from affina.release.witness import Said, Witness
 
 TURNS = (
@@ -20,7 +20,7 @@ TURNS = (
 )
 """Conversations whose rendering is compared, beside the prompts; those without a system turn show what is put there."""
 
-BLANK = " \n\t\r\ufffd"
+BLANK = f" \n\t\r{PART}"
 """What may be lost at the ends of an answer: white space, and a part of a letter."""
 
 
@@ -138,7 +138,7 @@ def stops(artefact: Artefact, found: Sequence[Answered]) -> Check:
         leak = next((token for token in special if token in each.said.text and token not in each.prompt.want.text), "")
         if leak:
             return Check("stop", "differs", f"the answer to {each.prompt.id} shows the token {leak}")
-        if each.outcome.kind == "on":
+        if each.outcome.kind == "on" and each.prompt.want.stopped:
             after = each.said.text[len(each.prompt.want.text) :]
             return Check("stop", "differs", f"the answer to {each.prompt.id} goes on behind its end: {_short(after)}")
     ends = [each for each in found if each.prompt.want.stopped and each.outcome.kind == "equal"]
@@ -158,8 +158,13 @@ def limit(artefact: Artefact, found: Sequence[Answered], ask: Callable[[Prompt, 
         short = f"is cut after {cut.said.made}" if cut.said.made else "is cut"
         whole = f"the run's has {len(cut.prompt.want.tokens)} tokens"
         return Check(name, "differs", f"the answer to {cut.prompt.id} {short}; {whole}")
-    longest = max(found, key=lambda each: len(each.prompt.want.tokens), default=None)
-    if longest is None or len(longest.prompt.want.tokens) < 2 or longest.outcome.kind != "equal":
+    over = next((each for each in found if each.outcome.kind == "on" and not each.prompt.want.stopped), None)
+    if over is not None:
+        asked = f"{len(over.prompt.want.tokens)} tokens were asked for"
+        return Check(name, "differs", f"the answer to {over.prompt.id} goes on behind its limit; {asked}")
+    equal = [each for each in found if each.outcome.kind == "equal"]
+    longest = max(equal, key=lambda each: len(each.prompt.want.tokens), default=None)
+    if longest is None or len(longest.prompt.want.tokens) < 2:
         return Check(name, "not proven", "no answer of the run that it gives has two tokens")
     half = len(longest.prompt.want.tokens) // 2
     said, want = ask(longest.prompt, half), longest.prompt.want
@@ -180,7 +185,7 @@ def likelihoods(artefact: Artefact, found: Sequence[Answered]) -> Check:
         if told is None or each.outcome.kind != "equal" or len(told) not in (length, length + 1):
             continue  # the token that ends an answer may be told as well
         mine = logprobs(artefact.exact, each.prompt)
-        off = float(np.abs(told[: len(mine)] - mine).max(initial=0.0))
+        off = float(np.nan_to_num(np.abs(told[: len(mine)] - mine), nan=np.inf).max(initial=0.0))
         tokens += len(mine)
         worst, wide = (off, each.prompt.id) if off > worst else (worst, wide)
     if not tokens:

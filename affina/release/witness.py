@@ -8,6 +8,7 @@ import numpy as np
 
 from affina.core.errors import AffinaError, Failed, Refused
 from affina.core.kinds import Floats
+from affina.engine.endpoint import said, understood
 from affina.engine.remote import Remote
 
 Turns = Sequence[Mapping[str, Any]]
@@ -57,7 +58,7 @@ class Witness:
         for name in [self.route] if self.route else [*self._routes]:
             try:
                 found = self._routes[name]([dict(each) for each in messages])
-            except Refused:
+            except AffinaError:
                 if self.route:
                     raise
                 continue
@@ -95,11 +96,11 @@ class Witness:
         choices = answer.get("choices") if isinstance(answer, dict) else None
         if not choices:
             raise Failed(f"{self._remote.host} gave an answer that is none", why="there are no choices in it")
-        choice, usage = choices[0], answer.get("usage") or {}
-        message = choice.get("message")
-        text = str((message.get("content") if message else choice.get("text")) or "")
-        given, made = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
-        return Said(text, str(choice.get("finish_reason")), given, made, _logprobs(choice.get("logprobs") or {}))
+        with understood(self._remote.host):
+            choice, usage = choices[0], answer.get("usage") or {}
+            given, made = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
+            told = _logprobs(choice.get("logprobs") or {})
+            return Said(said(choice), str(choice.get("finish_reason")), given, made, told)
 
 
 def _ids(answer: Any) -> list[int]:
@@ -109,7 +110,6 @@ def _ids(answer: Any) -> list[int]:
 
 def _logprobs(told: Mapping[str, Any]) -> Floats | None:
     """Of the answer's tokens, in either form of the interface."""
-    if content := told.get("content"):
-        return np.array([each["logprob"] for each in content], dtype=np.float64)
-    found = told.get("token_logprobs")
+    content = told.get("content")
+    found = [each["logprob"] for each in content] if content else told.get("token_logprobs")
     return np.array(found, dtype=np.float64) if found and None not in found else None

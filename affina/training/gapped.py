@@ -8,6 +8,4 @@ from affina.core.example import Example, Gapped, Text
 
 def with_gaps(examples: Sequence[Example], like: Gapped) -> list[Example]:
     """Every raw text with gaps as `like` has them."""
-    return [
-        replace(like, id=each.id, split=each.split, text=each.text) if type(each) is Text else each for each in examples
-    ]
+    return [replace(like, **each.beside(), text=each.text) if type(each) is Text else each for each in examples]

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,11 +105,12 @@ def test_a_loss_is_one_differentiable_number_and_twice_the_same(name: str) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_expanding_keeps_every_example_its_id_and_its_split(name: str) -> None:
+def test_expanding_keeps_every_example_its_id_its_split_and_the_columns_beside_it(name: str) -> None:
     part = objectives.build(name)
-    given = [example for kind, example in EXAMPLES.items() if kind in part.consumes]
+    aside: dict[str, Any] = {"split": "train", "facts": {"who": "me"}, "origin": "a.txt:1", "made": "noise: 1"}
+    given = [replace(example, **aside) for kind, example in EXAMPLES.items() if kind in part.consumes]
     expanded = part.expand(given)
-    assert [(each.id, each.split) for each in expanded] == [(each.id, each.split) for each in given]
+    assert [each.beside() for each in expanded] == [{"id": each.id, **aside} for each in given]
     assert part.expand(given) == expanded and part.expand([]) == []
 
 

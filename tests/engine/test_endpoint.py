@@ -21,6 +21,9 @@ def test_an_address_names_the_model_the_keys_variable_and_the_tokenizer() -> Non
         ("ftp://host/v1", "is no endpoint"),
         ("http://host:eighty/v1", "is no endpoint"),
         ("http://[::1/v1", "is no endpoint"),
+        ("http://a..b/v1", "is no endpoint"),
+        (f"http://{'a' * 64}/v1", "is no endpoint"),
+        ("http://host\x00/v1", "is no endpoint"),
         ("http://me:secret@host/v1", "name it"),
         ("http://host/v1?api_key=secret", "name it"),
         ("http://host/v1#m,kye=A", "did you mean 'key'"),
@@ -34,6 +37,7 @@ def test_an_address_that_cannot_be_is_refused_without_repeating_a_secret(referen
 
 def test_a_file_to_fetch_is_no_endpoint() -> None:
     assert is_endpoint("http://host/v1#model.gguf") and is_endpoint("https://host")
+    assert is_endpoint("http://[::1/v1")  # which is refused as an address
     assert not is_endpoint("https://host/a.gguf#sha256=0") and not is_endpoint("smollm2") and not is_endpoint("./v1")
 
 

@@ -15,6 +15,7 @@ from affina.core.say import Silent
 from affina.engine.remote import Remote, remote
 from affina.engine.spoken import Spoken
 from affina.evaluation.open import open_model
+from affina.release.witness import Witness
 
 HOW = Sampling(max_tokens=12)
 CHATS = [
@@ -211,3 +212,47 @@ def test_conversations_are_read_back_as_they_were() -> None:
 def test_nothing_is_sent_of_nothing() -> None:
     model = remote("http://127.0.0.1:9/v1#m", offline=True)
     assert model.sample([], HOW) == [] and model.score([]) == [] and model.embed([]).shape[0] == 0
+
+
+PART_ECHO = {"tokens": ["a", "b"], "token_logprobs": [None, -1.0], "text_offset": [0]}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"choices": [0], "data": [0]},
+        {"choices": ["x"], "data": ["x"]},
+        {"choices": [{"message": "x", "delta": "x", "logprobs": "x"}], "data": [{"index": 0}]},
+        {"choices": [{"text": ["a"], "logprobs": PART_ECHO}], "usage": {"prompt_tokens": 2}, "data": [{"id": None}]},
+        {"choices": [{"text": 1, "logprobs": [1]}], "data": [{"embedding": ["a"]}]},
+        {"choices": {"0": 1}, "data": [{"embedding": [0.0, 0.0]}]},
+        {"choices": 1, "data": [{"embedding": [None, 1.0]}]},
+    ],
+)
+def test_an_answer_of_another_form_is_one_sentence(served: Server, form: Any) -> None:
+    served.faults.form = form
+    model = remote(f"{served.url}#tiny", offline=True)
+    prompt = model.renderer.prompt(CHATS[0])
+    for ask in (
+        lambda: model.sample([prompt], HOW),
+        lambda: list(model.stream(prompt, HOW)),
+        lambda: model.score(model.renderer.rows([Text(id="a", text="ab")])),
+        lambda: model.embed(["a"]),
+        lambda: Witness(model).chat([{"role": "user", "content": "a"}], 3),
+    ):
+        with pytest.raises(Failed, match=r"none|nowhere"):
+            ask()
+
+
+def test_half_a_surrogate_pair_in_an_answer_can_be_written(served: Server) -> None:
+    served.faults.form = {"choices": [{"message": {"content": "a\ud800é"}, "delta": {"content": "\ude00"}}]}
+    model = remote(f"{served.url}#tiny", offline=True)
+    prompt = model.renderer.prompt(CHATS[0])
+    assert model.sample([prompt], HOW)[0].text == "a?é" and [*model.stream(prompt, HOW)] == ["?"]
+    assert Witness(model).chat([{"role": "user", "content": "a"}], 3).text == "a?é"
+
+
+def test_a_models_list_of_another_form_is_one_sentence(served: Server) -> None:
+    served.faults.form = {"data": [{"name": "tiny"}]}
+    with pytest.raises(Failed, match="is none"):
+        _ = remote(served.url, offline=True).name

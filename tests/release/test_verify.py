@@ -18,13 +18,16 @@ from affina.cli.command import run
 from affina.core.compute import Computing
 from affina.core.errors import Failed, Refused
 from affina.core.example import Message
-from affina.core.kinds import Sampling
+from affina.core.kinds import Sampled, Sampling
 from affina.core.say import Silent
 from affina.data.rows import Renderer
 from affina.engine.torch import tuned
+from affina.engine.torch.exact import Exact
 from affina.release import verify as verb
+from affina.release.agreement import Prompt, outcome
 from affina.release.release import Wish, release
 from affina.release.verify import BASE_ASKED, Strictness
+from affina.release.witness import Said
 from affina.store.place import Place
 from affina.training.embedded import Where
 
@@ -107,6 +110,27 @@ def test_a_fault_is_named(faults: Faults, differs: str, told: str, served: Serve
     assert states["weights"] == "agrees"
     if differs in ("stop", "max_tokens", "log-probabilities"):
         assert {name for name, state in states.items() if state == "differs"} == {differs}, details
+
+
+def test_an_endpoint_that_heeds_no_limit_is_named(served: Server, base: Path) -> None:
+    served.faults.least = 40
+    states, details = verified(base, served)
+    assert states["max_tokens"] == "differs" and "behind its limit" in details["max_tokens"], (states, details)
+    assert "2 of 2 greedy answers equal" in details["weights"]
+
+
+@pytest.mark.parametrize("off", [float("nan"), float("inf")])
+def test_log_probabilities_that_are_no_numbers_are_no_agreement(off: float, served: Server, base: Path) -> None:
+    served.faults.off = off
+    states, _ = verified(base, served)
+    assert states["log-probabilities"] == "differs" and states["answers"] == "agrees"
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_part_of_a_letter_counts_only_where_the_answer_ends_by_itself(stopped: bool, model: Any) -> None:
+    prompt = Prompt("a", (1,), Sampled("abc \ufffd", (2, 3), stopped))
+    said = Said("abc", "stop" if stopped else "length", 1, 2, None)
+    assert (outcome(Exact(model), prompt, said, 0.0).kind == "equal") == (not stopped)
 
 
 def test_other_weights_are_told_from_another_template(base: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Parallel, Text
 from affina.core.kinds import Desk, Transform
 from affina.data.made import need_split
-from affina.data.secrets import Secrets
+from affina.data.secrets import PROMPT, SECRET, Secrets
 
 
 class Canaries(Transform):
@@ -48,8 +48,11 @@ class Canaries(Transform):
         """The examples in order, then the canaries. Raises Refused where rows are not texts or have no split."""
         need_split(examples, "canaries")
         kind: type[Example] | None = None
+        there: set[tuple[str, str]] = set()  # (prompt, secret) of canaries that were inserted before
         for example in examples:
             kind = kind or type(example)
+            if secret := example.facts.get(SECRET):
+                there.add((example.facts.get(PROMPT, ""), secret))
             yield example
         if kind is None:
             return
@@ -60,7 +63,8 @@ class Canaries(Transform):
                 instead="insert them into texts, conversations or parallel texts",
             )
         space, made = Secrets(kind, self.prompt, self.alphabet, self.length), 0
-        for number, (secret, times) in enumerate(self._chosen(space, desk.seed), 1):
+        known = {secret for prompt, secret in there if prompt == self.prompt}
+        for number, (secret, times) in enumerate(self._chosen(space, desk.seed, known), len(there) + 1):
             for copy in range(1, times + 1):
                 row = space.row(secret, f"canaries:{number}.{copy}", space.facts(secret, times))
                 desk.books.make(row)
@@ -71,14 +75,18 @@ class Canaries(Transform):
             f"canaries: {made} rows added to the training split; {self.count} secrets each are inserted {told} times"
         )
 
-    def _chosen(self, space: Secrets, seed: int) -> list[tuple[str, int]]:
-        """Different secrets, and how often each is inserted."""
+    def _chosen(self, space: Secrets, seed: int, known: Collection[str]) -> list[tuple[str, int]]:
+        """Secrets that differ from each other and from the known ones, and how often each is inserted."""
+        wanted = len(known) + self.count * len(self.repetitions)
+        if 2 * wanted > space.size:
+            why = f"{len(known)} of {wanted} secrets stand there already, of {space.size:.0f} possible ones"
+            raise Refused("too many canaries have one prompt", why, "make `length` larger, or choose another prompt")
         draws = Random(blake2b(f"{seed}\0canaries\0{self.prompt}".encode(), digest_size=16).digest())
         found: dict[str, int] = {}
         for times in self.repetitions:
             for _ in range(self.count):
                 secret = space.drawn(draws)
-                while secret in found:
+                while secret in found or secret in known:
                     secret = space.drawn(draws)
                 found[secret] = times
         return list(found.items())

@@ -32,10 +32,10 @@ class CrossEntropy(Worded, Weighing):
     def _put(self, example: Example) -> Example:
         if isinstance(example, Parallel):
             turns = (Message("user", example.source), Message("assistant", example.result))
-            return Chat(id=example.id, split=example.split, messages=turns)
+            return Chat(**example.beside(), messages=turns)
         return self._asked(example) if isinstance(example, Labelled) else example
 
     def _asked(self, example: Labelled) -> Chat:
         system = self.instruction.replace("{labels}", "\n".join(example.labels))
         turns = (Message("system", system), Message("user", example.text), Message("assistant", example.label))
-        return Chat(id=example.id, split=example.split, messages=turns, options=example.labels)
+        return Chat(**example.beside(), messages=turns, options=example.labels)

@@ -30,6 +30,4 @@ class Seq2seq(Worded):
             last = max(n for n, turn in enumerate(example.messages) if turn.role == "assistant")
             source = "\n".join(turn.content for turn in example.messages[:last])
             result, more = example.messages[last].content, ()
-        return Parallel(
-            id=example.id, split=example.split, source=self.instruction + source, result=result, references=more
-        )
+        return Parallel(**example.beside(), source=self.instruction + source, result=result, references=more)

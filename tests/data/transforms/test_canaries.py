@@ -41,6 +41,18 @@ def test_secrets_depend_on_the_seed_alone() -> None:
     assert secrets[0] == secrets[1] and not set(secrets[0]) & set(secrets[2])
 
 
+def test_canaries_inserted_twice_have_other_ids_and_other_secrets() -> None:
+    once, _ = applied(TEXTS, count=2, repetitions=[1])
+    twice, _ = applied(once, count=2, repetitions=[3])
+    other, _ = applied(twice, count=2, repetitions=[2], prompt="Another code is")
+    assert len({each.id for each in other}) == len(other) == 6 + 2 + 6 + 4
+    same, another = inserted(other).values()
+    assert sorted(same.values()) == [1, 1, 3, 3] and sorted(another.values()) == [2, 2]
+    few = {"count": 2, "repetitions": [1], "alphabet": "ab", "length": 2}
+    with pytest.raises(Refused, match="too many canaries have one prompt"):
+        applied(applied(TEXTS, **few)[0], **few)
+
+
 def test_in_conversations_and_parallel_texts_the_secret_is_what_is_learnt_to_be_said() -> None:
     turns = (Message("user", "a"), Message("assistant", "b"))
     for example in (
