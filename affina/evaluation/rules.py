@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from affina.core.errors import Refused, nearest
 from affina.data.chunks import sentences
-from affina.data.lexicon.languages import language_of
+from affina.data.lexicon.languages import Language, language_of
 
 _BULLET = re.compile(r"^\s*[-*•–]\s*\S", re.MULTILINE)
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
@@ -42,6 +42,8 @@ def _count(found: int, wanted: Mapping[str, int]) -> bool:
     """`exactly`, `least` and `most`, as far as they are given."""
     if unknown := wanted.keys() - {"exactly", "least", "most"}:
         raise ValueError(f"{', '.join(sorted(unknown))} is none of exactly, least, most")
+    if not all(type(each) is int for each in wanted.values()):
+        raise TypeError("it needs whole numbers")
     return (
         found == wanted.get("exactly", found)
         and found >= wanted.get("least", found)
@@ -84,9 +86,15 @@ def _cased(text: str, case: str) -> bool:
     return any(map(str.isalpha, text)) and text == (text.upper() if case == "upper" else text.lower())
 
 
+def _quoted(text: str, wanted: bool) -> bool:
+    if not isinstance(wanted, bool):
+        raise TypeError("it needs true or false")
+    return bool(_QUOTED.match(text)) == wanted
+
+
 def _in(text: str, language: str) -> bool:
-    if language not in LANGUAGES:
-        raise ValueError(f"the languages that it tells are {', '.join(LANGUAGES)}")
+    if language not in get_args(Language):
+        raise ValueError(f"the languages that it tells apart are {', '.join(get_args(Language))}")
     return language_of(text) == language
 
 
@@ -106,7 +114,7 @@ RULES: Mapping[str, Callable[[str, Any], bool]] = {
     "ends": lambda text, words: text.endswith(words),
     "matches": lambda text, wanted: _bare(text) == _bare(wanted),
     "one of": lambda text, wanted: _bare(text) in {_bare(each) for each in _list(wanted)},
-    "quoted": lambda text, wanted: bool(_QUOTED.match(text)) == wanted,
+    "quoted": _quoted,
     "json": lambda text, keys: _holds(text, _list(keys)),
     "language": _in,
 }
