@@ -38,10 +38,11 @@ def items(own: str, read: Sequence[str], folder: Path, columns: Sequence[str], m
                 instead=f"every row needs {', '.join(columns)}",
                 where=record.where,
             )
-        found.append({"id": f"{Path(record.file).name}:{record.line}", **values})
+        row = {"id": f"{Path(record.file).name}:{record.line}", **values}
+        found.append(row | {"id": str(row["id"])})
     if not found:
         raise Refused("there are no items", why=f"{', '.join(map(str, paths))} holds no row")
-    _distinct(found)
+    need_distinct([row["id"] for row in found])
     return spread(found, most)
 
 
@@ -56,10 +57,10 @@ def groups(rows: Rows, *names: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(str(row.get(name, "")) for row in rows) for name in names if any(name in row for row in rows)}
 
 
-def _distinct(rows: Rows) -> None:
+def need_distinct(ids: Sequence[str]) -> None:
+    """Raises Refused for two items of one name: two models are compared item by item."""
     seen: set[str] = set()
-    for row in rows:
-        row["id"] = str(row["id"])
-        if row["id"] in seen:
-            raise Refused(f"two items are called {row['id']}", instead="give each an `id` of its own, or none at all")
-        seen.add(row["id"])
+    for id in ids:
+        if id in seen:
+            raise Refused(f"two items are called {id}", instead="give each an `id` of its own, or none at all")
+        seen.add(id)
