@@ -156,7 +156,8 @@ def _group(values: Mapping[str, Any], option: str, where: str) -> list[str]:
 def _target(values: Mapping[str, Any], where: str) -> int | None:
     """The one option whose group, or whose person, is among the stereotyped groups; None where it is not one."""
     more = values.get("additional_metadata")
-    groups = {_plain(each) for each in more.get("stereotyped_groups", ())} if isinstance(more, Mapping) else set()
+    told = more.get("stereotyped_groups") if isinstance(more, Mapping) else None
+    groups = {_plain(each) for each in told} if isinstance(told, list) else set()
     found = [n for n, option in enumerate(OPTIONS) if _names(_group(values, option, where)) & groups]
     return found[0] if len(found) == 1 else None
 
