@@ -12,6 +12,7 @@ from affina.core.kinds import Floats, Ints
 from affina.core.task import Columns, Statistic, Task, Tested, together
 from affina.evaluation.compare import RESAMPLED, Difference, Found, matched, means
 from affina.evaluation.measure import Estimate, is_share
+from affina.evaluation.slices import places_of
 from affina.evaluation.statistics import (
     bootstrap,
     bootstrap_interval,
@@ -79,9 +80,8 @@ def sliced(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, dic
 def parts(tested: Tested) -> Iterator[tuple[str, str, Tested]]:
     """(grouping, group, its items) of every slice, groups in order of their names; those of one item are left out."""
     for grouping, groups_N in tested.slices.items():
-        places = np.array(groups_N)
         for group in sorted(set(groups_N)):
-            index_N = np.flatnonzero(places == group)
+            index_N = places_of(groups_N, group)
             if len(index_N) >= SMALLEST_SLICE:
                 yield grouping, group, taken(tested, index_N)
 

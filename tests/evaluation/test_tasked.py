@@ -130,6 +130,14 @@ def test_every_group_of_a_slice_has_the_numbers_of_its_own_items() -> None:
     assert sliced(given([1, 0, 1]), Given(), 0.05, 0)["parity"].keys() == {"even"}
 
 
+def test_groups_that_differ_by_a_nul_at_their_end_stay_apart() -> None:
+    both = Tested(("a", "b", "c", "d"), {"right": np.array([1.0, 1, 0, 0]), "nats": np.zeros(4)},
+                  slices={"by": ("x", "x", "x\0", "x\0")})  # fmt: skip
+    assert {name: found["accuracy"].value for name, found in sliced(both, Given(), 0.05, 0)["by"].items()} == {
+        "x": 1, "x\0": 0,
+    }  # fmt: skip
+
+
 def test_other_items_another_task_and_no_items_are_refused() -> None:
     with pytest.raises(Refused, match="not put to the same items: 2 and 2 items, 1 of them shared"):
         differences(given([1, 0]), given([1, 0], ids=["i0", "x"]), Given(), 0.05, 0.8, 0)
