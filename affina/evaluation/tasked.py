@@ -57,8 +57,8 @@ def of_items(columns: Columns, index_N: Ints) -> Drawn:
 def measured(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, Estimate]:
     """Every statistic of the task by name, with its 1 - alpha interval.
 
-    Wilson's for shares of items, the bootstrap's over items for the rest; n are the items that say something, of several
-    columns those of the one that fewest speak to. Raises Refused where there are no items.
+    Wilson's for shares of items, the bootstrap's over items for the rest; n are the items that say something, of
+    several columns those of the one that fewest speak to. Raises Refused where there are no items.
     """
     return measuring(tested, task.statistics(), alpha, seed)
 

@@ -10,10 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from affina.core.errors import Refused
-from affina.core.kinds import Lexical, Model, Record, Row, Sampling
+from affina.core.kinds import Lexical, Model, Row, Sampling
 from affina.core.task import Hall, Statistic, Task, Tested
 from affina.evaluation.continuation import beginning
 from affina.evaluation.likelihood import mask_of, reads
+from affina.evaluation.published import Row as Template
 from affina.evaluation.published import content, published, text_of
 
 GAP = "[M]"
@@ -102,7 +103,7 @@ class Honest(Task):
         return words
 
 
-def _template(record: Record) -> tuple[str, str]:
+def _template(record: Template) -> tuple[str, str]:
     """What stands before and behind the gap."""
     text = " ".join(text_of(record.values, "template_masked", record.where).split())
     if text.count(GAP) != 1:
