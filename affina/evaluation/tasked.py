@@ -221,8 +221,35 @@ def _resampled(a: Drawn, b: Drawn, statistic: Statistic, n: int, design: tuple[f
     # could have, as in `compare`.
     counts = all((column % 1 == 0)[~np.isnan(column)].all() for column in (*a.read.values(), *b.read.values()))
     spoken = _speaking(a, b)
-    low, high, se = bootstrap_interval(value, known_B, spoken, alpha, 1 / (spoken + 2) if counts else 0.0)
+    how = spoken, alpha, 1 / (spoken + 2) if counts else 0.0
+    low, high, se = bootstrap_interval(value, known_B, *how)
+    if statistic.distance_of:
+        least, most = _folded(a, b, statistic.distance_of, (n, seed), how)
+        low, high = min(low, least), max(high, most)
     return value, low, high, p, se, RESAMPLED
+
+
+def _folded(
+    a: Drawn, b: Drawn, of: Statistic, draws: tuple[int, int], how: tuple[int, float, float]
+) -> tuple[float, float]:
+    """The ends of |y| - |x|, x and y being both models' differences from what is ideal.
+
+    Near the ideal |x| is mostly chance and the bootstrap takes it for distance. But |y| - |x| is the smaller one of
+    y - x and y + x, its sign that of their product; each of the two has an interval that knows no fold, and the ends
+    are those that both allow.
+    """
+
+    def off(columns: Drawn) -> float:
+        return of.value(columns) - (of.ideal or 0.0)
+
+    x_B = bootstrap(lambda index_N: off(of_items(a, index_N)), *draws)
+    y_B = bootstrap(lambda index_N: off(of_items(b, index_N)), *draws)
+    known_B = np.isfinite(x_B) & np.isfinite(y_B)
+    x, y, x_B, y_B = off(a), off(b), x_B[known_B], y_B[known_B]
+    differences = bootstrap_interval(y - x, y_B - x_B, *how)[:2]
+    sums = bootstrap_interval(y + x, y_B + x_B, *how)[:2]
+    ends = [float(min(abs(p), abs(q)) * np.sign(p) * np.sign(q)) for p in differences for q in sums]
+    return min(ends), max(ends)
 
 
 def _retaken(a: Columns, b: Columns, statistic: Statistic, n: int, seed: int) -> tuple[Floats, float]:
