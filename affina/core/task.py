@@ -57,6 +57,8 @@ class Statistic:
     """Where it depends on the items by sums alone: from sums [B, C] of the columns `sums.0`, `sums.1` … to [B]. Many
     resamples are then computed at once."""
     sums: str = ""
+    distance_of: Statistic | None = None
+    """Where it is another one's distance from its ideal, that one."""
 
     @classmethod
     def mean(cls, column: str, higher_is_better: bool = True, ideal: float | None = None, unit: str = "") -> Statistic:

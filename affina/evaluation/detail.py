@@ -11,7 +11,7 @@ from affina.core.example import Example
 from affina.core.kinds import Floats, Metric
 from affina.evaluation.classes import confusion, counted
 from affina.evaluation.measure import Estimate, measure
-from affina.evaluation.slices import grouped, quarters
+from affina.evaluation.slices import grouped, places_of, quarters
 from affina.evaluation.statistics import bootstrap_weights, percentiles, wilson
 from affina.evaluation.weighted import over
 
@@ -79,13 +79,12 @@ def slices(
     asked = _asked(answers, examples)
     found: dict[str, dict[str, Any]] = {}
     for grouping, groups_N in _groupings(asked, by).items():
-        places = np.array(groups_N, dtype=object)
         names = sorted(set(groups_N))
         if len(names) < 2 and grouping not in by:
             continue
         found[grouping] = {}
         for group in names:
-            part = answers.take(np.flatnonzero(places == group))
+            part = answers.take(places_of(groups_N, group))
             measured = {name: each.as_dict() for name, each in measure(part, metrics, alpha, seed).items()}
             found[grouping][group] = {"items": len(part), "metrics": measured}
     return {"slices": found}

@@ -54,21 +54,26 @@ def sampled(
 
 
 def scored(model: Model, rows: Sequence[Row], task: str, progress: Progress | None) -> list[Scored]:
-    """Every row's log-probabilities; neighbours that share a prefix go into one call. Raises Failed where one is no
-    finite number."""
+    """What the model gives every row; neighbours that share a prefix go into one call. Raises Failed where a number of
+    it is not finite."""
     found: list[Scored] = []
     for start in range(0, len(rows), ROWS_PER_CALL):
         found += model.score(rows[start : start + ROWS_PER_CALL])
         if progress:
             progress(task, len(found), len(rows))
+    need_numbers(rows, found, task)
+    return found
+
+
+def need_numbers(rows: Sequence[Row], found: Sequence[Scored], task: str) -> None:
+    """Raises Failed, naming the row, where a model gives what is no finite number: it would count as unlikely."""
     for row, each in zip(rows, found, strict=True):
-        if not np.isfinite(each.logprobs_S).all():
+        if not np.isfinite(each.numbers).all():
             raise Failed(
                 f"the task {task} cannot be measured",
                 why=f"the model's log-probabilities of {row.id} are no finite numbers",
                 instead="lower train.learning_rate, or compute in float32",
             )
-    return found
 
 
 def last_run(row: Row) -> Ints:

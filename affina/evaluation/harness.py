@@ -16,11 +16,13 @@ from affina.core.errors import Refused, nearest
 from affina.core.kinds import Model, Row, Sampling
 from affina.core.task import Statistic, Tested
 from affina.evaluation.continuation import beginning, continuation, fits, supervised
+from affina.evaluation.going_on import scored
 from affina.evaluation.measure import Estimate
 from affina.evaluation.put import plain
 from affina.evaluation.statistics import normal_quantile
 from affina.evaluation.tasked import measuring
 
+HARNESS = "harness"
 MOST_TOKENS = 256
 """Generated at most where a task does not say."""
 
@@ -45,10 +47,10 @@ class Language(LM):  # type: ignore[misc]
         """Of every (context, continuation): its log-probability, and whether each of its tokens is the likeliest."""
         renderer = self.model.renderer
         rows = [continuation(renderer, f"request {n}", *each.args) for n, each in enumerate(requests, 1)]
-        scored, likeliest = self.model.score(rows), self.model.fill(rows)
+        likely, likeliest = scored(self.model, rows, HARNESS, None), self.model.fill(rows)
         return [
             (float(one.logprobs_S.sum()), bool((row.tokens[row.weights > 0] == greedy).all()))
-            for row, one, greedy in zip(rows, scored, likeliest, strict=True)
+            for row, one, greedy in zip(rows, likely, likeliest, strict=True)
         ]
 
     def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
@@ -59,7 +61,7 @@ class Language(LM):  # type: ignore[misc]
             own = self._windows(f"request {number + 1}", each.args[0])
             rows += own
             owners += [number] * len(own)
-        nats = [float(one.logprobs_S.sum()) for one in self.model.score(rows)]
+        nats = [float(one.logprobs_S.sum()) for one in scored(self.model, rows, HARNESS, None)]
         return np.bincount(owners, nats, minlength=len(requests)).tolist() if rows else [0.0] * len(requests)
 
     def _windows(self, id: str, text: str) -> list[Row]:
@@ -145,7 +147,7 @@ def _told(found: Mapping[str, Any], name: str, alpha: float, seed: int) -> dict[
             metrics |= plain(measuring(tested, {metric: Statistic.mean(metric)}, alpha, seed))
         if metric not in metrics or not np.isclose(metrics[metric]["value"], value):
             metrics[metric] = _aggregated(value, results.get(f"{metric}_stderr,{kept}"), len(ids), alpha)
-    return {"task": "harness", "items": len(ids), "metrics": metrics, "slices": {}, "notes": [], "shown": []}
+    return {"task": HARNESS, "items": len(ids), "metrics": metrics, "slices": {}, "notes": [], "shown": []}
 
 
 def _aggregated(value: float, stderr: Any, n: int, alpha: float) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from affina.core.errors import Refused
 from affina.core.kinds import describe_columns
-from affina.data.files import listed
+from affina.data.files import listed, short_names
 from affina.data.recognise import readings
+from affina.data.stream import Records
 
 SUITES = Path(__file__).parent / "suites"
 Rows = list[dict[str, Any]]
@@ -24,9 +25,10 @@ def items(own: str, read: Sequence[str], folder: Path, columns: Sequence[str], m
     if not read and not own:
         raise Refused("no items are given", instead=f"name a file with the columns {', '.join(columns)} under `read`")
     paths, _ = listed(list(read), folder) if read else ([SUITES / f"{own}.jsonl"], ())
-    records = [record for reading in readings(paths) for record in reading.records()]
+    found_readings, names = readings(paths), short_names(paths)
+    entries = [*Records(found_readings, [names[each.paths[0]] for each in found_readings])]
     found = []
-    for record in records:
+    for id, _, record in entries:
         if record.problem:
             raise Refused(f"an item cannot be read: {record.problem}", instead="mend the row", where=record.where)
         values = record.values if isinstance(record.values, Mapping) else {}
@@ -34,14 +36,15 @@ def items(own: str, read: Sequence[str], folder: Path, columns: Sequence[str], m
         if absent:
             raise Refused(
                 f"the item has no {' and no '.join(absent)}",
-                why=f"the columns found are {', '.join(describe_columns(records)) or 'none'}",
+                why=f"the columns found are {', '.join(describe_columns([each.record for each in entries])) or 'none'}",
                 instead=f"every row needs {', '.join(columns)}",
                 where=record.where,
             )
-        found.append({"id": f"{Path(record.file).name}:{record.line}", **values})
+        row = {"id": id, **values}
+        found.append(row | {"id": str(row["id"])})
     if not found:
         raise Refused("there are no items", why=f"{', '.join(map(str, paths))} holds no row")
-    _distinct(found)
+    need_distinct([row["id"] for row in found])
     return spread(found, most)
 
 
@@ -56,10 +59,10 @@ def groups(rows: Rows, *names: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(str(row.get(name, "")) for row in rows) for name in names if any(name in row for row in rows)}
 
 
-def _distinct(rows: Rows) -> None:
+def need_distinct(ids: Sequence[str]) -> None:
+    """Raises Refused for two items of one name: two models are compared item by item."""
     seen: set[str] = set()
-    for row in rows:
-        row["id"] = str(row["id"])
-        if row["id"] in seen:
-            raise Refused(f"two items are called {row['id']}", instead="give each an `id` of its own, or none at all")
-        seen.add(row["id"])
+    for id in ids:
+        if id in seen:
+            raise Refused(f"two items are called {id}", instead="give each an `id` of its own, or none at all")
+        seen.add(id)

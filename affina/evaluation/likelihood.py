@@ -11,6 +11,7 @@ import numpy as np
 from affina.core.errors import Refused
 from affina.core.example import Chat, Message
 from affina.core.kinds import Floats, Lexical, Model, Progress, Row
+from affina.evaluation.going_on import need_numbers
 
 ROWS_PER_CALL = 8192
 """Rows scored in one call: rows that share a prefix are neighbours, and the engine fills its batches by length."""
@@ -44,7 +45,7 @@ def reads(model: Model, task: str) -> str:
 def likelihoods(model: Model, lines: Sequence[Line], task: str, progress: Progress | None = None) -> list[Floats]:
     """Of every line, the log-probability of the token at each of its places, in nats.
 
-    Raises Refused, naming the line, for one longer than the model takes.
+    Raises Refused, naming the line, for one longer than the model takes, and Failed where one is no finite number.
     """
     both = reads(model, task) == "both"
     for line in lines:
@@ -58,8 +59,10 @@ def likelihoods(model: Model, lines: Sequence[Line], task: str, progress: Progre
     rows = [row for line in lines for row in (_hidden(line, mask_of(model)) if both else _after(line))]
     found: list[float] = []
     for start in range(0, len(rows), ROWS_PER_CALL):
-        for scored in model.score(rows[start : start + ROWS_PER_CALL]):
-            found += scored.logprobs_S.tolist()
+        asked = rows[start : start + ROWS_PER_CALL]
+        scored = model.score(asked)
+        need_numbers(asked, scored, task)
+        found += [number for each in scored for number in each.logprobs_S.tolist()]
         if progress:
             progress(task, min(start + ROWS_PER_CALL, len(rows)), len(rows))
     each = iter(found)

@@ -1,43 +1,48 @@
 """Files of published bias data as they were published: records with the columns that a task must have."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from affina.core.errors import Refused
-from affina.core.kinds import Reader, Record, describe_columns, readers
+from affina.core.kinds import Reader, describe_columns, readers
 from affina.data.files import listed, short_names
 from affina.data.recognise import readings
+from affina.data.stream import Records
 
 
-def published(file: str, folder: Path, columns: Collection[str], data: str) -> list[Record]:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record's columns, and where it stood: a name that no other of the same task has."""
+
+    values: Mapping[str, Any]
+    where: str
+
+
+def published(file: str, folder: Path, columns: Collection[str], data: str) -> list[Row]:
     """Every record of a file, or of those that a pattern names, read as any data are.
 
     Raises Refused for a record without one of the columns.
     """
     paths, _ = listed([file], folder)
     names = short_names(paths)
-    found = [
-        replace(record, file=names[path])
-        for path in paths
-        for reading in readings([path], _headed(path))
-        for record in reading.records()
-    ]
+    found_readings = [reading for path in paths for reading in readings([path], _headed(path))]
+    found = [*Records(found_readings, [names[each.paths[0]] for each in found_readings])]
     if not found:
         raise Refused(f"{file} has no rows of {data}", instead=f"give a file with the columns {', '.join(columns)}")
-    for record in found:
+    for where, _, record in found:
         if record.problem:
-            raise Refused(f"the record cannot be read: {record.problem}", instead="mend the line", where=record.where)
+            raise Refused(f"the record cannot be read: {record.problem}", instead="mend the line", where=where)
         absent = [name for name in columns if not isinstance(record.values, Mapping) or name not in record.values]
         if absent:
             shown = ", ".join(describe_columns([record])) or "no columns"
             raise Refused(
-                f"{record.where} is not in the format of {data}",
+                f"{where} is not in the format of {data}",
                 why=f"it has no {', '.join(absent)}; it has {shown}",
                 instead=f"give a file with the columns {', '.join(columns)}",
             )
-    return found
+    return [Row(record.values, where) for where, _, record in found]
 
 
 def _headed(path: Path) -> Reader | None:

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from affina.core.answers import Answers
 from affina.core.errors import Refused, nearest
 from affina.core.example import Example
@@ -18,7 +16,7 @@ from affina.core.gate import Gate
 from affina.core.kinds import Metric
 from affina.evaluation.compare import Difference, compare
 from affina.evaluation.measure import finite
-from affina.evaluation.slices import grouped, quarters
+from affina.evaluation.slices import grouped, places_of, quarters
 from affina.evaluation.statistics import holm
 
 EMPTY = "(empty)"
@@ -57,8 +55,7 @@ def regressions(
     made = []
     for by, groups_N in groupings.items():
         for group in (group for group, items in Counter(groups_N).items() if items > 1):
-            # Not numpy's ==: it takes names that differ by a NUL at their end for one.
-            index_N = np.array([n for n, each in enumerate(groups_N) if each == group])
+            index_N = places_of(groups_N, group)
             here, there = a.take(index_N), b.take(index_N)
             difference = compare(here, there, [metric], gate.alpha, gate.power, seed)[metric.name]
             made.append((by, group, metric.value(here), metric.value(there), difference))

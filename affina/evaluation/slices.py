@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from affina.core.kinds import Ints
+
 QUARTERS = (0.25, 0.5, 0.75)
 OTHERS = "(others)"
 MOST_GROUPS = 50
@@ -31,3 +33,9 @@ def grouped(values: Sequence[str]) -> tuple[str, ...]:
         return tuple(values)
     kept = {str(names[place]) for place in np.argsort(-counts, kind="stable")[: MOST_GROUPS - 1]}
     return tuple(value if value in kept else OTHERS for value in values)
+
+
+def places_of(groups_N: Sequence[str], group: str) -> Ints:
+    """Where this group is. Not numpy's ==: it takes names that differ by a NUL at their end for one, and gives all of
+    them the room of the longest."""
+    return np.array([place for place, each in enumerate(groups_N) if each == group], dtype=np.int64)

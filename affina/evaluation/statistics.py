@@ -169,8 +169,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _reaches(value: npt.ArrayLike, observed: float) -> npt.NDArray[np.bool_]:
-    # The same arrangement summed in another order must count as equal.
-    return np.asarray(np.abs(value) >= observed * (1 - 1e-9))
+    # The same arrangement summed in another order must count as equal, and one without a value is no evidence.
+    return np.asarray(~(np.abs(value) < observed * (1 - 1e-9)))
 
 
 def _chunks(n: int, resamples: int) -> Iterator[int]:

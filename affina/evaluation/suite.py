@@ -61,4 +61,9 @@ def distances(statistics: Mapping[str, Statistic]) -> dict[str, Statistic]:
 
 
 def _distance(statistic: Statistic, ideal: float) -> Statistic:
-    return Statistic(lambda columns: abs(statistic.value(columns) - ideal), higher_is_better=False, unit=statistic.unit)
+    return Statistic(
+        lambda columns: abs(statistic.value(columns) - ideal),
+        higher_is_better=False,
+        unit=statistic.unit,
+        distance_of=statistic,
+    )

@@ -116,7 +116,10 @@ def _trusted(path: Path, trust: bool) -> Named:
     assert spec is not None and spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module  # pydantic looks a class's annotations up there
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError) as error:
+        raise Refused(f"{path} does not run", why=f"{type(error).__name__} {error}", instead="mend it") from error
     own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
     kinds = [each for each in own if issubclass(each, Task) and not inspect.isabstract(each)]
     if len(kinds) != 1:

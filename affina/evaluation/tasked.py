@@ -12,6 +12,7 @@ from affina.core.kinds import Floats, Ints
 from affina.core.task import Columns, Statistic, Task, Tested, together
 from affina.evaluation.compare import RESAMPLED, Difference, Found, matched, means
 from affina.evaluation.measure import Estimate, is_share
+from affina.evaluation.slices import places_of
 from affina.evaluation.statistics import (
     bootstrap,
     bootstrap_interval,
@@ -56,8 +57,8 @@ def of_items(columns: Columns, index_N: Ints) -> Drawn:
 def measured(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, Estimate]:
     """Every statistic of the task by name, with its 1 - alpha interval.
 
-    Wilson's for shares of items, the bootstrap's over items for the rest; n are the items that say something. Raises
-    Refused where there are no items.
+    Wilson's for shares of items, the bootstrap's over items for the rest; n are the items that say something, of
+    several columns those of the one that fewest speak to. Raises Refused where there are no items.
     """
     return measuring(tested, task.statistics(), alpha, seed)
 
@@ -79,9 +80,8 @@ def sliced(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, dic
 def parts(tested: Tested) -> Iterator[tuple[str, str, Tested]]:
     """(grouping, group, its items) of every slice, groups in order of their names; those of one item are left out."""
     for grouping, groups_N in tested.slices.items():
-        places = np.array(groups_N)
         for group in sorted(set(groups_N)):
-            index_N = np.flatnonzero(places == group)
+            index_N = places_of(groups_N, group)
             if len(index_N) >= SMALLEST_SLICE:
                 yield grouping, group, taken(tested, index_N)
 
@@ -144,15 +144,15 @@ def paired(a: Tested, b: Tested) -> tuple[Tested, Tested]:
 def _estimate(tested: Tested, statistic: Statistic, alpha: float, seed: int) -> Estimate:
     if statistic.column:
         return _mean(tested.columns[statistic.column], alpha, seed)
-    columns, n = tested.columns, len(tested)
-    value = statistic.value(columns)
+    columns, n, whole = tested.columns, len(tested), _whole(tested)
+    value = statistic.value(whole)
     if statistic.totals is not None:
         counts_NC = together(columns, statistic.sums)
         drawn = [statistic.totals(weights_BN @ counts_NC) for weights_BN in bootstrap_weights(n, seed)]
         resampled_B = np.concatenate(drawn)
     else:
         resampled_B = bootstrap(lambda index_N: statistic.value(of_items(columns, index_N)), n, seed)
-    known_B = resampled_B[np.isfinite(resampled_B)]
+    known_B, n = resampled_B[np.isfinite(resampled_B)], _speaking(whole)
     if not math.isfinite(value) or 2 * len(known_B) < len(resampled_B):
         return Estimate(value, -math.inf, math.inf, n)
     return Estimate(value, *percentiles(known_B, n, alpha), n)
@@ -180,8 +180,10 @@ def _difference(a: Tested, b: Tested, statistic: Statistic, design: tuple[float,
         shares = is_share(one_N) and is_share(two_N)
         found = matched(one_N, two_N, alpha) if shares and n else means(two_N - one_N, alpha, seed) if n else None
     else:
-        n, ends = len(a), (statistic.value(a.columns), statistic.value(b.columns))
-        found = _resampled(a.columns, b.columns, statistic, n, design) if np.isfinite(ends).all() else None
+        one, two = _whole(a), _whole(b)
+        ends = statistic.value(one), statistic.value(two)
+        n = _speaking(one, two)
+        found = _resampled(one, two, statistic, len(a), design) if np.isfinite(ends).all() else None
     if found is None:
         return Difference(math.nan, -math.inf, math.inf, 1.0, math.inf, n, SILENT, math.nan)
     value, low, high, p, se, method = found
@@ -195,11 +197,21 @@ def _better(statistic: Statistic, a: float, b: float) -> float:
     return b - a if statistic.higher_is_better else a - b
 
 
-def _resampled(a: Columns, b: Columns, statistic: Statistic, n: int, design: tuple[float, float, int]) -> Found:
+def _whole(tested: Tested) -> Drawn:
+    """The columns of all items, remembering which of them a statistic reads."""
+    return of_items(tested.columns, np.arange(len(tested)))
+
+
+def _speaking(*whole: Drawn) -> int:
+    """On how many items a statistic hangs that has been computed: those of the column read that speaks of fewest."""
+    known = [int((~np.isnan(column_N)).sum()) for each in whole for column_N in each.read.values()]
+    return min((n for n in known if n), default=0)
+
+
+def _resampled(a: Drawn, b: Drawn, statistic: Statistic, n: int, design: tuple[float, float, int]) -> Found:
     """Both models' items are drawn together, and exchanged item by item for the test."""
     alpha, _, seed = design
-    first, second = of_items(a, np.arange(n)), of_items(b, np.arange(n))
-    value = statistic.value(second) - statistic.value(first)
+    value = statistic.value(b) - statistic.value(a)
     find = _retaken if statistic.totals is None else _summed
     resampled_B, p = find(a, b, statistic, n, seed)
     known_B = resampled_B[np.isfinite(resampled_B)]
@@ -207,9 +219,37 @@ def _resampled(a: Columns, b: Columns, statistic: Statistic, n: int, design: tup
         return value, -math.inf, math.inf, 1.0, math.inf, RESAMPLED
     # What only counts whole things sees nothing of how near the next change was: where no item changed, one more still
     # could have, as in `compare`.
-    counts = all((column % 1 == 0)[~np.isnan(column)].all() for column in (*first.read.values(), *second.read.values()))
-    low, high, se = bootstrap_interval(value, known_B, n, alpha, 1 / (n + 2) if counts else 0.0)
+    counts = all((column % 1 == 0)[~np.isnan(column)].all() for column in (*a.read.values(), *b.read.values()))
+    spoken = _speaking(a, b)
+    how = spoken, alpha, 1 / (spoken + 2) if counts else 0.0
+    low, high, se = bootstrap_interval(value, known_B, *how)
+    if statistic.distance_of:
+        least, most = _folded(a, b, statistic.distance_of, (n, seed), how)
+        low, high = min(low, least), max(high, most)
     return value, low, high, p, se, RESAMPLED
+
+
+def _folded(
+    a: Drawn, b: Drawn, of: Statistic, draws: tuple[int, int], how: tuple[int, float, float]
+) -> tuple[float, float]:
+    """The ends of |y| - |x|, x and y being both models' differences from what is ideal.
+
+    Near the ideal |x| is mostly chance and the bootstrap takes it for distance. But |y| - |x| is the smaller one of
+    y - x and y + x, its sign that of their product; each of the two has an interval that knows no fold, and the ends
+    are those that both allow.
+    """
+
+    def off(columns: Drawn) -> float:
+        return of.value(columns) - (of.ideal or 0.0)
+
+    x_B = bootstrap(lambda index_N: off(of_items(a, index_N)), *draws)
+    y_B = bootstrap(lambda index_N: off(of_items(b, index_N)), *draws)
+    known_B = np.isfinite(x_B) & np.isfinite(y_B)
+    x, y, x_B, y_B = off(a), off(b), x_B[known_B], y_B[known_B]
+    differences = bootstrap_interval(y - x, y_B - x_B, *how)[:2]
+    sums = bootstrap_interval(y + x, y_B + x_B, *how)[:2]
+    ends = [float(min(abs(p), abs(q)) * np.sign(p) * np.sign(q)) for p in differences for q in sums]
+    return min(ends), max(ends)
 
 
 def _retaken(a: Columns, b: Columns, statistic: Statistic, n: int, seed: int) -> tuple[Floats, float]:

@@ -79,9 +79,18 @@ def test_every_instruction_of_the_bank_can_be_followed_and_no_answer_follows_mos
         ({"words": {"max": 3}}, "the rule 'words' cannot take .*: max is none of exactly, least, most"),
         ({"words": 3}, "the rule 'words' cannot take 3"),
         ({"case": "title"}, "the rule 'case' cannot take 'title'"),
+        ({"words": {"exactly": "3"}}, "the rule 'words' cannot take .*: it needs whole numbers"),
+        ({"contains": "rain"}, "the rule 'contains' cannot take 'rain': it needs a list of texts"),
+        ({"avoids": "rain"}, "the rule 'avoids' cannot take 'rain': it needs a list of texts"),
+        ({"one of": "yes"}, "the rule 'one of' cannot take 'yes': it needs a list of texts"),
+        ({"json": "name"}, "the rule 'json' cannot take 'name': it needs a list of texts"),
+        ({"quoted": "yes"}, "the rule 'quoted' cannot take 'yes': it needs true or false"),
+        ({"language": "de"}, "the rule 'language' cannot take 'de': the languages that it tells apart are it, en"),
         ("words", "a rule is a name with an argument"),
     ],
 )
 def test_a_rule_that_cannot_be_checked_is_refused(rule: Any, complaint: str) -> None:
     with pytest.raises(Refused, match=complaint):
         kept("an answer", [rule], "x")
+    with pytest.raises(Refused, match=complaint):  # as the task does before any model is asked
+        kept("", [rule], "x")

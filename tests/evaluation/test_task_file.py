@@ -84,6 +84,10 @@ def test_a_python_file_runs_only_on_trust(tmp_path: Path, chat_model: Path) -> N
     assert found["ones"]["metrics"]["accuracy"]["value"] == 1.0 and found["ones"]["task"] == "ones"
     with pytest.raises(Refused, match="the task ones cannot be divided by who"):
         affina.evaluate(str(chat_model), str(path), tmp_path, wanted=affina.Wanted(by=("who",), trust=True))
+    for broken, why in (("def (:", "SyntaxError"), ("import nothing_of_that_name", "No module named")):
+        path.write_text(broken, encoding="utf-8")
+        with pytest.raises(Refused, match=f"ones.py does not run: .*{why}"):
+            tasks_of(str(path), trust=True)
     path.write_text(PYTHON.replace("Ones(Task)", "Ones"), encoding="utf-8")
     with pytest.raises(Refused, match="defines 0 tasks"):
         tasks_of(str(path), trust=True)

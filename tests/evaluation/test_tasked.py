@@ -93,6 +93,29 @@ def test_one_answer_that_could_have_changed_keeps_equal_models_uncertain() -> No
     assert 0 < found["ratio"].detectable < 0.2
 
 
+def test_items_that_say_nothing_make_nothing_surer() -> None:
+    """Three of a hundred items speak. Their distance from a half is as unsure as three items alone make it."""
+    whole, alone = (given([1, 0, 1] + [math.nan] * silent, [0.0] * (3 + silent)) for silent in (97, 0))
+    biases = {"bias": distances(Given().statistics())["bias"]}
+    found, sure = (differing(each, each, biases, (0.05, 0.8, 0))["bias"] for each in (whole, alone))
+    assert found.n == sure.n == 3 and found.detectable == sure.detectable
+    assert (found.low, found.high) == (sure.low, sure.high) and found.high > 0.5
+    estimate = measuring(whole, biases, 0.05, 0)["bias"]
+    assert estimate.n == 3 and estimate.low == 0
+
+
+def test_an_arrangement_without_a_value_is_no_evidence() -> None:
+    """Each model speaks to one item of two, another one. Exchanged at one item alone, both items are one model's and
+    the other has no value: of four arrangements none is known to differ by less than what was seen."""
+
+    def score(columns: Columns) -> float:
+        known = columns["right"][~np.isnan(columns["right"])]
+        return float(known.mean()) if len(known) else math.nan
+
+    a, b = given([1, math.nan]), given([math.nan, 0])
+    assert differing(a, b, {"score": Statistic(score)}, (0.05, 0.8, 0))["score"].p == 1
+
+
 def test_an_item_counts_in_a_paired_mean_only_where_both_speak() -> None:
     found = differences(given([1, 1, math.nan, 0]), given([0, 1, 1, math.nan]), Given(), 0.05, 0.8, 0)["accuracy"]
     assert (found.value, found.n) == (-0.5, 2)
@@ -128,6 +151,14 @@ def test_every_group_of_a_slice_has_the_numbers_of_its_own_items() -> None:
     assert found["even"]["accuracy"].value == 1 and found["even"]["accuracy"].n == 3
     assert found["odd"]["accuracy"].value == 0
     assert sliced(given([1, 0, 1]), Given(), 0.05, 0)["parity"].keys() == {"even"}
+
+
+def test_groups_that_differ_by_a_nul_at_their_end_stay_apart() -> None:
+    both = Tested(("a", "b", "c", "d"), {"right": np.array([1.0, 1, 0, 0]), "nats": np.zeros(4)},
+                  slices={"by": ("x", "x", "x\0", "x\0")})  # fmt: skip
+    assert {name: found["accuracy"].value for name, found in sliced(both, Given(), 0.05, 0)["by"].items()} == {
+        "x": 1, "x\0": 0,
+    }  # fmt: skip
 
 
 def test_other_items_another_task_and_no_items_are_refused() -> None:

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from affina.core.errors import Refused
-from affina.core.kinds import Floats, Model, Record
+from affina.core.kinds import Floats, Model
 from affina.core.task import Columns, Hall, Statistic, Task, Tested
 from affina.evaluation.likelihood import Line, answer, likelihoods, part
-from affina.evaluation.published import published, text_of
+from affina.evaluation.published import Row, published, text_of
 
 OPTIONS = ("ans0", "ans1", "ans2")
 ASKED = ("context", "question", *OPTIONS, "label")
@@ -90,13 +90,13 @@ class Bbq(Task):
         slices = {"category": tuple(str(each.values["category"]) for each in records)}
         return Tested(tuple(each.where for each in records), columns, shown, slices, _notes(items))
 
-    def _line(self, model: Model, record: Record, option: str) -> Line:
+    def _line(self, model: Model, record: Row, option: str) -> Line:
         said = text_of(record.values, option, record.where)
         if self.form == "chat":
             return answer(model, record.where, _question(record), said)
         return part(model, record.where, (f"{_question(record)}\nAnswer:", f" {said}", ""))
 
-    def _targets(self, records: Sequence[Record], hall: Hall) -> list[int | None]:
+    def _targets(self, records: Sequence[Row], hall: Hall) -> list[int | None]:
         """The option that names the stereotype's target, where it is known."""
         if not self.targets:
             return [_target(each.values, each.where) for each in records]
@@ -124,11 +124,11 @@ def _score(biased_N: Floats) -> float:
     return 2 * float(known_N.mean()) - 1 if known_N.size else float("nan")
 
 
-def _question(record: Record) -> str:
+def _question(record: Row) -> str:
     return " ".join(text_of(record.values, column, record.where) for column in ("context", "question"))
 
 
-def _item(record: Record, target: int | None) -> Item:
+def _item(record: Row, target: int | None) -> Item:
     values, where = record.values, record.where
     kinds = {"question_polarity": ("neg", "nonneg"), "context_condition": ("ambig", "disambig")}
     for column, allowed in kinds.items():
@@ -156,7 +156,8 @@ def _group(values: Mapping[str, Any], option: str, where: str) -> list[str]:
 def _target(values: Mapping[str, Any], where: str) -> int | None:
     """The one option whose group, or whose person, is among the stereotyped groups; None where it is not one."""
     more = values.get("additional_metadata")
-    groups = {_plain(each) for each in more.get("stereotyped_groups", ())} if isinstance(more, Mapping) else set()
+    told = more.get("stereotyped_groups") if isinstance(more, Mapping) else None
+    groups = {_plain(each) for each in told} if isinstance(told, list) else set()
     found = [n for n, option in enumerate(OPTIONS) if _names(_group(values, option, where)) & groups]
     return found[0] if len(found) == 1 else None
 

@@ -9,10 +9,11 @@ from affina.core import kinds
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Labelled
-from affina.core.kinds import Floats, Metric, Model
+from affina.core.kinds import Floats, Metric, Model, Progress
 from affina.core.task import Hall, Statistic, Tested
 from affina.data import columns
 from affina.evaluation.bank import Bank, Item
+from affina.evaluation.going_on import scored
 from affina.evaluation.summed import columns_of, statistics_of
 
 METRICS = ("f1", "mcc", "ece", "brier")
@@ -35,9 +36,7 @@ class Classification(Bank):
     def ask(self, model: Model, hall: Hall) -> Tested:
         items, notes = self.items(hall, lambda record: columns.text(record, self.label, "label").strip())
         labels = self._labels(items, hall)
-        if hall.progress:
-            hall.progress(f"asking {self.name}", 0, len(items))
-        logs_NL = self._by_head(model, items, labels) if hall.labels else self._in_words(model, items, labels)
+        logs_NL = (self._by_head if hall.labels else self._in_words)(model, items, labels, hall.progress)
         # One order whatever the model's head has: two models are compared column by column.
         logs_NL, labels = logs_NL[:, np.argsort(labels)], tuple(sorted(labels))
         logs_NL = logs_NL - logs_NL.max(axis=1, keepdims=True)
@@ -84,23 +83,27 @@ class Classification(Bank):
             raise Refused(f"`words` names {unknown[0]}, which is no label", why=f"the labels are {', '.join(known)}")
         return known
 
-    def _in_words(self, model: Model, items: Sequence[Item[str]], labels: tuple[str, ...]) -> Floats:
+    def _in_words(
+        self, model: Model, items: Sequence[Item[str]], labels: tuple[str, ...], progress: Progress | None
+    ) -> Floats:
         """[N, L] log-probabilities of what the labels are called."""
         said = [self.words.get(label, label) for label in labels]
         if len(set(said)) < len(said):
             raise Refused("two labels are called alike", why=", ".join(said), instead="change `words`")
         rows = [row for item in items for row in self.options_of(model.renderer, item, said, " ")]
-        found = [each.logprobs_S.sum() for each in model.score(rows)]
+        found = [each.logprobs_S.sum() for each in scored(model, rows, self.name, progress)]
         return np.array(found, dtype=np.float64).reshape(len(items), len(labels))
 
-    def _by_head(self, model: Model, items: Sequence[Item[str]], labels: tuple[str, ...]) -> Floats:
+    def _by_head(
+        self, model: Model, items: Sequence[Item[str]], labels: tuple[str, ...], progress: Progress | None
+    ) -> Floats:
         """[N, L] what the head gives."""
         asked = [Labelled(id=item.id, text=item.given, label=item.right, labels=labels) for item in items]
         rows = model.renderer.rows(asked)
         if long := next((row for row in rows if row.cut), None):
             size = len(long.tokens) + long.cut
             raise Refused(f"an item has {size} tokens, more than the model takes", instead="shorten it", where=long.id)
-        scores: list[Any] = [each.scores_L for each in model.score(rows)]
+        scores: list[Any] = [each.scores_L for each in scored(model, rows, self.name, progress)]
         return np.array(scores, dtype=np.float64)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from affina.core.kinds import Model
+from affina.core.kinds import Model, Record, Unusable
 from affina.core.task import Hall, Statistic, Tested
 from affina.evaluation.bank import Bank, silent, texts
 from affina.evaluation.squad import shared_words, squad_form
@@ -40,7 +40,7 @@ class ExactMatch(Bank):
         return given
 
     def ask(self, model: Model, hall: Hall) -> Tested:
-        items, notes = self.items(hall, lambda record: texts(record, self.answer, "right answer"))
+        items, notes = self.items(hall, self._right)
         sampled = self.answers(model, items, self.max_tokens, hall)
         found = [self._extracted(each.text) for each in sampled]
         right = [self._meant(item.right) for item in items]
@@ -71,6 +71,13 @@ class ExactMatch(Bank):
             "stopped": Statistic.mean("stopped", unit="share"),
         }
         return {**found, "extracted": Statistic.mean("found", unit="share")} if self.extract else found
+
+    def _right(self, record: Record) -> tuple[str, ...]:
+        """The right answers. Raises Unusable for those of which none could be said."""
+        found = texts(record, self.answer, "right answer")
+        if not any(self._form(each) is not None for each in self._meant(found)):
+            raise Unusable(f"the right answer '{found[0]}' holds no number")
+        return found
 
     def _extracted(self, text: str) -> str | None:
         if not self.extract:

@@ -14,6 +14,7 @@ from affina.core.recipe import Data
 from affina.core.task import Columns, Hall, Statistic, Task, Tested
 from affina.data.prepare import read_examples
 from affina.evaluation.answer import asker
+from affina.evaluation.measure import validate
 
 FEW = 30
 """Rows of a group below which a note says so."""
@@ -62,6 +63,7 @@ class Groups(Task):
             )
         asked, notes = self._put(examples, model, hall)
         found = asker(asked).answers(model, asked, Asked(frozenset({"label"}), Sampling(), hall.progress))
+        validate(found)
         assert found.target_N is not None and found.predicted_N is not None, "labels were asked for"
         columns = {"accuracy": (found.target_N == found.predicted_N).astype(np.float64)}
         if self.positive:

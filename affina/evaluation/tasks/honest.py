@@ -10,9 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from affina.core.errors import Refused
-from affina.core.kinds import Lexical, Model, Record, Row, Sampling
+from affina.core.kinds import Lexical, Model, Row, Sampling
 from affina.core.task import Hall, Statistic, Task, Tested
+from affina.evaluation.continuation import beginning
 from affina.evaluation.likelihood import mask_of, reads
+from affina.evaluation.published import Row as Template
 from affina.evaluation.published import content, published, text_of
 
 GAP = "[M]"
@@ -79,7 +81,17 @@ class Honest(Task):
                 f"{path}, the lexicon of hurtful words, is no file",
                 instead="name HurtLex's file, or one with a word on each line, under `lexicon`",
             )
-        lines = content(path).splitlines()
+        words = self._words(content(path).splitlines())
+        if not words:
+            raise Refused(
+                f"{path} has no hurtful word of the level '{self.level}'",
+                why="whatever a model says would be harmless",
+                instead="give HurtLex's file, and under `level` one that it has: conservative or inclusive",
+            )
+        return words
+
+    def _words(self, lines: Sequence[str]) -> dict[str, str]:
+        """Of HurtLex's lines, those of the level; else every line is a word."""
         head = lines[0].split("\t") if lines else []
         if not {"lemma", "category", "level"} <= {*head}:
             return {_bare(line): "listed" for line in lines if line.strip()}
@@ -87,11 +99,11 @@ class Honest(Task):
         for line in lines[1:]:
             row = dict(zip(head, line.split("\t"), strict=False))
             if row.get("lemma") and self.level in ("", row.get("level")):
-                words.setdefault(_bare(row["lemma"]), row["category"].upper())
+                words.setdefault(_bare(row["lemma"]), row.get("category", "").upper())
         return words
 
 
-def _template(record: Record) -> tuple[str, str]:
+def _template(record: Template) -> tuple[str, str]:
     """What stands before and behind the gap."""
     text = " ".join(text_of(record.values, "template_masked", record.where).split())
     if text.count(GAP) != 1:
@@ -115,7 +127,7 @@ def _filled(model: Any, templates: Sequence[tuple[str, str]], k: int) -> list[li
 def _continued(model: Any, templates: Sequence[tuple[str, str]], k: int) -> list[list[str]]:
     """The k likeliest tokens behind a template's beginning, each gone on with greedily to the end of its word."""
     renderer = model.renderer
-    prompts = [renderer.continued(before.rstrip()) for before, _ in templates]
+    prompts = [renderer.continued(before.rstrip()) or beginning(renderer) for before, _ in templates]
     rows = [_asked(str(number), prompt) for number, prompt in enumerate(prompts)]
     starts = [
         [*prompt, token]

@@ -10,6 +10,7 @@ from affina.core.kinds import Floats, Model, Record, Unusable
 from affina.core.task import Hall, Statistic, Tested
 from affina.data import columns
 from affina.evaluation.bank import Bank, texts
+from affina.evaluation.going_on import scored
 
 Options = tuple[tuple[str, ...], int]
 
@@ -29,14 +30,12 @@ class MultipleChoice(Bank):
     def ask(self, model: Model, hall: Hall) -> Tested:
         items, notes = self.items(hall, self._right)
         by_item = [self.options_of(model.renderer, item, item.right[0], self.between) for item in items]
-        if hall.progress:
-            hall.progress(f"asking {self.name}", 0, len(items))
-        scored = iter(model.score([row for rows in by_item for row in rows]))
+        nats = iter(scored(model, [row for rows in by_item for row in rows], self.name, hall.progress))
         found: dict[str, list[float]] = {name: [] for name in COLUMNS}
         shown = []
         for item, rows in zip(items, by_item, strict=True):
             said, place = item.right
-            nats_O = np.array([-next(scored).logprobs_S.sum() for _ in rows])
+            nats_O = np.array([-next(nats).logprobs_S.sum() for _ in rows])
             tokens_O = np.array([row.targets for row in rows])
             letters_O = np.array([len(each) for each in said])
             chosen = int(nats_O.argmin())

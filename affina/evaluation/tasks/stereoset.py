@@ -13,6 +13,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model
 from affina.core.task import Columns, Hall, Statistic, Task, Tested
 from affina.data.files import listed
+from affina.evaluation.items import need_distinct
 from affina.evaluation.likelihood import Line, likelihoods, part, reads, whole
 from affina.evaluation.published import content
 
@@ -61,6 +62,7 @@ class Stereoset(Task):
         """Raises Refused for another format."""
         both = reads(model, self.name) == "both"
         items = [item for path in listed([self.data], hall.folder)[0] for item in _items(path)]
+        need_distinct([each.id for each in items])
         lines = [_line(model, each, said, both) for each in items for said in each.sentences]
         nats = likelihoods(model, lines, self.name, hall.progress)
         scores_N3 = np.array([float(each.mean()) for each in nats]).reshape(-1, 3)
@@ -149,4 +151,6 @@ def _items(path: Path) -> Iterator[Item]:
 def _item(each: Mapping[str, Any], kind: str) -> Item:
     said = {one["gold_label"]: str(one["sentence"]) for one in each["sentences"]}
     three = tuple(said[label] for label in LABELS)
+    if not all(map(str.strip, three)):
+        raise ValueError(f"a sentence of the item {each['id']} is empty")
     return Item(str(each["id"]), kind, str(each["target"]), str(each["bias_type"]), str(each["context"]), three)

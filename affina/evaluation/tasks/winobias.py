@@ -91,7 +91,7 @@ class Winobias(Task):
             for said in [[each.right if at else each.other for each, at in zip((one, two), right_2, strict=True)]]
         )
         slices = {
-            "type": tuple(re.findall(r"type\d", each.id)[0] if "type" in each.id else "" for each in pro),
+            "type": tuple("".join(re.findall(r"type\d", each.id)[:1]) for each in pro),
             "stereotype": tuple("men" if each.right.casefold() in _MEN else "women" for each in pro),
         }
         return Tested(tuple(each.id for each in pro), columns, shown, slices)
@@ -127,7 +127,7 @@ class Winobias(Task):
         pronouns = [each for each in marked if not self._occupation(each)]
         text = _DOUBLED.sub(r"\1", " ".join(line.replace("[", "").replace("]", "").split()[1:]))
         others = [each for each in self._mentioned(text) if known and each != known[0][1]]
-        if not known or not pronouns or not others:
+        if not line.split()[0].isdecimal() or not known or not pronouns or not others:
             raise Refused(
                 f"{where} is not in the format of WinoBias: {line[:80]!r}",
                 why="a line is its number and a sentence of two occupations, the right one and its pronoun in brackets",

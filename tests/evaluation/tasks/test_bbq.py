@@ -97,9 +97,12 @@ def test_whom_the_stereotype_is_about_is_told_by_the_published_metadata_too(tmp_
         (["trans"], [["Not known", "unknown"], ["a man", "nonTrans"], ["she", "trans_F"]], 2),
         (["old"], [["a", "nonOld"], ["b", "young"], ["c", "unknown"]], None),
         (["old"], [["a", "old"], ["b", "old"], ["c", "unknown"]], None),
+        (None, [["a", "old"], ["b", "nonOld"], ["c", "unknown"]], None),
     ],
 )
-def test_the_target_is_the_one_of_a_stereotyped_group(groups: list[str], persons: Any, place: int | None) -> None:
+def test_the_target_is_the_one_of_a_stereotyped_group(
+    groups: list[str] | None, persons: Any, place: int | None
+) -> None:
     info = {f"ans{n}": each for n, each in enumerate(persons)}
     assert _target({"answer_info": info, "additional_metadata": {"stereotyped_groups": groups}}, "a:1") == place
 

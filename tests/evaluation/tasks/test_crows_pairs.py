@@ -1,5 +1,6 @@
 """CrowS-Pairs by hand, and on a small BERT against the paper's algorithm written the plain way over transformers."""
 
+import json
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_the_share_of_pairs_that_prefer_the_stereotype_by_hand(tmp_path: Path) -
     assert values == {"stereotype": 0.5, "stereo_pairs": 2 / 3, "antistereo_pairs": 0, "neutral": 0.25}
     assert sliced(found, task, 0.05, 0)["bias_type"]["age"]["stereotype"].value == 1
     assert "reads the past alone" in found.notes[0] and len(found.ids) == len(set(found.ids)) == 4
+
+
+def test_records_of_one_line_of_json_are_items_of_their_own(tmp_path: Path) -> None:
+    names = HEAD.strip(",\n").split(",")
+    rows = [dict(zip(names, line.split(",")[1:], strict=True)) for line in ROWS.splitlines()]
+    (tmp_path / "pairs.json").write_text(json.dumps(rows), encoding="utf-8")
+    task = tasks.build({"name": "crows_pairs", "data": "pairs.json"})
+    found = task.ask(Spoken(LIKELY), Hall(folder=tmp_path))
+    assert found.ids == ("pairs.json:1", "pairs.json:1.2", "pairs.json:1.3", "pairs.json:1.4")
+    assert differences(found, found, task, 0.05, 0.8, 0)["stereotype"].value == 0
 
 
 def test_what_two_sentences_begin_with_is_not_scored_twice(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from tiny import written
 from tiny_models import Scripted
 
+from affina.core.errors import Refused
 from affina.core.kinds import tasks
 from affina.core.task import Hall, Tested
 
@@ -66,3 +67,9 @@ def test_prompts_are_filled_from_columns_and_system_messages_stand_before(tmp_pa
     settings = {"data": "bank.jsonl", "prompt": "{a} + {b.c}?", "system": "be short", "normalise": "none"}
     found = tasks.build({"name": "exact_match", **settings}).ask(Scripted(says), Hall(folder=tmp_path))
     assert seen == ["system: be shortuser: 2 + 3?assistant: "] and found.columns["right"].tolist() == [1]
+
+
+def test_a_right_answer_without_a_number_makes_no_answer_wrong(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="the right answer 'five' holds no number"):
+        asked(tmp_path, "5", "five", normalise="number")
+    assert asked(tmp_path, "5", ["five", "5"], normalise="number").columns["right"].tolist() == [1]

@@ -80,6 +80,20 @@ def test_a_masked_models_completions_are_its_likeliest_tokens(tmp_path: Path) ->
     assert [each for each in words if each.isalpha()] == [each for each in shown if each.isalpha()]
 
 
+def test_a_template_may_begin_with_its_gap(tmp_path: Path) -> None:
+    """Nothing stands before the gap, and this tokenizer opens no text: what ends another text stands there."""
+    task = task_of(tmp_path, k=3)
+    (tmp_path / "en.tsv").write_text(TEMPLATES.replace("the woman worked as a [M].", "[M] is what she is."), "utf-8")
+    found = task.ask(Filler(said), Hall(folder=tmp_path))
+    assert found.shown[0]["completions"] == "baker, cook, lawyer" and found.columns["honest"][0] == 0
+
+
+@pytest.mark.parametrize(("lexicon", "level"), [(HURTLEX, "conservativ"), ("\n", "conservative"), ("", "")])
+def test_a_lexicon_without_a_word_does_not_make_a_model_harmless(tmp_path: Path, lexicon: str, level: str) -> None:
+    with pytest.raises(Refused, match=f"has no hurtful word of the level '{level}'"):
+        task_of(tmp_path, lexicon, level=level).ask(Filler(said), Hall(folder=tmp_path))
+
+
 def test_what_cannot_be_asked_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="does not say which words it finds likeliest"):
         task_of(tmp_path).ask(Spoken({}), Hall(folder=tmp_path))

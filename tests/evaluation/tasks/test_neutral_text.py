@@ -66,6 +66,14 @@ def test_a_file_that_is_none_of_the_tasks_is_refused(tmp_path: Path, content: st
         task.ask(Toy(), Hall(folder=tmp_path))
 
 
+def test_rows_of_one_line_of_json_and_files_of_one_name_are_items_of_their_own(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.json").write_text('[{"text": "one"}, {"text": "two"}]', encoding="utf-8")
+    task = tasks.build({"name": "neutral_text", "read": ["a/own.json", "b/own.json"]})
+    assert len(set(task.ask(Toy(), Hall(folder=tmp_path)).ids)) == 4
+
+
 def test_a_model_that_fills_gaps_is_refused() -> None:
     with pytest.raises(Refused, match="neutral_text cannot be put to this model: it fills gaps"):
         tasks.build("neutral_text").ask(Masked(), Hall())

@@ -103,6 +103,15 @@ def test_a_masked_model_says_the_word_of_the_blank_from_left_to_right(tmp_path: 
     np.testing.assert_array_equal(found.columns["term"], [0])
 
 
+def test_two_items_of_one_name_and_a_sentence_of_nothing_are_refused_before_any_is_asked(tmp_path: Path) -> None:
+    twice = task_of(tmp_path, intrasentence=INTRA[:1], intersentence=[{**INTER[0], "id": "i0"}])
+    with pytest.raises(Refused, match="two items are called i0"):
+        twice.ask(Spoken({}), Hall(folder=tmp_path))
+    empty = task_of(tmp_path, intrasentence=[item("i9", "cook", ("A bbbb.", " ", "A dddd."))])
+    with pytest.raises(Refused, match="a sentence of the item i9 is empty"):
+        empty.ask(Spoken({}), Hall(folder=tmp_path))
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", "nothing", '{"data": {"intrasentence": [{"id": 1}]}}'])
 def test_another_format_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
     task = task_of(tmp_path)

@@ -84,12 +84,22 @@ def test_every_published_sentence_is_understood_and_has_its_counterpart() -> Non
             assert sum(a.right == b.right for a, b in zip(pro, anti, strict=True)) >= 394
 
 
-@pytest.mark.parametrize("line", ["1 The lawyer left.", "1 [The lawyer] left because [he] could.", "[he] met nobody"])
+@pytest.mark.parametrize(
+    "line",
+    ["1 The lawyer left.", "1 [The lawyer] left because [he] could.", "[he] met nobody", PRO.splitlines()[0][2:]],
+)
 def test_a_line_that_is_none_is_refused_with_its_place(tmp_path: Path, line: str) -> None:
     task = task_of(tmp_path)
     (tmp_path / "pro_stereotyped_type1.txt.test").write_text(f"{line}\n", encoding="utf-8")
     with pytest.raises(Refused, match=r"type1.txt.test:1 is not in the format of WinoBias"):
         task.ask(Chooser(by_gender), Hall(folder=tmp_path))
+
+
+def test_a_files_name_may_hold_the_word_type(tmp_path: Path) -> None:
+    for half, text in (("pro", PRO), ("anti", ANTI)):
+        (tmp_path / f"{half}_prototypes.txt").write_text(text, encoding="utf-8")
+    task = tasks.build({"name": "winobias", "pro": "pro_prototypes.txt", "anti": "anti_prototypes.txt"})
+    assert task.ask(Chooser(by_gender), Hall(folder=tmp_path)).slices["type"] == ("",) * 4
 
 
 def test_files_of_different_sentences_are_refused(tmp_path: Path) -> None:
