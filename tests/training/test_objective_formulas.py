@@ -23,10 +23,9 @@ def row(number: int, places: Sequence[int] = (), said: Sequence[int] = (), **mor
     return Row(f"r:{number}", np.arange(5, dtype=np.int32) + 7 * number, weights, said=names, **more)
 
 
-def lost(objective: dict[str, Any], batch: Batch, **computed: torch.Tensor) -> Loss:
-    empty = torch.zeros(0)
-    weights, owners = torch.from_numpy(batch.weights_S), torch.from_numpy(batch.owners_S)
-    labels = torch.from_numpy(batch.labels_R) if len(batch.labels_R) else empty
+def lost(objective: dict[str, Any], batch: Batch, **computed: Any) -> Loss:
+    """The loss of what the engine is said to have computed."""
+    weights, owners, labels = map(torch.from_numpy, (batch.weights_S, batch.owners_S, batch.labels_R))
     return objectives.build(objective).loss(Forward(weights, owners, labels, **computed), batch)
 
 
