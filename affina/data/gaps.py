@@ -98,8 +98,5 @@ def _body(encoding: object, whole: bool) -> tuple[list[int], list[int]]:
     owners: Sequence[int | None] = found.word_ids  # type: ignore[attr-defined]
     if not whole or len({*owners}) * 4 < len(ids):  # a tokenizer that takes whole texts for words has no words
         return ids, list(range(len(ids)))
-    numbered, last = [], -1
-    for place, owner in enumerate(owners):
-        last = place if owner is None else owner
-        numbered.append(last)
-    return ids, numbered
+    begins = [owner is None or not place or owner != owners[place - 1] for place, owner in enumerate(owners)]
+    return ids, [*np.cumsum(begins) - 1]

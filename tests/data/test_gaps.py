@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from families import SPECIAL
 from affina.core.errors import Refused
 from affina.core.example import Gapped
 from affina.core.kinds import Row
+from affina.data.gaps import gapped
 from affina.data.rows import Renderer
 
 TEXT = "How do I change the address of my account? Please send me a new card because the old one is broken. " * 12
@@ -76,6 +78,56 @@ def test_permuted_gaps_hide_nothing_and_each_has_a_turn(opened: Renderer) -> Non
     gaps = row.weights > 0
     assert sorted(row.orders[gaps].tolist()) == list(range(row.targets)) and (row.orders[~gaps] == -1).all()
     assert 0 < row.targets <= round((row.cloze.words >= 0).sum() / 6)
+
+
+def test_the_order_is_drawn_anew(opened: Renderer) -> None:
+    (row,) = rows(opened, permuted=True, share=1 / 6)
+    drawn = [opened.drawn(row, np.random.default_rng(seed)).orders for seed in range(60)]
+    first = [int(orders[orders >= 0][0]) for orders in drawn if orders is not None]
+    assert len(first) == 60 and len({*first}) > 10
+
+
+def test_runs_of_every_length_up_to_spans_are_chosen(opened: Renderer) -> None:
+    """Five of the words: one run of five in a fifth of the draws, and seldom when two runs meet."""
+    (row,) = rows(opened, permuted=True)
+    assert row.cloze is not None
+    row = replace(row, cloze=replace(row.cloze, words=np.arange(len(row.tokens), dtype=np.int32), spans=5))
+    assert row.cloze is not None
+    row = replace(row, cloze=replace(row.cloze, share=5 / len(row.tokens)))
+    drawn = [np.flatnonzero(opened.drawn(row, np.random.default_rng(seed)).weights) for seed in range(200)]
+    assert all(len(places) == 5 for places in drawn)
+    assert np.mean([places[-1] - places[0] == 4 for places in drawn]) == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / 200))
+
+
+def test_texts_are_measured_with_gaps_of_their_own(opened: Renderer) -> None:
+    one, two = (opened.rows([Gapped(id=name, text=TEXT, share=0.15)])[0] for name in ("g", "h"))
+    assert not np.array_equal(one.weights, two.weights)
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+def test_a_texts_own_masks_are_its_gaps_and_none_sees_another(permuted: bool, opened: Renderer) -> None:
+    text = "How do I change the [MASK] of my [MASK]?"
+    (row,) = opened.rows([Gapped(id="g", text=text, share=0, permuted=permuted)])
+    masks = row.tokens == MASK
+    assert masks.sum() == 2 and np.array_equal(row.weights > 0, masks)
+    assert row.orders is None or ((row.orders[masks] == 0).all() and (row.orders[~masks] == -1).all())
+    assert (row.orders is None) is not permuted
+
+
+@pytest.mark.parametrize(
+    ("owners", "words"),
+    [
+        ([0, 0, None, 1, None, 2, 2], [0, 0, 1, 2, 3, 4, 4]),  # what belongs to no word is one by itself
+        ([0] * 5 + [1] * 4, [*range(9)]),  # two words in nine tokens: the tokenizer knows none
+        ([0] * 4 + [1] * 4, [0] * 4 + [1] * 4),
+    ],
+)
+def test_words_are_the_tokenizers_where_it_has_any(
+    owners: list[int | None], words: list[int], opened: Renderer
+) -> None:
+    encoding = SimpleNamespace(ids=[*range(10, 10 + len(owners))], word_ids=owners)
+    (row,) = gapped(opened.vocabulary, Gapped(id="g", text="", share=0.5), encoding, 100)
+    assert row.cloze is not None and row.cloze.words.tolist() == [-1, *words, -1]
 
 
 def test_a_long_text_is_divided_and_every_part_is_opened_and_closed(opened: Renderer) -> None:

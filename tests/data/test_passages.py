@@ -54,6 +54,7 @@ def test_windows_cover_the_context_and_overlap_by_half(most: int, family: Callab
     covered = {place for spans in places for place in spans}
     whole = [(a, b) for a, b in opened.vocabulary.encode([CONTEXT])[0].offsets]
     assert sorted(covered) == sorted(set(whole))
+    assert len({len(spans) for spans in places}) == 1  # the last one too has all the context that it has room for
     for one, two in pairwise(places):
         assert len({*one} & {*two}) >= len(one) // 2 - 1
 
