@@ -45,6 +45,24 @@ def test_the_answer_stands_where_it_is_said_to_stand(name: str, most: int, famil
     assert found and set(found) == {"Rome"}
 
 
+def test_an_answer_is_claimed_by_no_window_that_has_only_a_part_of_it(family: Callable[[str], Path]) -> None:
+    opened = Renderer.open(family("bert"))
+    answer = "courier lost it in Rome"
+    start = CONTEXT.index(answer)
+    parts = 0
+    for opened.max_tokens in range(50, 80):
+        asked = question(answer)
+        for row, spans in zip(opened.rows([asked]), opened.passages(asked), strict=True):
+            assert row.said is not None
+            said = row.said[row.weights > 0]
+            claimed = (spans[int((said & START).argmax())][0], spans[int((said & END).argmax())][1])
+            has = [place for place in spans[1:] if place[0] < start + len(answer) and place[1] > start]
+            whole = bool(has) and has[0][0] <= start and has[-1][1] >= start + len(answer)
+            assert claimed == ((has[0][0], has[-1][1]) if whole else (0, 0))
+            parts += bool(has) and not whole
+    assert parts > 10
+
+
 @pytest.mark.parametrize("most", [120, 61, 60, 59])
 def test_windows_cover_the_context_and_overlap_by_half(most: int, family: Callable[[str], Path]) -> None:
     opened = Renderer.open(family("bert"))
