@@ -89,3 +89,9 @@ def test_a_question_without_room_for_its_context_is_refused(family: Callable[[st
     opened.max_tokens = 8
     with pytest.raises(Refused, match="leaves none of 8"):
         opened.rows([question("Rome")])
+    bare = len(opened.vocabulary.pair(ASKED, "").ids)
+    opened.max_tokens = bare
+    with pytest.raises(Refused, match=f"leaves none of {bare}"):
+        opened.rows([question("Rome")])
+    opened.max_tokens = bare + 1
+    assert opened.rows([question("Rome")])
