@@ -60,7 +60,7 @@ def test_a_tag_that_is_not_known_is_no_target(vocabulary: Vocabulary) -> None:
 
 
 def test_what_is_cut_is_counted_and_the_closing_token_stays(vocabulary: Vocabulary) -> None:
-    words = tuple("the card of my account is old".split())
+    words = ("the", "card", "of", "my", "account", "is", "old")
     ((row,),) = tagged(vocabulary, [Tagged(id="1", words=words, tags=("a",) * 7, labels=LABELS)], 6)
     whole = len(vocabulary.encode([" ".join(words)], special=True)[0].ids)
     assert len(row.tokens) == 6 and row.tokens[-1] == CLOSING and row.cut == whole - 6
