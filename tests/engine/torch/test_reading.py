@@ -104,13 +104,15 @@ def test_an_encoder_decoders_nats_and_answers_are_the_librarys(name: str, family
         assert list(each.tokens) == expected[: expected.index(start) if start in expected else None]
 
 
-@pytest.mark.parametrize(("name", "reads"), [("t5", "source"), ("bart", "source"), ("xlnet+words", "order")])
+@pytest.mark.parametrize(
+    ("name", "reads"), [("t5", "source"), ("bart", "source"), ("xlnet+words", "order"), ("deberta-v2+words", "both")]
+)
 def test_rows_together_are_rows_alone(name: str, reads: str, family: Folder) -> None:
     model = opened(family(name), reads)
     assert not model.network.flat and model.network.together and not model.shares
     rows = (
-        gapped(model, permuted=True)
-        if reads == "order"
+        gapped(model, permuted=reads == "order")
+        if reads in ("order", "both")
         else model.renderer.rows([Parallel(id=text, source=text, result=text[::-1]) for text in TEXTS])
     )
     together = model.score(rows)
