@@ -46,11 +46,11 @@ def tasks_of(on: str, trust: bool = False) -> list[Named]:
     """
     path = Path(on)
     if path.is_dir():
-        return _distinct([named for file in _files(path) for named in _of_file(file)])
+        return distinct([named for file in _files(path) for named in _of_file(file)])
     if path.suffix.lower() == ".py":
         return [_trusted(path, trust)]
     if path.suffix.lower() in YAML:
-        return _distinct(list(_of_file(path)))
+        return distinct(list(_of_file(path)))
     return [Named(on, _built(on, "", on), Path())]
 
 
@@ -77,7 +77,7 @@ def _of_file(path: Path) -> Iterator[Named]:
         yield Named(f"{path.stem}/{task.name}", task, path.parent)
 
 
-def _distinct(found: list[Named]) -> list[Named]:
+def distinct(found: list[Named]) -> list[Named]:
     """The second of a label is called `label-2`."""
     times: dict[str, int] = {}
     made = []

@@ -91,6 +91,11 @@ class Facts:
                     _moved(f"{suite} / {name}", one["base"]["value"], one["tuned"], one["difference"])
                     for name, one in each["statistics"].items()
                 ]
+                found += [
+                    _moved(f"{suite} / {one['statistic']}, worse where {one['by']} is {one['group']}",
+                           one["base"]["value"], one["tuned"], one["difference"])
+                    for one in each.get("slices", []) if one["found"] == "worse"
+                ]  # fmt: skip
                 found += [f"{suite}: {note}" for note in each["notes"]]
         more = [f"and {len(found) - MOST} more in suites.json"] if len(found) > MOST else []
         return [*found[:MOST], *more]

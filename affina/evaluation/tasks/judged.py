@@ -1,7 +1,7 @@
 """Prompts whose answers another model judges: beside the answer of the row, in both orders, or alone in points."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,8 @@ VERDICT_TOKENS = 512
 class Judged(Bank):
     """Each pair is asked in both orders, and a preference counts only where it survives the swap; otherwise it is a tie
     (Zheng et al., 2023). `first_place` is how often the judge prefers what stands first: without a bias, half."""
+
+    costs: ClassVar[str] = "answers"
 
     judge: str
     """The model that judges, by reference: a run, a folder, a base."""
