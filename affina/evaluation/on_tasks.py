@@ -136,8 +136,6 @@ def _kept(name: str, runs: tuple[Run, Run], kept: Sequence[Mapping[str, Any]]) -
             raise Refused(what, f"{run.name} kept no answers to it", f"compare with --on {name}")
     asked = [each.get("asked", {}).get(name) for each in kept]
     if asked[0] is None or asked[0] != asked[1]:
-        raise Refused(
-            what, "the two runs asked it with other settings or other files", "name its task's file with --on"
-        )
+        raise Refused(what, "the two runs asked it with other settings or files", "name its task with --on")
     a, b = paired(*(restored(each["suites"][name]) for each in kept))
     return Both(tasks.build(runs[1].read(FOUND)[name]["task"]), a, b)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from affina.core.errors import Refused
+from affina.core.errors import Refused, nearest
 from affina.core.invalid import located
 from affina.core.kinds import tasks
 from affina.core.part import InvalidPart
@@ -18,6 +19,7 @@ from affina.core.task import Task
 from affina.core.yaml_text import parsed
 
 YAML = (".yaml", ".yml")
+BARE = re.compile(r"\w+")
 TRUSTED = "trusted_tasks"
 """Before the names of modules read from a person's own files, so that none hides another."""
 
@@ -32,10 +34,12 @@ class Named:
 
 
 def is_task(on: str) -> bool:
-    """Whether this names tasks; otherwise it is a file of data."""
+    """Whether this names tasks; otherwise it is a file of data. Raises Refused for a bare name that is neither."""
     path = Path(on)
     if path.is_dir():
         return any(_files(path))
+    if BARE.fullmatch(on) and not path.exists() and on not in tasks.names():
+        raise Refused(f"no task and no file is called '{on}'", instead=nearest(on, tasks.names()))
     return path.suffix.lower() in (*YAML, ".py") or (on in tasks.names() and not path.exists())
 
 

@@ -55,14 +55,14 @@ def judged(found: Mapping[str, Sequence[Part]], gate: Gate, names: tuple[str, st
     for task, parts in found.items():
         order = [*dict.fromkeys(part.statistic for part in parts)]
         told = [(part, *next(outcomes)) for part in parts]
-        told.sort(key=lambda each: (each[2] != "worse", order.index(each[0].statistic), _rank(each[0].difference)))
+        told.sort(key=lambda each: (each[2] != "worse", order.index(each[0].statistic), _rank(*each)))
         made[task] = [_plain(part, names) | {"p_adjusted": p, "found": said} for part, p, said in told]
     return made
 
 
-def _rank(difference: Difference) -> tuple[bool, float]:
-    """From the lowest to the highest, those without a value last."""
-    return not difference.comparable, difference.better if difference.comparable else 0.0
+def _rank(part: Part, p_adjusted: float | None, found: str) -> tuple[bool, float]:
+    """From the lowest to the highest, then those of which nothing can be said."""
+    return p_adjusted is None, part.difference.better if part.difference.comparable else 0.0
 
 
 def _plain(part: Part, names: tuple[str, str]) -> dict[str, Any]:
