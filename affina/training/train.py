@@ -52,6 +52,7 @@ def train(
     with folder.hold():
         settled = plan(recipe, material.prepared, material.source, material.rows, folder)
         if folder.state == "finished" and _whole(folder, say):
+            _license(folder, settled)
             say.line(f"run '{folder.name}' is finished; `affina show {folder.name}` shows it")
             return _sent(folder, mirror)
         folder.tidy()
@@ -69,6 +70,13 @@ def train(
             _note(folder, stopped)
             raise stopped from error
     return _sent(folder, mirror)
+
+
+def _license(run: Run, settled: Plan) -> None:
+    """Keeps the licences that the recipe names now: a finished run needs no other training to have them."""
+    lock = run.read("lock.json")
+    if lock.get("licences", {}) != settled.lock["licences"]:
+        run.write("lock.json", {**lock, "licences": settled.lock["licences"]})
 
 
 def _sent(run: Run, mirror: Server | None) -> Run:
