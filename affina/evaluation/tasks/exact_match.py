@@ -74,6 +74,9 @@ class ExactMatch(Bank):
         }
         return {**found, "extracted": Statistic.mean("found", unit="share")} if self.extract else found
 
+    def spoken(self, right: tuple[str, ...]) -> str:
+        return right[0]
+
     def _right(self, record: Record) -> tuple[str, ...]:
         """The right answers. Raises Unusable for those of which none could be said."""
         found = texts(record, self.answer, "right answer")

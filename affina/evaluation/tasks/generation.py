@@ -60,5 +60,8 @@ class Generation(Bank):
             (*notes, *silent(said)),
         )
 
+    def spoken(self, right: tuple[str, ...]) -> str:
+        return right[0]
+
     def statistics(self) -> Mapping[str, Statistic]:
         return {**statistics_of(self.metrics), "stopped": Statistic.mean("stopped", unit="share")}

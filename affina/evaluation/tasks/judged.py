@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model, Record, Sampling
 from affina.core.task import Hall, Statistic, Tested
 from affina.data import columns
@@ -46,6 +47,11 @@ class Judged(Bank):
         ]
         ids = tuple(item.id for item in items)
         return Tested(ids, found, tuple(shown), self.slices(items), (*notes, *silent(said), *told))
+
+    def spoken(self, right: str) -> str:
+        if self.asks == "points":
+            raise Refused("what is judged in points has no right answers", instead="write the prompt without `shots`")
+        return right
 
     def statistics(self) -> Mapping[str, Statistic]:
         unread = Statistic.mean("unread", higher_is_better=False, unit="share")
