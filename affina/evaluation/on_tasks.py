@@ -119,6 +119,9 @@ def kept_by_both(first: Opened, second: Opened, gate: Gate, seed: int) -> tuple[
         return {}, []
     runs = (first.run, second.run)
     kept = [run.read(TUNED, {"suites": {}}) for run in runs]
+    if lacking := next((run for run, each in zip(runs, kept, strict=True) if not each["suites"]), None):
+        none = f"no suite is compared: {lacking.name} kept no answers to any. name tasks with --on"
+        return {}, [none] if any(each["suites"] for each in kept) else []
     found, apart = dict[str, Both](), []
     for name in dict.fromkeys((*kept[0]["suites"], *kept[1]["suites"])):
         try:
@@ -133,7 +136,7 @@ def _kept(name: str, runs: tuple[Run, Run], kept: Sequence[Mapping[str, Any]]) -
     what = f"suite {name} is not compared"
     for run, each in zip(runs, kept, strict=True):
         if name not in each["suites"]:
-            raise Refused(what, f"{run.name} kept no answers to it", f"compare with --on {name}")
+            raise Refused(what, f"{run.name} kept no answers to it", "name its task with --on")
     asked = [each.get("asked", {}).get(name) for each in kept]
     if asked[0] is None or asked[0] != asked[1]:
         raise Refused(what, "the two runs asked it with other settings or files", "name its task with --on")

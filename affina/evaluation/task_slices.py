@@ -27,7 +27,8 @@ class Part:
 
 
 def parted(task: Task, a: Tested, b: Tested, gate: Gate, seed: int) -> list[Part]:
-    """Every group of two items or more, of groupings that divide the items, in the statistics of `sliceable`."""
+    """Every group of two items or more, of groupings that divide the items, in those statistics of `sliceable` that say
+    anything of it."""
     a, b = paired(a, b)
     statistics, design, found = sliceable(task), (gate.alpha, gate.power, seed), []
     for by, group, here in groups_of(a):
@@ -35,7 +36,8 @@ def parted(task: Task, a: Tested, b: Tested, gate: Gate, seed: int) -> list[Part
             there = taken(b, places_of(a.slices[by], group))
             values = [measuring(each, statistics, gate.alpha, seed) for each in (here, there)]
             moved = differing(here, there, statistics, design)
-            found += [Part(name, by, group, values[0][name], values[1][name], moved[name]) for name in statistics]
+            known = [name for name in statistics if moved[name].comparable]
+            found += [Part(name, by, group, values[0][name], values[1][name], moved[name]) for name in known]
     return found
 
 
@@ -62,7 +64,7 @@ def judged(found: Mapping[str, Sequence[Part]], gate: Gate, names: tuple[str, st
 
 def _rank(part: Part, p_adjusted: float | None, found: str) -> tuple[bool, float]:
     """From the lowest to the highest, then those of which nothing can be said."""
-    return p_adjusted is None, part.difference.better if part.difference.comparable else 0.0
+    return p_adjusted is None, part.difference.better
 
 
 def _plain(part: Part, names: tuple[str, str]) -> dict[str, Any]:

@@ -207,8 +207,9 @@ def test_the_suites_that_two_runs_kept_are_compared_where_both_were_asked_the_sa
     two.run.write(TUNED, kept)
     release = replace(two, run=Run(first.folder / "nowhere"))
     assert kept_by_both(one, release, Gate(), 0)[1] == [
-        "suite told is not compared: nowhere kept no answers to it. compare with --on told"
+        "no suite is compared: nowhere kept no answers to any. name tasks with --on"
     ]
+    assert kept_by_both(release, release, Gate(), 0) == ({}, [])
     assert kept_by_both(replace(one, run=None), two, Gate(), 0) == ({}, [])
 
 
