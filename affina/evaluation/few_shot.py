@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
 from affina.core.section import Section
 
@@ -25,7 +25,23 @@ def _kind(given: Any) -> str:
     return "text" if isinstance(given, str) else "few_shot"
 
 
-Prompt = Annotated[Annotated[str, Tag("text")] | Annotated[FewShot, Tag("few_shot")], Discriminator(_kind)]
+SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {
+                "shots": {"type": "integer", "minimum": 1}, "rows": {"type": "string"}, "text": {"type": "string"},
+            },
+            "required": ["shots"],
+            "additionalProperties": False,
+        },
+    ]
+}  # fmt: skip
+"""For editors; a shelf's schema stands inside a recipe's, where a reference to definitions of its own leads nowhere."""
+Prompt = Annotated[
+    Annotated[str, Tag("text")] | Annotated[FewShot, Tag("few_shot")], Discriminator(_kind), WithJsonSchema(SCHEMA)
+]
 """A prompt, or its settings with the number of examples before it."""
 
 

@@ -52,9 +52,8 @@ def train(
     with folder.hold():
         settled = plan(recipe, material.prepared, material.source, material.rows, folder)
         if folder.state == "finished" and _whole(folder, say):
-            _license(folder, settled)
             say.line(f"run '{folder.name}' is finished; `affina show {folder.name}` shows it")
-            return _sent(folder, mirror)
+            return _sent(_licensed(folder, settled), mirror)
         folder.tidy()
         session = _opened(material, settled, folder)
         try:
@@ -72,11 +71,12 @@ def train(
     return _sent(folder, mirror)
 
 
-def _license(run: Run, settled: Plan) -> None:
-    """Keeps the licences that the recipe names now: a finished run needs no other training to have them."""
+def _licensed(run: Run, settled: Plan) -> Run:
+    """The run with the licences that the recipe names now: a finished one needs no other training to have them."""
     lock = run.read("lock.json")
     if lock.get("licences", {}) != settled.lock["licences"]:
         run.write("lock.json", {**lock, "licences": settled.lock["licences"]})
+    return run
 
 
 def _sent(run: Run, mirror: Server | None) -> Run:
