@@ -18,10 +18,13 @@ from affina.cli.main import main
 from affina.core.errors import Refused
 from affina.core.gate import Gate
 from affina.core.kinds import Model
+from affina.core.run import Run
 from affina.core.say import Silent
 from affina.core.task import Hall, Statistic, Task, Tested
+from affina.engine.toy import Toy
 from affina.evaluation.on_tasks import Both, told
-from affina.evaluation.open import open_model
+from affina.evaluation.open import Opened, open_model
+from affina.evaluation.put import OwnSplits, one_split
 from affina.evaluation.statistics import agresti_min, detectable, mcnemar, wilson
 from affina.evaluation.task_slices import judged, parted, sliceable
 
@@ -203,3 +206,19 @@ def test_a_task_that_one_model_cannot_be_asked_is_refused_before_the_other_is(
         assert not [path for path, _ in served.asked if "completions" in path]
         found = affina.compare(str(chat_model), there, on=str(bank / "match.yaml"), root=tmp_path)["on"]["match"]
         assert found["statistics"]["exact_match"]["difference"]["value"] == 0
+
+
+def test_a_task_about_a_runs_own_rows_is_not_put_to_two_runs_of_other_data(tmp_path: Path) -> None:
+    def opened(name: str, digest: str) -> Opened:
+        (tmp_path / name).mkdir()
+        run = Run(tmp_path / name)
+        run.write("lock.json", {"data": {"a.csv": digest}, "recipe": {"data": {}, "train": {"seed": 0}}})
+        return Opened(name, Toy(), run)
+
+    one, two = opened("one", "1"), opened("two", "2")
+    with pytest.raises(Refused, match="the two runs were not trained on the same data and split"):
+        OwnSplits(one, two)["train"]
+    base = Opened("base", Toy(), None)
+    assert [*OwnSplits(base, base)] == []
+    one_split(one, opened("three", "1"))
+    one_split(base, two)
