@@ -24,7 +24,7 @@ VERBS = {
     "evaluate": "affina.evaluation.evaluate",
     "Wanted": "affina.evaluation.evaluate",
     "compare": "affina.evaluation.evaluate",
-    "Items": "affina.evaluation.evaluate",
+    "Items": "affina.evaluation.on_tasks",
     "generate": "affina.evaluation.ask",
     "chat": "affina.evaluation.ask",
     "verify": "affina.release.verify",

@@ -26,9 +26,13 @@ def call(given: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 def show(found: dict[str, Any], screen: Screen) -> None:
     """The way up and the way down, a row per node."""
     node = found["node"]
-    screen.text(f"{node['kind']} {node['label'] or node['key']} ({node['key'][:SHORT]})")
+    stated = f", licence: {node['licence']}" if node["licence"] else ""
+    screen.text(f"{node['kind']} {node['label'] or node['key']} ({node['key'][:SHORT]}){stated}")
     for way, heading in (("up", "came of"), ("down", "gave")):
         if found[way]:
             screen.heading(heading)
-            rows = [("  " * (one["steps"] - 1) + one["kind"], one["label"], one["key"][:SHORT]) for one in found[way]]
-            screen.table(["", "", "SHA-256"], rows)
+            rows = [
+                ("  " * (one["steps"] - 1) + one["kind"], one["label"], one["key"][:SHORT], one["licence"])
+                for one in found[way]
+            ]
+            screen.table(["", "", "SHA-256", "licence"], rows)

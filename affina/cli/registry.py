@@ -12,7 +12,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--registry", default="", metavar="WHERE",
         help="a folder, or a database's address with ${NAME} for secrets (default: AFFINA_REGISTRY or ROOT/releases)",
     )  # fmt: skip
-    parser.add_argument("--by", default="", metavar="NAME", help="who acts (default: who is logged in)")
+    by = (
+        "who acts (default: the system's user); taken at its word, which proves nobody's identity: the audit log keeps "
+    )
+    parser.add_argument("--by", default="", metavar="NAME", help=f"{by}the system's user and the machine beside it")
 
 
 def mirror(parser: argparse.ArgumentParser) -> None:

@@ -44,7 +44,7 @@ def show(found: dict[str, Any], screen: Screen) -> None:
             screen.text(f"{one['release']}@{one['version']} is not what was released: restore {one['folder']}")
     if found["log"]:
         screen.heading("log")
-        entries = [(one["at"], one["by"], one["action"], one["subject"], _why(one)) for one in found["log"]]
+        entries = [(one["at"], _who(one), one["action"], one["subject"], _why(one)) for one in found["log"]]
         screen.table(["at", "by", "action", "release", ""], entries)
     if found["approvals"]:
         screen.text(f"approvals that a promotion takes: {found['approvals']}")
@@ -54,6 +54,12 @@ def show(found: dict[str, Any], screen: Screen) -> None:
 
 def _verdict(one: dict[str, Any]) -> str:
     return f"{one['verdict']}, overridden" if one["override"] else str(one["verdict"])
+
+
+def _who(entry: dict[str, Any]) -> str:
+    """Who is named, and as whom and where it was run."""
+    detail = entry["detail"] if isinstance(entry["detail"], dict) else {}
+    return f"{entry['by']} ({detail['user']}@{detail['host']})" if detail.get("user") else str(entry["by"])
 
 
 def _why(entry: dict[str, Any]) -> str:

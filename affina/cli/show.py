@@ -63,6 +63,10 @@ def suites(run: dict[str, Any], screen: Screen) -> None:
             for statistic, one in suite["statistics"].items()
         ]
         screen.table(["statistic", "base", "tuned", "difference"], rows)
+        for each in suite.get("slices", []):
+            if each["found"] == "worse":
+                where = f"{each['by']} = {each['group']} ({each['statistic']})"
+                screen.text(f"got worse in the slice {where}: {interval(each['difference'], signed=True)}")
         for note in suite["notes"]:
             screen.text(note)
     worse = [each for each in run.get("slices", []) if each["found"] == "worse"]

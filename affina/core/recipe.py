@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_serializer, field_validator, model_validator
 
 from affina.core import kinds
 from affina.core.address import WRITTEN_OUT, literal_secret
-from affina.core.errors import Refused
+from affina.core.errors import Refused, nearest
 from affina.core.gate import Gate
 from affina.core.invalid import located
 from affina.core.kinds import (
@@ -68,6 +68,9 @@ class Data(Section):
     """What to do with a row longer than `max_tokens`: refuse to start, or cut it and say what was lost."""
     on_bad: Literal["quarantine", "stop"] = "quarantine"
     """What to do with a row that cannot be used."""
+    licence: str | dict[str, str] = ""
+    """The terms under which the data are had, as `CC-BY-4.0`: one for all, or one by each name in `read`. For the
+    lineage and the card, where what is left out is marked for a person; nothing that is learnt hangs on it."""
 
     @field_validator("read", mode="before", json_schema_input_type=str | list[str])
     @classmethod
@@ -80,6 +83,16 @@ class Data(Section):
         if any(map(literal_secret, given)):
             raise ValueError(WRITTEN_OUT)
         return given
+
+    @field_validator("licence")
+    @classmethod
+    def _of_what_is_read(cls, given: str | dict[str, str], info: ValidationInfo) -> str | dict[str, str]:
+        if isinstance(given, str):
+            return " ".join(given.split())
+        read = info.data.get("read", [])
+        if unread := next((name for name in given if name not in read), None):
+            raise ValueError(f"'{unread}' is not read; {nearest(unread, read)}")
+        return {name: " ".join(text.split()) for name, text in given.items()}
 
 
 class Compute(Section):

@@ -27,12 +27,20 @@ def listed(read: Sequence[str], folder: Path, reader: Reader | None = None) -> t
     Standard input is read once in a process, and so is a packed file as long as it does not change; a database is
     asked anew each time.
     """
-    found: dict[Path, None] = {}
+    found, notes = by_entry(read, folder, reader)
+    return list(dict.fromkeys(path for paths in found.values() for path in paths)), notes
+
+
+def by_entry(
+    read: Sequence[str], folder: Path, reader: Reader | None = None
+) -> tuple[dict[str, list[Path]], list[str]]:
+    """`listed`, the files by what names them."""
+    found: dict[str, list[Path]] = {}
     notes: list[str] = []
     with scratch.called_by_name():
-        for entry in read:
-            found.update(dict.fromkeys(_meant(entry, folder, reader, notes)))
-    return list(found), list(map(scratch.told, dict.fromkeys(notes)))
+        for entry in dict.fromkeys(read):
+            found[entry] = list(_meant(entry, folder, reader, notes))
+    return found, list(map(scratch.told, dict.fromkeys(notes)))
 
 
 def short_names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -38,7 +38,7 @@ def place(
 
     Raises Refused for a file that a transform names and that is not there.
     """
-    data = recipe.data.model_dump(mode="json", exclude={"read"})
+    data = recipe.data.model_dump(mode="json", exclude={"read", "licence"})
     models = [[name, digest(name)] for each in recipe.data.transforms for name in each.asks()]
     named = [_content(each.files(), recipe.folder) for each in recipe.data.transforms]
     code = [__version__, _own_source(), _sources(recipe), _packages()]

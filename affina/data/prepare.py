@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from affina.core.kinds import Desk, Model, Package, Shape, no_model, no_package,
 from affina.core.recipe import Data, Recipe
 from affina.data import encoding, once, scratch, stored
 from affina.data.classes import WITH_LABELS, label_set, refuse_one_class, under_several
-from affina.data.files import listed, short_names
+from affina.data.files import by_entry, short_names
 from affina.data.held import held
 from affina.data.ledger import Ledger
 from affina.data.recognise import Reading, readings, shape_for
@@ -62,6 +62,8 @@ class Prepared:
     """Every class of the data, sorted; empty where rows have no class."""
     notes: tuple[str, ...]
     """What was recognised, guessed or passed over, a sentence each."""
+    licences: Mapping[str, str] = field(default_factory=dict)
+    """Of each file whose licence the recipe names, that."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Built:
     folder: Path
     made: bool = False
     """Whether it was made now, not found."""
+    licences: Mapping[str, str] = field(default_factory=dict)
+    """Of each file whose licence the recipe names, that: what is kept here is the same under any."""
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -89,7 +93,8 @@ class Built:
         about, labels = self.about, tuple(self.about["labels"])
         examples = {split: list(stored.read_parquet(self.folder / f"{split}.parquet", labels)) for split in SPLITS}
         shape = shapes.build(about["shape"])
-        return Prepared(examples, self.ledger, shape, about["files"], labels, tuple(about["notes"]))
+        notes = tuple(about["notes"])
+        return Prepared(examples, self.ledger, shape, about["files"], labels, notes, self.licences)
 
 
 def prepare(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALONE) -> Prepared:
@@ -110,7 +115,7 @@ def build(recipe: Recipe, objection: Objection | None = None, reach: Reach = ALO
     made = once.made_once(folder, lambda aside: _make(recipe, found, objection, reach, aside))
     if not made:
         once.restore_written(recipe, folder)
-    return Built(folder, made)
+    return Built(folder, made, found.licences)
 
 
 def read_examples(data: Data, folder: Path, objection: Objection | None = None) -> Prepared:
@@ -134,11 +139,22 @@ class _Files:
     """What `data.read` names: each file's hash, its records, and how it is read."""
 
     def __init__(self, data: Data, folder: Path) -> None:
-        self.paths, self.notes = listed(data.read, folder, data.reader)
+        self._entries, self.notes = by_entry(data.read, folder, data.reader)
+        self.paths = list(dict.fromkeys(path for paths in self._entries.values() for path in paths))
         self._names, self._data = short_names(self.paths), data
         self.hashes = {self._names[path]: sha256(path) for path in self.paths}
         self.places = {os.path.abspath(scratch.shown(path)): self.hashes[self._names[path]] for path in self.paths}
         """Where each file stands, and its hash: a ledger names files, so what was made of a copy is not used."""
+
+    @property
+    def licences(self) -> dict[str, str]:
+        """File → licence, the first one named where several names in `read` lead to it."""
+        stated, found = self._data.licence, dict[str, str]()
+        for entry, paths in self._entries.items():
+            if said := stated if isinstance(stated, str) else stated.get(entry, ""):
+                for path in paths:
+                    found.setdefault(self._names[path], said)
+        return found
 
     @cached_property
     def readings(self) -> list[Reading]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
+import numpy as np
 from pydantic import Field, field_validator
 
 from affina.core.errors import Refused
@@ -20,6 +22,8 @@ from affina.data.recognise import readings
 from affina.data.stream import Records
 from affina.evaluation.asking import nested
 from affina.evaluation.continuation import continuation, fits
+from affina.evaluation.few_shot import FewShot, Prompt, drawn
+from affina.evaluation.going_on import last_run
 from affina.evaluation.slices import grouped, quarters
 
 PLACE = re.compile(r"\{([^{}\n]+)\}")
@@ -34,6 +38,8 @@ class Item(Generic[R]):
     given: str
     groups: tuple[str, ...]
     right: R
+    before: tuple[tuple[str, str], ...] = ()
+    """Examples that stand before it: what was asked and what is right."""
 
 
 class Bank(Task):
@@ -41,8 +47,9 @@ class Bank(Task):
 
     data: str
     """The file of items, in any format that affina reads; relative to the task's own file."""
-    prompt: str = "{question}"
-    """What the model is asked, with the columns' names in braces; `{a.b}` is what column `a` has under `b`."""
+    prompt: Prompt = "{question}"
+    """What the model is asked, with the columns' names in braces; `{a.b}` is what column `a` has under `b`. With
+    answered examples before it: `{shots: 4, rows: FILE, text: PROMPT}`, the last two as they are when left out."""
     system: str = ""
     """A system message, for models that are asked in conversations."""
     form: Literal["chat", "text", "source"] = "chat"
@@ -58,18 +65,57 @@ class Bank(Task):
     def _one_column(cls, given: Any) -> Any:
         return (given,) if isinstance(given, str) else given
 
+    @abstractmethod
+    def spoken(self, right: Any) -> str:
+        """What a model says that answers an item rightly, for examples."""
+
+    def joint(self) -> str:
+        """What stands in a raw text between what is asked and what is answered."""
+        return " "
+
     def items(self, hall: Hall, right: Callable[[Record], R]) -> tuple[list[Item[R]], tuple[str, ...]]:
         """Every usable row, and sentences on those left out. `right` reads what is right of a row, or raises Unusable.
 
-        Raises Refused for an unreadable file, and where no row can be used.
+        Raises Refused for an unreadable file, where no row can be used, and where there are too few examples.
         """
-        paths, notes = listed([self.data], hall.folder)
+        few = self.prompt if isinstance(self.prompt, FewShot) else None
+        of_these = few is not None and not few.rows
+        found, notes = self._read(self.data, hall, right, None if of_these else self.most)
+        if few is None:
+            return found, notes
+        found, told = self._shown(found, few, hall, right)
+        return found[: self.most], (*notes, *told)
+
+    def _shown(
+        self, asked: list[Item[R]], few: FewShot, hall: Hall, right: Callable[[Record], R]
+    ) -> tuple[list[Item[R]], tuple[str, ...]]:
+        """The items with the examples before them; no text is both."""
+        pool, notes = self._read(few.rows, hall, right, None) if few.rows else (asked, ())
+        said = {each.given for each in asked} if few.rows else set()
+        open_to_all = [each for each in pool if each.given not in said]
+        chosen = [open_to_all[place] for place in drawn([each.given for each in open_to_all], few.shots)]
+        given = {each.given for each in chosen}
+        left = [each for each in asked if each.given not in given]
+        if len(chosen) < few.shots or not left:
+            what = f"{few.shots} examples cannot stand before the items of {self.data}"
+            also = "and are asked themselves" if few.rows else "and what is an example is not asked"
+            why = f"{few.rows or self.data} has {len({each.given for each in pool})} different rows, {also}"
+            raise Refused(what, why, "name a file of other rows under `rows`, or lower `shots`")
+        before = tuple((each.given, self.spoken(each.right)) for each in chosen)
+        told = f"{few.shots} answered examples stand before every item"
+        told += "" if few.rows else f"; {len(asked) - len(left)} rows are examples and not asked"
+        return [replace(each, before=before) for each in left], (*notes, told)
+
+    def _read(
+        self, file: str, hall: Hall, right: Callable[[Record], R], most: int | None
+    ) -> tuple[list[Item[R]], tuple[str, ...]]:
+        paths, notes = listed([file], hall.folder)
         names = short_names(paths)
         found_readings = readings(paths)
         found: list[Item[R]] = []
         problems: list[str] = []
         for entry in Records(found_readings, [names[each.paths[0]] for each in found_readings]):
-            if len(found) == self.most:
+            if len(found) == most:
                 break
             try:
                 found.append(self._item(entry.id, entry.record, right))
@@ -77,7 +123,7 @@ class Bank(Task):
                 problems.append(f"{entry.id}: {error}")
         if not found:
             why = problems[0] if problems else "there are no rows"
-            raise Refused(f"no item of {self.data} can be asked", why, f"name the columns in the task {self.name}")
+            raise Refused(f"no item of {file} can be asked", why, f"name the columns in the task {self.name}")
         if problems:
             notes = [*notes, f"{len(problems)} rows left out, the first {problems[0]}"]
         return found, tuple(notes)
@@ -85,11 +131,18 @@ class Bank(Task):
     def _item(self, id: str, record: Record, right: Callable[[Record], R]) -> Item[R]:
         if record.problem:
             raise Unusable(record.problem)
-        given = PLACE.sub(lambda place: columns.plain(columns.value(record, place[1]), place[1]), self.prompt)
+        given = PLACE.sub(lambda place: columns.plain(columns.value(record, place[1]), place[1]), self._template)
         if not given.strip():
             raise Unusable("the prompt is empty")
         groups = tuple(columns.plain(columns.value(record, name), name) for name in self.by)
         return Item(id, given, groups, right(record))
+
+    @property
+    def _template(self) -> str:
+        """The prompt with its places."""
+        if isinstance(self.prompt, FewShot):
+            return self.prompt.text or str(type(self).model_fields["prompt"].default)
+        return self.prompt
 
     def slices(self, items: Sequence[Item[Any]]) -> dict[str, tuple[str, ...]]:
         """The group of every item by each column of `by`, and the quarter of its prompt's length in letters."""
@@ -107,14 +160,20 @@ class Bank(Task):
 
     def _opening(self, renderer: Renderer, item: Item[Any]) -> list[int]:
         if self.form == "text":
-            return renderer.continued(item.given)
+            return renderer.continued(self._text(item))
         if self.form == "source":
-            return renderer.prompt(Parallel(id=item.id, source=item.given, result=""))
+            return renderer.prompt(Parallel(id=item.id, source=self._text(item), result=""))
         return renderer.opening(self._asked(item))
 
     def _asked(self, item: Item[Any]) -> tuple[Message, ...]:
-        before = (Message("system", self.system),) if self.system else ()
+        before = [Message("system", self.system)] if self.system else []
+        for given, said in item.before:
+            before += [Message("user", given), Message("assistant", said)]
         return (*before, Message("user", item.given))
+
+    def _text(self, item: Item[Any]) -> str:
+        """The examples and what is asked as one text."""
+        return "".join(f"{given}{self.joint()}{said}\n\n" for given, said in item.before) + item.given
 
     def options_of(self, renderer: Renderer, item: Item[Any], said: Sequence[str], between: str) -> list[Row]:
         """A row per option, neighbours that share the prompt. `between` stands before an option of raw text.
@@ -124,17 +183,26 @@ class Bank(Task):
         """
         ids = [f"{item.id}?{place}" for place in range(len(said))]
         if self.form == "text":
-            return [continuation(renderer, id, item.given, between + each) for id, each in zip(ids, said, strict=True)]
+            return [
+                continuation(renderer, id, self._text(item), between + each) for id, each in zip(ids, said, strict=True)
+            ]
         made: list[Any] = []
         for id, each in zip(ids, said, strict=True):
             if self.form == "source":
-                made.append(Parallel(id=id, source=item.given, result=each))
+                made.append(Parallel(id=id, source=self._text(item), result=each))
             else:
                 made.append(Chat(id=id, messages=(*self._asked(item), Message("assistant", each))))
-        rows = renderer.rows(made)
+        rows = [_last_answer(row) if item.before else row for row in renderer.rows(made)]
         for row in rows:
             fits(len(row.tokens) + row.cut, renderer.max_tokens, item.id)
         return rows if nested(tuple(said)) else [_open_ended(row) for row in rows]
+
+
+def _last_answer(row: Row) -> Row:
+    """The row with its last answer alone as target: what examples answer is given."""
+    weights, kept = np.zeros_like(row.weights), last_run(row)
+    weights[kept] = row.weights[kept]
+    return replace(row, weights=weights)
 
 
 def _open_ended(row: Row) -> Row:

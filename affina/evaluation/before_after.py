@@ -7,14 +7,16 @@ from affina.core.gate import Gate
 from affina.core.task import Task, Tested
 from affina.evaluation.compare import Difference, adjusted
 from affina.evaluation.suite import Suites, distances
+from affina.evaluation.task_slices import judged, parted
 from affina.evaluation.tasked import differences, differing, measured
 
 
 def moved(task: Task, before: Tested, after: Tested, gate: Gate, seed: int) -> dict[str, Any]:
-    """{"about", "items", "statistics", "notes"}; of every statistic base, tuned, difference, p_adjusted,
+    """{"about", "items", "statistics", "slices", "notes"}; of every statistic base, tuned, difference, p_adjusted,
     higher_is_better, ideal and unit.
 
-    The difference is tuned - base on the same items; `p_adjusted` is corrected for the task's statistics.
+    The difference is tuned - base on the same items; `p_adjusted` is corrected for the task's statistics, and in
+    `slices` (see `task_slices`) for all of the task's slices.
     """
     found = differences(before, after, task, gate.alpha, gate.power, seed)
     values, corrected = [measured(each, task, gate.alpha, seed) for each in (before, after)], adjusted(found)
@@ -32,7 +34,8 @@ def moved(task: Task, before: Tested, after: Tested, gate: Gate, seed: int) -> d
     }
     notes = list(dict.fromkeys((*before.notes, *after.notes)))
     about = " ".join((type(task).__doc__ or "").partition("\n\n")[0].split())
-    return {"about": about, "items": len(after), "statistics": statistics, "notes": notes}
+    slices = judged({"": parted(task, before, after, gate, seed)}, gate, ("base", "tuned"))[""]
+    return {"about": about, "items": len(after), "statistics": statistics, "slices": slices, "notes": notes}
 
 
 def judgeable(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ COUNTED = ("label", "labels", "tags", "text")
 """What a metric reads that is right or wrong, not more or less."""
 RIGHT = ("target_N", "truth_NL", "expected", "references", "value_N", "tags")
 """The columns that do not depend on the model."""
+K = TypeVar("K")
 OTHER_TOKENS = "not comparable: the two models count the targets in different tokens"
 
 
@@ -72,7 +73,7 @@ def compare(
     return {metric.name: _difference(a, b, metric, (alpha, power, seed)) for metric in metrics}
 
 
-def adjusted(differences: Mapping[str, Difference]) -> dict[str, float | None]:
+def adjusted(differences: Mapping[K, Difference]) -> dict[K, float | None]:
     """Each metric's p corrected for all of those measured (Holm); None for what cannot be compared."""
     known = {name: found.p for name, found in differences.items() if found.comparable}
     corrected = dict(zip(known, holm([*known.values()]), strict=True))

@@ -21,8 +21,9 @@ from affina.evaluation.detail import calibration, classes, slices
 from affina.evaluation.gate import Standard, judge, rising
 from affina.evaluation.latency import latency
 from affina.evaluation.measure import measure
+from affina.evaluation.on_tasks import Items, kept_by_both, on_tasks, tasks_among
 from affina.evaluation.open import Opened, answerable, chosen_metrics, from_file, is_run, open_model, test_split
-from affina.evaluation.put import divided, hall, plain, put, told
+from affina.evaluation.put import divided, hall, halls, one_split, plain, put, told
 from affina.evaluation.regressions import groupings, regressions
 from affina.evaluation.task_file import is_task, tasks_of
 from affina.evaluation.turns import LIKELIHOODS
@@ -113,37 +114,38 @@ def _of_data(opened: Opened, on: str | None, wanted: Wanted, say: Say) -> dict[s
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
-    """What two models are compared on: a file, or a run's test split; and the columns that divide it into slices."""
-
-    file: str | None = None
-    by: tuple[str, ...] = ()
-
-
 def compare(
     a: str,
     b: str,
-    on: str | Items | None = None,
+    on: str | Sequence[str] | Items | None = None,
     root: str | Path = "runs",
     offline: bool = False,
     say: Say | None = None,
 ) -> dict[str, Any]:
-    """b beside a: {"a", "b", "items", "metrics": {name: {a, b, difference, p_adjusted}}, "slices", "verdict"}.
+    """b beside a: {"a", "b", "items", "metrics": {name: {a, b, difference, p_adjusted}}, "slices", "verdict", "suites",
+    "not_compared"}; on tasks {"a", "b", "power", "on": what `on_tasks` gives}.
 
     The items are the file's, or the test split of the one run among the two (of both, when they share data and split).
     `slices` are of the first metric, by column, class and length, those that got worse first. The verdict is on
-    replacing a.
+    replacing a. `suites` are those that both runs kept, where they are compared on their test split.
     """
     say, on = say or Silent(), on if isinstance(on, Items) else Items(on)
+    asked_tasks = tasks_among(on)
     first, second = _both(a, b, Path(root), offline, say)
     judged = second if second.run else first
-    examples = from_file(judged, on.file, say, on.by) if on.file else _shared(first, second, on.by)
+    if asked_tasks:
+        given = halls(first, second, Path(root), offline, say)
+        found = on_tasks((first, second), asked_tasks, given, _gate(judged))
+        return {"a": a, "b": b, "power": _gate(judged).power, "on": found}
+    examples = from_file(judged, on.named[0], say, on.by) if on.named else _shared(first, second, on.by)
     asked = {id(each): _put(each, judged, examples) for each in (first, second)}
     chosen = chosen_metrics(judged, asked[id(judged)], first if judged is second else second)
     both = [_answers(each, asked[id(each)], chosen, say) for each in (first, second)]
+    kept = ({}, []) if on.named else kept_by_both(first, second, _gate(judged), _seed(judged))
     return {"a": a, "b": b, "items": len(both[0]), **_beside(both, (a, b), chosen, judged)} | {
-        "slices": _slices(both, chosen[0], examples, on.by, judged)
+        "slices": _slices(both, chosen[0], examples, on.by, judged),
+        "suites": kept[0],
+        "not_compared": kept[1],
     }
 
 
@@ -215,14 +217,10 @@ def _shared(first: Opened, second: Opened, keep: Sequence[str]) -> list[Example]
     """The test split that is unseen by both. Raises Refused when two runs were not trained on the same split."""
     runs = [each for each in (first, second) if each.run]
     if not runs:
-        raise Refused("neither model is a run: there is no test split", instead="give the items with --on FILE")
-    keys = [(each.lock["data"], each.lock["recipe"]["data"], each.lock["recipe"]["train"]["seed"]) for each in runs]
-    if any(key != keys[0] for key in keys):
         raise Refused(
-            "the two runs were not trained on the same data and split",
-            why="the test rows of one may be training rows of the other",
-            instead="give items neither has seen with --on FILE",
+            "neither model is a run: there is no test split", instead="give a file of items, or tasks, with --on"
         )
+    one_split(first, second)
     return _own(runs[0], keep)
 
 

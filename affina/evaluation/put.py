@@ -10,6 +10,7 @@ from affina.core.errors import Refused
 from affina.core.example import Example
 from affina.core.say import Say
 from affina.core.task import Hall, Task, Tested
+from affina.evaluation.asking import unscored
 from affina.evaluation.bank import Bank
 from affina.evaluation.measure import Estimate
 from affina.evaluation.open import Opened, splits_of
@@ -22,13 +23,16 @@ SHOWN = 5
 
 
 class OwnSplits(Mapping[str, Sequence[Example]]):
-    """A run's own examples by split, prepared when a task first reads them."""
+    """A run's own examples by split, prepared when a task first reads them. Another run `beside` it is to share them:
+    then reading raises Refused where it does not."""
 
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
+    def __init__(self, opened: Opened, beside: Opened | None = None) -> None:
+        self._opened, self._beside = opened, beside
 
     @cached_property
     def _found(self) -> dict[str, list[Example]]:
+        if self._beside:
+            one_split(self._opened, self._beside)
         return splits_of(self._opened) if self._opened.run else {}
 
     def __getitem__(self, split: str) -> Sequence[Example]:
@@ -39,6 +43,21 @@ class OwnSplits(Mapping[str, Sequence[Example]]):
 
     def __len__(self) -> int:
         return len(self._found)
+
+
+def one_split(first: Opened, second: Opened) -> None:
+    """Raises Refused for two runs that were not trained on the same data and split."""
+    keys = [
+        (each.lock["data"], each.lock["recipe"]["data"], each.lock["recipe"]["train"]["seed"])
+        for each in (first, second)
+        if each.run
+    ]
+    if any(key != keys[0] for key in keys):
+        raise Refused(
+            "the two runs were not trained on the same data and split",
+            why="the test rows of one may be training rows of the other",
+            instead="give items neither has seen with --on FILE",
+        )
 
 
 def hall(opened: Opened, root: Path, offline: bool, say: Say) -> Hall:
@@ -70,10 +89,25 @@ def divided(named: Named, by: tuple[str, ...]) -> Named:
     return replace(named, task=named.task.model_copy(update={"by": columns}))
 
 
-def put(opened: Opened, named: Named, given: Hall) -> Tested:
-    """What the model did with the task. Raises Refused where it cannot be asked so."""
+def halls(first: Opened, second: Opened, root: Path, offline: bool, say: Say) -> tuple[Hall, Hall]:
+    """What every task is given for two models so that both are asked the same: the seed and the examples of the second,
+    of the first where that one alone is a run."""
+    leads = second if second.run else first
+    own = hall(leads, root, offline, say)
+    splits = OwnSplits(leads, first if leads is second else second)
+    one, two = (replace(hall(each, root, offline, say), seed=own.seed, splits=splits) for each in (first, second))
+    return one, two
+
+
+def askable(opened: Opened, named: Named) -> None:
+    """Raises Refused for a task that this model cannot be asked, as far as that shows before it is."""
     if why := _objection(opened, named.task):
         raise Refused(f"{opened.name} cannot be put to the task {named.label}", why=why)
+
+
+def put(opened: Opened, named: Named, given: Hall) -> Tested:
+    """What the model did with the task. Raises Refused where it cannot be asked so."""
+    askable(opened, named)
     return named.task.ask(opened.model, replace(given, folder=named.folder))
 
 
@@ -82,6 +116,8 @@ def _objection(opened: Opened, task: Task) -> str:
     which know better themselves."""
     if not isinstance(task, Bank):
         return ""
+    if task.costs == "scores" and (why := unscored(opened.model)):
+        return f"the task compares log-probabilities: {why}"
     reads = opened.objective.reads if opened.run else opened.reads
     head = opened.objective.head
     if head == "labels" and task.name == "classification":

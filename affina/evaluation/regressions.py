@@ -59,10 +59,8 @@ def regressions(
             here, there = a.take(index_N), b.take(index_N)
             difference = compare(here, there, [metric], gate.alpha, gate.power, seed)[metric.name]
             made.append((by, group, metric.value(here), metric.value(there), difference))
-    least = fewest(gate.alpha)
-    tested = [n for n, each in enumerate(made) if each[-1].comparable and each[-1].n >= least]
-    adjusted = dict(zip(tested, holm([made[n][-1].p for n in tested]), strict=True))
-    found = [Slice(*each, adjusted.get(n), _found(each[-1], adjusted.get(n), gate)) for n, each in enumerate(made)]
+    judged = called([each[-1] for each in made], gate)
+    found = [Slice(*each, *outcome) for each, outcome in zip(made, judged, strict=True)]
     return sorted(found, key=lambda each: (each.found != "worse", not each.difference.comparable, _gain(each)))
 
 
@@ -78,17 +76,26 @@ def groupings(examples: Sequence[Example], answers: Answers, by: Sequence[str] =
     return {name: groups_N for name, groups_N in found.items() if len(set(groups_N)) > 1}
 
 
+def called(differences: Sequence[Difference], gate: Gate) -> list[tuple[float | None, str]]:
+    """Of every group's difference its p, corrected for all groups of enough items, and what that shows in words."""
+    least = fewest(gate.alpha)
+    tested = [n for n, each in enumerate(differences) if each.comparable and each.n >= least]
+    adjusted = dict(zip(tested, holm([differences[n].p for n in tested]), strict=True))
+    return [(adjusted.get(n), shows(each, adjusted.get(n), gate.alpha)) for n, each in enumerate(differences)]
+
+
 def fewest(alpha: float) -> int:
     """Items below which an exact paired test finds nothing at `alpha`, whatever they say: 2 · 0.5ⁿ ≤ α."""
     return math.ceil(1 + math.log2(1 / alpha))
 
 
-def _found(difference: Difference, adjusted: float | None, gate: Gate) -> str:
+def shows(difference: Difference, adjusted: float | None, alpha: float) -> str:
+    """What a difference with this corrected p is called; without one it is of too few items."""
     if not difference.comparable:
         return "no value"
     if adjusted is None:
         return "too few items"
-    if adjusted > gate.alpha or not difference.better:
+    if adjusted > alpha or not difference.better:
         return "no difference shown"
     return "better" if difference.better > 0 else "worse"
 

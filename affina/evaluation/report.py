@@ -9,13 +9,25 @@ from markupsafe import Markup
 
 from affina.core.kinds import objectives
 from affina.evaluation import svg
-from affina.evaluation.summary import ConfusionSummary, Differs, LedgerSummary, MetricSummary, SliceSummary, Summary
+from affina.evaluation.summary import (
+    ConfusionSummary,
+    Differs,
+    LedgerSummary,
+    Measured,
+    MetricSummary,
+    SliceSummary,
+    SuiteSlice,
+    SuiteSummary,
+    Summary,
+)
 
 MOST_SAMPLES = 12
 MOST_CONFUSIONS = 8
 MOST_SLICES = 24
 LARGEST_MATRIX = 16
 LONGEST_TEXT = 1500
+Divided = tuple[Sequence[SuiteSlice], int]
+"""Slices to show, those that got worse first, and how many there are in all."""
 
 
 def report_html(summary: Summary) -> str:
@@ -28,8 +40,11 @@ def report_html(summary: Summary) -> str:
         verdict=summary.get("verdict"),
         metrics=_rows(summary.get("metrics", {})),
         power=summary.get("power"),
-        slices=_divided(summary.get("slices") or []),
-        suites=[(name, suite, _rows(suite["statistics"])) for name, suite in summary.get("suites", {}).items()],
+        slices=_divided(of_metric(summary.get("slices") or [])),
+        suites=[
+            (name, suite, _rows(suite["statistics"]), _divided(of_suite(suite)))
+            for name, suite in summary.get("suites", {}).items()
+        ],
         calibration=_calibration(summary),
         base_is=summary.get("base_is", ""),
         interval_plot=svg.interval_plot,
@@ -52,15 +67,39 @@ def _rows(measured: Mapping[str, MetricSummary]) -> list[tuple[str, MetricSummar
     return [(name, found, _colour(found["difference"])) for name, found in measured.items()]
 
 
-def _divided(slices: Sequence[SliceSummary]) -> dict[str, Any] | None:
+def of_metric(slices: Sequence[SliceSummary]) -> Divided:
+    """Slices of one metric, whose values come without intervals; all may be shown."""
+    rows: list[SuiteSlice] = [
+        {
+            "statistic": "", "by": each["by"], "group": each["group"], "base": _alone(each["a"]),
+            "tuned": _alone(each["b"]), "difference": each["difference"], "p_adjusted": each["p_adjusted"],
+            "found": each["found"],
+        }
+        for each in slices
+    ]  # fmt: skip
+    return rows, len(rows)
+
+
+def of_suite(suite: SuiteSummary) -> Divided:
+    """The slices of a suite's first statistic, and those of others that got worse; and how many there are."""
+    slices, first = suite.get("slices") or [], next(iter(suite["statistics"]), "")
+    return [each for each in slices if each["found"] == "worse" or each["statistic"] == first], len(slices)
+
+
+def _alone(value: float | None) -> Measured:
+    return {"value": value, "low": None, "high": None}
+
+
+def _divided(slices: Divided) -> dict[str, Any] | None:
     """Those that got worse, and of the others the first ones; how many there are and are not shown."""
-    if not slices:
+    rows, count = slices
+    if not rows:
         return None
-    worse = [each for each in slices if each["found"] == "worse"]
-    shown = slices[: max(len(worse), MOST_SLICES)]
+    worse = [each for each in rows if each["found"] == "worse"]
+    shown = rows[: max(len(worse), MOST_SLICES)]
     colours = {"worse": "bad", "better": "good"}
-    rows = [(each, colours.get(each["found"], "open")) for each in shown]
-    return {"rows": rows, "all": len(slices), "worse": len(worse), "more": len(slices) - len(shown)}
+    coloured = [(each, colours.get(each["found"], "open")) for each in shown]
+    return {"rows": coloured, "all": count, "worse": len(worse), "more": count - len(shown)}
 
 
 def _calibration(summary: Summary) -> list[tuple[str, Markup]]:

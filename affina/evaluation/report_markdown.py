@@ -4,8 +4,8 @@ import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from affina.evaluation.report import MOST_SAMPLES, MOST_SLICES, excerpt, number
-from affina.evaluation.summary import Differs, Measured, MetricSummary, SampleSummary, SliceSummary, Summary
+from affina.evaluation.report import MOST_SAMPLES, MOST_SLICES, Divided, excerpt, number, of_metric, of_suite
+from affina.evaluation.summary import Differs, Measured, MetricSummary, SampleSummary, Summary
 
 SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|:(?=//)|(?<=www)\.|^[#+=-]|(?<=^\d)[.)])")
 """What could begin markup, a link or, at the beginning, a block; `<`, `>` and `&` are written as HTML has them."""
@@ -24,10 +24,11 @@ def report_markdown(summary: Summary) -> str:
         if base := summary.get("base_is"):
             lines += [f"base: {escaped(base)}", ""]
     if slices := summary.get("slices"):
-        lines += ["## By slices", "", *_slices(slices)]
+        lines += ["## By slices", "", *_slices(of_metric(slices))]
     for name, suite in (summary.get("suites") or {}).items():
         lines += [f"## Suite {escaped(name)}", "", f"{escaped(suite['about'])} {suite['items']:,} items.", ""]
         lines += _differences("statistic", suite["statistics"])
+        lines += _slices(of_suite(suite))
         lines += [f"- {escaped(note)}" for note in suite["notes"]] + [""] * bool(suite["notes"])
     for who, bins in (summary.get("calibration") or {}).items():
         rows = ((f"{each['n']:,}", number(each["confidence"]), _spread(each["accuracy"])) for each in bins)
@@ -55,19 +56,23 @@ def _differences(what: str, measured: Mapping[str, MetricSummary]) -> list[str]:
     return _table((what, "base", "tuned", "difference", "p", "p (Holm)", "detectable"), rows)
 
 
-def _slices(slices: Sequence[SliceSummary]) -> list[str]:
+def _slices(divided: Divided) -> list[str]:
+    slices, count = divided
+    if not slices:
+        return []
     worse = sum(each["found"] == "worse" for each in slices)
     shown = slices[: max(worse, MOST_SLICES)]
     rows = [
         (
-            escaped(f"{each['by']} = {each['group']}"), number(each["difference"].get("n")), number(each["a"]),
-            number(each["b"]), _spread(each["difference"]), number(each["p_adjusted"]), escaped(each["found"]),
+            escaped(" ".join((f"{each['by']} = {each['group']}", *filter(None, [each["statistic"]])))),
+            number(each["difference"].get("n")), _spread(each["base"]), _spread(each["tuned"]),
+            _spread(each["difference"]), number(each["p_adjusted"]), escaped(each["found"]),
         )
         for each in shown
     ]  # fmt: skip
     head = ("slice", "items", "base", "tuned", "difference", "p (Holm)", "")
-    more = [f"{len(slices) - len(shown)} more are in report.json.", ""] if len(slices) > len(shown) else []
-    return [f"{worse} of {len(slices)} slices are shown to be worse.", "", *_table(head, rows), *more]
+    more = [f"{count - len(shown)} more are in report.json.", ""] if count > len(shown) else []
+    return [f"{worse} of {count} slices are shown to be worse.", "", *_table(head, rows), *more]
 
 
 def _books(summary: Summary) -> list[str]:

@@ -8,6 +8,8 @@ import numpy as np
 
 from affina.core.task import Statistic, Task, Tested
 
+BASE, TUNED, FOUND = "suites.base.json", "suites.tuned.json", "suites.json"
+"""Files of a run: what the base and the tuned model did with every item, and what moved between them."""
 Suites = Mapping[str, Task]
 """Tasks by what they are called in a run."""
 

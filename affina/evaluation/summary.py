@@ -63,12 +63,27 @@ class SliceSummary(TypedDict):
     found: str
 
 
+class SuiteSlice(TypedDict):
+    """As `task_slices.judged` writes it."""
+
+    statistic: str
+    by: str
+    group: str
+    base: Measured
+    tuned: Measured
+    difference: Differs
+    p_adjusted: float | None
+    found: str
+
+
 class SuiteSummary(TypedDict):
     """As `before_after.moved` writes it."""
 
     about: str
     items: int
     statistics: dict[str, MetricSummary]
+    slices: NotRequired[list[SuiteSlice]]
+    """Of the statistic that decides and of those that are means of items, those that got worse first."""
     notes: list[str]
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from affina.core.errors import Refused
+from affina.core.errors import Refused, nearest
 from affina.core.invalid import located
 from affina.core.kinds import tasks
 from affina.core.part import InvalidPart
@@ -18,6 +19,7 @@ from affina.core.task import Task
 from affina.core.yaml_text import parsed
 
 YAML = (".yaml", ".yml")
+BARE = re.compile(r"\w+")
 TRUSTED = "trusted_tasks"
 """Before the names of modules read from a person's own files, so that none hides another."""
 
@@ -32,10 +34,12 @@ class Named:
 
 
 def is_task(on: str) -> bool:
-    """Whether this names tasks; otherwise it is a file of data."""
+    """Whether this names tasks; otherwise it is a file of data. Raises Refused for a bare name that is neither."""
     path = Path(on)
     if path.is_dir():
         return any(_files(path))
+    if BARE.fullmatch(on) and not path.exists() and on not in tasks.names():
+        raise Refused(f"no task and no file is called '{on}'", instead=nearest(on, tasks.names()))
     return path.suffix.lower() in (*YAML, ".py") or (on in tasks.names() and not path.exists())
 
 
@@ -46,11 +50,11 @@ def tasks_of(on: str, trust: bool = False) -> list[Named]:
     """
     path = Path(on)
     if path.is_dir():
-        return _distinct([named for file in _files(path) for named in _of_file(file)])
+        return distinct([named for file in _files(path) for named in _of_file(file)])
     if path.suffix.lower() == ".py":
         return [_trusted(path, trust)]
     if path.suffix.lower() in YAML:
-        return _distinct(list(_of_file(path)))
+        return distinct(list(_of_file(path)))
     return [Named(on, _built(on, "", on), Path())]
 
 
@@ -77,7 +81,7 @@ def _of_file(path: Path) -> Iterator[Named]:
         yield Named(f"{path.stem}/{task.name}", task, path.parent)
 
 
-def _distinct(found: list[Named]) -> list[Named]:
+def distinct(found: list[Named]) -> list[Named]:
     """The second of a label is called `label-2`."""
     times: dict[str, int] = {}
     made = []

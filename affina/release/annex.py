@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 from affina.release.facts import Facts
 
-BLANK = "To be filled in by a person."
-
 
 class Point(NamedTuple):
     """One point: its number in Annex IV, a heading, the articles it refers to, and what is known of it."""

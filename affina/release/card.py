@@ -8,9 +8,9 @@ from typing import Any
 
 from affina.core.atomic import damage, sealed, write_text
 from affina.evaluation.report_markdown import escaped
-from affina.release.annex import BLANK, INCOMPLETE, POINTS
+from affina.release.annex import INCOMPLETE, POINTS
 from affina.release.artefact import alone
-from affina.release.facts import FILES, Facts, pretty
+from affina.release.facts import BLANK, FILES, Facts, pretty
 from affina.store.artefact import CARD, intact
 from affina.store.place import Place
 from affina.store.registry import Registry

@@ -10,6 +10,7 @@ from typing import Any
 from affina.core.run import Run
 from affina.store.artefact import ABOUT
 
+BLANK = "To be filled in by a person."
 FILES = (ABOUT, "lock.json", "result.json", "ledger.json", "proofs.json", "events.jsonl", "suites.json")
 """What it is drawn from."""
 JOULES_PER_KWH = 3.6e6
@@ -40,7 +41,7 @@ class Facts:
     # ── sentences ──
     def data(self) -> list[str]:
         ledger = self.run.read("ledger.json", {})
-        said = [f"{name}: SHA-256 {digest}" for name, digest in self.lock["data"].items()]
+        said = [self._source(name, ledger) for name in self.lock["data"]]
         used = ", ".join(f"{count:,} for {split}" for split, count in ledger.get("used", {}).items())
         said += [f"{ledger['read']:,} rows were read; used: {used}"] if used else []
         for end in ("dropped", "quarantined"):
@@ -51,6 +52,14 @@ class Facts:
         steps = ", ".join(each["name"] for each in self.lock["recipe"]["data"]["transforms"])
         said += [f"transforms: {steps}", f"licence of the base {self.about['base']['reference']}: {self._licence}"]
         return [*said, *self.lock["notes"]]
+
+    def _source(self, name: str, ledger: Mapping[str, Any]) -> str:
+        """A file's rows, hash and licence; of files that are read together the rows stand with the first."""
+        read = ledger.get("files", {}).items()  # by their whole paths
+        rows = next((count for path, count in read if f"/{path}".endswith(f"/{name}")), None)
+        counted = "" if rows is None else f"{rows:,} rows, "
+        licence = self.lock.get("licences", {}).get(name) or BLANK
+        return f"{name}: {counted}SHA-256 {self.lock['data'][name]}, licence: {licence}"
 
     def task(self) -> list[str]:
         labels = self.about["labels"]
@@ -91,6 +100,11 @@ class Facts:
                     _moved(f"{suite} / {name}", one["base"]["value"], one["tuned"], one["difference"])
                     for name, one in each["statistics"].items()
                 ]
+                found += [
+                    _moved(f"{suite} / {one['statistic']}, worse where {one['by']} is {one['group']}",
+                           one["base"]["value"], one["tuned"], one["difference"])
+                    for one in each.get("slices", []) if one["found"] == "worse"
+                ]  # fmt: skip
                 found += [f"{suite}: {note}" for note in each["notes"]]
         more = [f"and {len(found) - MOST} more in suites.json"] if len(found) > MOST else []
         return [*found[:MOST], *more]

@@ -82,8 +82,9 @@ def edges(found: Finished, name: str, digest: str) -> list[tuple[Node, Node]]:
     """Data, base and parent → run → release."""
     made = Node("run", found.result["weights_sha256"], found.run.name)
     base = found.lock["base"]
-    before = [Node("data", of, file) for file, of in found.lock["data"].items()]
-    before += [Node("base", base["digest"], base["reference"])]
+    stated, own = found.lock.get("licences", {}), base.get("licence") or "unknown"
+    before = [Node("data", of, file, stated.get(file, "")) for file, of in found.lock["data"].items()]
+    before += [Node("base", base["digest"], base["reference"], "" if own == "unknown" else own)]
     before += [found.parent] if found.parent else []
     return [*((each, made) for each in before), (made, Node("release", digest, name))]
 

@@ -106,7 +106,8 @@ def lineage(reference: str, place: Place = HERE) -> dict[str, Any]:
     for each in (*found["up"], *found["down"]):
         if each["kind"] == "release" and each["key"] in named:
             each["label"], each["stage"] = named[each["key"]].name, named[each["key"]].stage
-    return {"node": {"kind": node.kind, "key": node.key, "label": node.label}, **found}
+    own = {"kind": node.kind, "key": node.key, "label": node.label, "licence": registry.licence(node)}
+    return {"node": own, **found}
 
 
 def _node(registry: Registry, reference: str) -> Node:

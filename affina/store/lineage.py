@@ -18,15 +18,16 @@ class Node:
     key: str
     label: str = ""
     """What people call it: a file, a reference, a run's name."""
+    licence: str = ""
+    """As a recipe, or a base's own files, state it."""
 
 
 def link(connection: Connection, pairs: Sequence[tuple[Node, Node]]) -> None:
-    """Adds edges; one that is there already stays. A node keeps the label it was first given."""
+    """Adds edges; one that is there already stays. A node keeps the label it was first given, and every licence."""
     for pair in pairs:
         for node in pair:
-            of = (labels.c.kind == node.kind) & (labels.c.key == node.key)
-            if node.label and not connection.execute(sqlalchemy.select(labels.c.key).where(of)).first():
-                connection.execute(labels.insert().values(kind=node.kind, key=node.key, label=node.label))
+            if node.label:
+                _call(connection, node)
         first, second = pair
         ends = {"from_kind": first.kind, "from_key": first.key, "to_kind": second.kind, "to_key": second.key}
         there = sqlalchemy.and_(*(edges.c[name] == value for name, value in ends.items()))
@@ -34,9 +35,22 @@ def link(connection: Connection, pairs: Sequence[tuple[Node, Node]]) -> None:
             connection.execute(edges.insert().values(**ends))
 
 
+def _call(connection: Connection, node: Node) -> None:
+    """Keeps the label of a node that has none, and a licence that was not yet stated of it."""
+    of = (labels.c.kind == node.kind) & (labels.c.key == node.key)
+    held = connection.execute(sqlalchemy.select(labels.c.licence).where(of)).first()
+    if held is None:
+        named = {"kind": node.kind, "key": node.key, "label": node.label, "licence": node.licence}
+        connection.execute(labels.insert().values(**named))
+        return
+    stated = held.licence.splitlines()
+    if node.licence and node.licence not in stated:
+        connection.execute(labels.update().where(of).values(licence="\n".join((*stated, node.licence))))
+
+
 def walk(connection: Connection, start: Node, up: bool) -> list[dict[str, Any]]:
-    """Every node that `start` came of (`up`), or that came of it: {"kind", "key", "label", "steps", "of"}, nearest
-    first; `of` is the node it was reached from."""
+    """Every node that `start` came of (`up`), or that came of it: {"kind", "key", "label", "licence", "steps",
+    "of"}, nearest first; `of` is the node it was reached from."""
     ahead, behind = ("from", "to") if up else ("to", "from")
     found: dict[tuple[str, str], dict[str, Any]] = {}
     seen, edge = {(start.kind, start.key)}, [(start.kind, start.key)]
@@ -54,8 +68,9 @@ def walk(connection: Connection, start: Node, up: bool) -> list[dict[str, Any]]:
                     reached.append(node)
                     found[node] = {"kind": node[0], "key": node[1], "steps": steps, "of": [kind, key]}
         edge = reached
-    named = {(row.kind, row.key): row.label for row in connection.execute(sqlalchemy.select(labels))}
-    return [{**each, "label": named.get(node, "")} for node, each in found.items()]
+    rows = connection.execute(sqlalchemy.select(labels))
+    named = {(row.kind, row.key): {"label": row.label, "licence": _said(row.licence)} for row in rows}
+    return [{**each, **named.get(node, {"label": "", "licence": ""})} for node, each in found.items()]
 
 
 def known(connection: Connection, kind: str, key: str) -> Node | None:
@@ -68,3 +83,14 @@ def known(connection: Connection, kind: str, key: str) -> Node | None:
         )
         rows |= {str(row[0]) for row in connection.execute(wanted)}
     return Node(kind, rows.pop()) if len(rows) == 1 else None
+
+
+def licence_of(connection: Connection, node: Node) -> str:
+    """The licences that were stated of a node; empty where none was."""
+    of = (labels.c.kind == node.kind) & (labels.c.key == node.key)
+    return _said(connection.execute(sqlalchemy.select(labels.c.licence).where(of)).scalar() or "")
+
+
+def _said(licences: str) -> str:
+    """In one line: several are a contradiction, or a file that is had under either."""
+    return "; ".join(licences.splitlines())

@@ -4,6 +4,7 @@ live at most, and the database itself sees to that."""
 import getpass
 import os
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -176,6 +177,11 @@ class Registry:
         with self._database.reading() as connection:
             return {way: lineage.walk(connection, node, way == "up") for way in ("up", "down")}
 
+    def licence(self, node: Node) -> str:
+        """The licences that were stated of data or a base; empty where none was."""
+        with self._database.reading() as connection:
+            return lineage.licence_of(connection, node)
+
     def node(self, kind: str, key: str) -> Node | None:
         """The node of a kind whose key begins so."""
         with self._database.reading() as connection:
@@ -201,7 +207,8 @@ class Registry:
             return ""
 
     def _note(self, connection: Connection, action: str, subject: str, detail: Mapping[str, Any]) -> None:
-        audit.append(connection, self._by, action, subject, detail)
+        """`by` is taken at its word; the system's user and the machine say who could have given it."""
+        audit.append(connection, self._by, action, subject, {**detail, "user": _user(), "host": socket.gethostname()})
 
     def _may(self, connection: Connection, version: Version, override: str) -> None:
         """Raises Refused where the verdict or missing approvals forbid a promotion."""

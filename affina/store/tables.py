@@ -97,8 +97,9 @@ labels = Table(
     Column("kind", String(10), primary_key=True),
     Column("key", String(200), primary_key=True),
     Column("label", Text, nullable=False),
+    Column("licence", Text, nullable=False, server_default=""),
 )
-"""What people call a node: a file, a model's reference, a run's name."""
+"""What people call a node (a file, a model's reference, a run's name), and the licences that were stated of it."""
 
 settings = Table(
     "settings",

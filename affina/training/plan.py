@@ -53,8 +53,9 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
     rate = peak_rate(recipe)
     settled = recipe.change({"evaluate.every": every, "train.learning_rate": rate})
     lock: dict[str, Any] = {
-        "recipe": settled.resolved(),
+        "recipe": _unlicensed(settled.resolved()),
         "data": prepared.files,
+        "licences": dict(prepared.licences),
         "base": {"reference": source.reference, "digest": source.digest, "licence": source.licence},
         "versions": {"affina": affina.__version__, "python": platform.python_version()}
         | {name: version(name) for name in LIBRARIES},
@@ -98,7 +99,13 @@ def proof_key(lock: Mapping[str, Any]) -> str:
         "recipe": recipe,
         "machine": {name: value for name, value in lock["machine"].items() if name != "folder"},
     }
+    del known["licences"]
     return digest(known)
+
+
+def _unlicensed(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The settings without licences, which stand beside them by file: stated later they make no other run."""
+    return {**recipe, "data": {name: value for name, value in recipe["data"].items() if name != "licence"}}
 
 
 def digest(known: Any) -> str:

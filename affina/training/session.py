@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -73,7 +74,7 @@ class Session:
         if lock is None:
             self.run.write("recipe.yaml", self._moved().dump())
             self.material.prepared.ledger.write(self.run.folder)
-        if lock != self.plan.lock:  # on resume only the recipe's folder may differ: the data are found where they are
+        if lock != self.plan.lock:  # on resume the recipe's folder, where the data are found, and licences may differ
             self.run.write("lock.json", self.plan.lock)
         material, network = self.material, self.engine.network
         for note in (*material.renderer.notes, *material.prepared.notes, *network.notes, *network.trunk.notes):
@@ -91,12 +92,15 @@ class Session:
     def _moved(self) -> Recipe:
         """The recipe as it reads from the run's own folder."""
         recipe, here = self.material.recipe, self.run.folder.resolve()
-        paths = [moved(each, recipe.folder.resolve(), here) for each in recipe.data.read]
+        paths = {each: moved(each, recipe.folder.resolve(), here) for each in recipe.data.read}
+        changes: dict[str, Any] = {"data.read": [paths[each] for each in recipe.data.read]}
+        if isinstance(recipe.data.licence, dict):
+            changes["data.licence"] = {paths[name]: text for name, text in recipe.data.licence.items()}
         if recipe.model.base is None:
-            return recipe.change({"data.read": paths})
+            return recipe.change(changes)
         base = recipe.folder.resolve() / recipe.model.base
         kept = os.path.relpath(base, here) if base.exists() else recipe.model.base
-        return recipe.change({"data.read": paths, "model.base": kept})
+        return recipe.change({**changes, "model.base": kept})
 
     def expanded(self, split: str) -> Sequence[Example]:
         return self.material.split(split)

@@ -12,9 +12,10 @@ from affina.evaluation.compare import Difference, compare
 from affina.evaluation.evaluate import answers_of
 from affina.evaluation.gate import Standard
 from affina.evaluation.open import Opened, open_model, run_of
+from affina.evaluation.suite import BASE, TUNED
 from affina.store.place import Place
 from affina.training.session import Session
-from affina.training.suites import BASE, TUNED, hall, tested_in
+from affina.training.suites import hall, tested_in
 
 
 def standards(session: Session, answers: tuple[Answers, Answers], say: Say) -> dict[str, Standard]:

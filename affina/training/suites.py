@@ -2,9 +2,9 @@
 how safe, how biased."""
 
 import hashlib
+import json
 import os
 import time
-from collections.abc import Iterator
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,11 @@ from affina.core.kinds import Model, tasks
 from affina.core.say import Say
 from affina.core.task import Hall, Tested
 from affina.evaluation.reach import reach, released, weights
-from affina.evaluation.suite import plain, restored
+from affina.evaluation.suite import BASE, FOUND, TUNED, plain, restored
 from affina.training.base import base_key, untouched
 from affina.training.kept import kept
 from affina.training.plan import digest
 from affina.training.session import Session
-
-BASE, TUNED, FOUND = "suites.base.json", "suites.tuned.json", "suites.json"
 
 
 def measure_before(session: Session, say: Say) -> None:
@@ -54,7 +52,8 @@ def measure_after(session: Session, say: Say) -> dict[str, Any]:
         return {}
     before = run.read(BASE)
     tested, seconds = _put(session, session.engine, say)
-    run.write(TUNED, {"seconds": seconds, "suites": {name: plain(each) for name, each in tested.items()}})
+    held = {name: plain(each) for name, each in tested.items()}
+    run.write(TUNED, {"seconds": seconds, "asked": _asked(session), "suites": held})
     found = {
         name: {"task": tasks.dump(task), "seconds": {"base": before["seconds"][name], "tuned": seconds[name]}}
         | moved(task, restored(before["suites"][name]), tested[name], recipe.evaluate.gate, recipe.train.seed)
@@ -96,21 +95,27 @@ def _put(session: Session, model: Model, say: Say) -> tuple[dict[str, Tested], d
 
 
 def _key(session: Session) -> str:
-    """The same where the base would do the same with the same suites: as `base_key`, with the tasks, the files, runs
-    and releases that they name, and the run's data."""
-    asked = [tasks.dump(each) for each in session.material.suites.values()]
-    lock, root = session.plan.lock, session.run.folder.parent
-    named = {text: _meant(text, session.recipe.folder, root) for text in sorted({*_texts(asked)})}
-    return digest([base_key(session), asked, named, lock["data"], lock["recipe"]["data"]])
+    """The same where the base would do the same with the same suites: as `base_key`, with what the suites ask and the
+    run's data."""
+    lock, settings = session.plan.lock, [tasks.dump(each) for each in session.material.suites.values()]
+    return digest([base_key(session), settings, _asked(session), lock["data"], lock["recipe"]["data"]])
 
 
-def _texts(plain: Any) -> Iterator[str]:
-    """Every text in a task's settings."""
+def _asked(session: Session) -> dict[str, str]:
+    """By suite what is the same where its settings are, and the content of all files, runs and releases that they name;
+    of runs on the same data and seed the items are then the same too."""
+    folder, root = session.recipe.folder, session.run.folder.parent
+    asked = {name: _with_content(tasks.dump(each), folder, root) for name, each in session.material.suites.items()}
+    return {name: hashlib.sha256(json.dumps(each).encode()).hexdigest() for name, each in asked.items()}
+
+
+def _with_content(plain: Any, folder: Path, root: Path) -> Any:
+    """A task's settings with what its texts name, wherever that stands, in the place of the names."""
     if isinstance(plain, str):
-        yield plain
-        return
-    for inner in plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ():
-        yield from _texts(inner)
+        return _meant(plain, folder, root) or plain
+    if isinstance(plain, dict):
+        return {name: _with_content(each, folder, root) for name, each in plain.items()}
+    return [_with_content(each, folder, root) for each in plain] if isinstance(plain, list | tuple) else plain
 
 
 def _meant(text: str, folder: Path, root: Path) -> list[str]:
@@ -118,7 +123,8 @@ def _meant(text: str, folder: Path, root: Path) -> list[str]:
     path = os.path.join(folder, text)
     files = [path] if text and os.path.exists(path) else sorted(glob(path)) if has_magic(text) else []
     trained = os.path.isfile(os.path.join(root, text, "lock.json"))
-    return [*(_content(Path(each)) for each in files), weights(text, root) if trained else released(text, root)]
+    found = [*(_content(Path(each)) for each in files), weights(text, root) if trained else released(text, root)]
+    return [each for each in found if each]
 
 
 def _content(path: Path) -> str:

@@ -53,7 +53,7 @@ def train(
         settled = plan(recipe, material.prepared, material.source, material.rows, folder)
         if folder.state == "finished" and _whole(folder, say):
             say.line(f"run '{folder.name}' is finished; `affina show {folder.name}` shows it")
-            return _sent(folder, mirror)
+            return _sent(_licensed(folder, settled), mirror)
         folder.tidy()
         session = _opened(material, settled, folder)
         try:
@@ -69,6 +69,14 @@ def train(
             _note(folder, stopped)
             raise stopped from error
     return _sent(folder, mirror)
+
+
+def _licensed(run: Run, settled: Plan) -> Run:
+    """The run with the licences that the recipe names now: a finished one needs no other training to have them."""
+    lock = run.read("lock.json")
+    if lock.get("licences", {}) != settled.lock["licences"]:
+        run.write("lock.json", {**lock, "licences": settled.lock["licences"]})
+    return run
 
 
 def _sent(run: Run, mirror: Server | None) -> Run:

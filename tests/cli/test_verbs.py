@@ -108,6 +108,7 @@ def compared(difference: dict[str, Any], slices: list[dict[str, Any]]) -> dict[s
     metrics = {"accuracy": {"a": 0.5, "b": 0.75, "difference": difference, "p_adjusted": 0.00246}}
     return {
         "a": "old", "b": "new", "items": 100, "power": 0.8, "metrics": metrics, "slices": slices, "verdict": VERDICT,
+        "suites": {}, "not_compared": ["suite told is not compared: new kept no answers to it"],
     }  # fmt: skip
 
 
@@ -131,12 +132,13 @@ def test_compare_prints_differences_with_their_p_slices_and_the_verdict(screen: 
         "slice           items  old    new    difference [95 % interval]  p (Holm)",
     ]
     assert said[6] == "class = refund  50     0.900  0.650  -0.250 [-0.400, -0.100]     0.012     worse"
-    assert said[-5:] == [
+    assert said[-6:] == [
         "class = c11     50     0.500  0.750  +0.250 [+0.100, +0.400]     –         too few items",
         "2 more are in --json",
         "",
         "verdict: not enough data (n needed: 1,234)",
         "  the interval straddles 0",
+        "suite told is not compared: new kept no answers to it",
     ]
 
 

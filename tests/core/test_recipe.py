@@ -128,6 +128,16 @@ def test_a_wrong_value_is_told_in_words_with_what_to_write(given: dict[str, Any]
     assert str(caught.value) == sentence
 
 
+def test_a_licence_is_one_for_all_or_by_what_is_read() -> None:
+    read = {"read": ["a.csv", "b/*.csv"]}
+    spread = Recipe.build({**LEAST, "data": {**read, "licence": " CC-BY-4.0,\n  by us "}})
+    assert spread.data.licence == "CC-BY-4.0, by us"
+    stated = {"b/*.csv": "MIT"}
+    assert Recipe.build({**LEAST, "data": {**read, "licence": stated}}).data.licence == stated
+    with pytest.raises(Refused, match=r"data.licence: 'b\.csv' is not read; did you mean 'b/\*\.csv'"):
+        Recipe.build({**LEAST, "data": {**read, "licence": {"b.csv": "MIT"}}})
+
+
 def test_one_file_needs_no_list() -> None:
     assert Recipe.build({**LEAST, "data": {"read": "a.csv"}}).data.read == ["a.csv"]
 

@@ -13,7 +13,7 @@ from affina.core.errors import Refused
 from affina.core.example import Chat, Example, Labelled, MultiLabelled, Tagged
 from affina.core.kinds import readers
 from affina.core.recipe import Recipe
-from affina.data.prepare import prepare, read_examples
+from affina.data.prepare import build, prepare, read_examples
 from affina.data.recognise import reader_for
 from affina.data.shaped import Objection
 
@@ -316,3 +316,18 @@ def test_ugly_files_are_prepared_whole_or_refused(name: str) -> None:
             assert len(str(error)) < 2000
         else:
             assert totals["read"] == totals["used"]["all"] + totals["quarantined"]["total"]
+
+
+def test_every_file_has_the_licence_of_what_names_it_and_a_licence_makes_no_other_data(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for name in ("one.jsonl", "inner/two.jsonl", "inner/three.jsonl"):
+        table(tmp_path, [(f"{name} {text}", label) for text, label in distinct(20)], name)
+    read = ("one.jsonl", "inner/*.jsonl")
+    unstated = build(recipe(tmp_path, *read))
+    stated = build(recipe(tmp_path, *read, licence={"inner/*.jsonl": "CC-BY-4.0"}))
+    assert (unstated.licences, stated.licences) == ({}, {"two.jsonl": "CC-BY-4.0", "three.jsonl": "CC-BY-4.0"})
+    assert stated.folder == unstated.folder and not stated.made
+    by_two_names = {"inner/*.jsonl": "MIT", "inner/two.jsonl": "GPL-3.0"}
+    both = build(recipe(tmp_path, *read, "inner/two.jsonl", licence=by_two_names))
+    assert both.loaded().licences == {"two.jsonl": "MIT", "three.jsonl": "MIT"}
+    assert build(recipe(tmp_path, *read, licence="own")).licences == dict.fromkeys(unstated.about["files"], "own")

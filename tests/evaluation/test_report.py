@@ -54,7 +54,14 @@ def summary(text: str = "plain", steps: int = 40) -> Summary:
                  "difference": {"value": None, "low": None, "high": None, "p": 1.0, "n": 3}, "p_adjusted": None,
                  "found": "no value"},
             ],
-            "suites": {text: {"about": text, "items": 40, "notes": [text], "statistics": {text: statistic}}},
+            "suites": {text: {"about": text, "items": 40, "notes": [text], "statistics": {text: statistic}, "slices": [
+                {"statistic": text, "by": text, "group": text, "base": measured, "tuned": measured, "difference": fell,
+                 "p_adjusted": 0.01, "found": "worse"},
+                {"statistic": "second", "by": "kind", "group": "quiet", "base": measured, "tuned": measured,
+                 "difference": difference, "p_adjusted": 0.2, "found": "no difference shown"},
+                {"statistic": "second", "by": "kind", "group": "loud", "base": measured, "tuned": measured,
+                 "difference": fell, "p_adjusted": 0.02, "found": "worse"},
+            ]}},
             "calibration": {who: [
                 {"low": 0.4, "high": 0.5, "n": 4, "confidence": 0.45,
                  "accuracy": {"value": 0.5, "low": 0.1, "high": 0.9}},
@@ -243,8 +250,10 @@ def test_a_difference_that_is_unknown_has_no_p() -> None:
     page = report_html(summary())
     # `plain` has no difference and p = 1, `accuracy` has p = 0.001
     assert re.findall(r'data-is="p">([^<]*)<', page) == ["0.001", "–", "0.001"]
-    # Of two metrics, three slices and a suite's statistic; no value, no p.
-    assert re.findall(r'data-is="p \(Holm\)">([^<]*)<', page) == ["0.002", "–", "0.010", "0.020", "–", "0.004"]
+    # Of two metrics, three slices, a suite's statistic and its two slices that got worse; no value, no p.
+    assert re.findall(r'data-is="p \(Holm\)">([^<]*)<', page) == [
+        "0.002", "–", "0.010", "0.020", "–", "0.004", "0.010", "0.020",
+    ]  # fmt: skip
 
 
 def test_many_slices_are_cut_but_for_those_that_got_worse() -> None:
@@ -257,6 +266,14 @@ def test_many_slices_are_cut_but_for_those_that_got_worse() -> None:
     assert (
         "24 more" not in page.text and "76 more are in" in Tags(report_html({**given, "slices": [better] * 100})).text
     )
+
+
+def test_a_suites_slices_are_those_of_what_decides_and_the_others_that_got_worse() -> None:
+    page, text = report_html(summary()), report_markdown(summary())
+    assert "2 of 3 slices got worse" in page and "1 more are in report.json" in page
+    assert "2 of 3 slices are shown to be worse" in text and "1 more are in report.json" in text
+    assert "| kind = loud second | 40 | 0.500 (0.400 … 0.600) | 0.500 (0.400 … 0.600) | -0.300" in text
+    assert "loud" in page and "quiet" not in page and "quiet" not in text
 
 
 def test_markdown_says_what_the_page_says_and_nothing_in_it_is_markup() -> None:

@@ -433,6 +433,25 @@ def test_the_card_marks_what_a_person_must_fill_in_and_escapes_what_others_wrote
     assert "energy was not measured" in energy and f"took {seconds:,.0f} s" in energy
 
 
+def test_licences_stand_on_the_card_and_in_the_lineage_and_what_is_not_stated_is_left_to_a_person(
+    finished: Finished, tmp_path: Path
+) -> None:
+    place = copied(finished("labels"), tmp_path)
+    run, data = Run(tmp_path / "runs" / "labels"), finished("labels").folder.parents[1] / "tickets.csv"
+    first = release("labels", "intents", place)
+    row = f"- tickets.csv: 90 rows, SHA-256 {sha256(data)}, licence: "
+    assert f"{row}To be filled in by a person.\n" in Path(first["card"]).read_text()
+    assert lineage("intents", place)["up"][1]["licence"] == ""
+    run.write("lock.json", {**run.read("lock.json"), "licences": {"tickets.csv": "<b>CC-BY-4.0</b>, by us"}})
+    made = release("labels", "intents", place)
+    text = Path(made["card"]).read_text()
+    assert f"{row}&lt;b&gt;CC-BY-4.0&lt;/b&gt;, by us\n" in text
+    assert made["version"] == 2 and "licence of the base" in text
+    up = {each["kind"]: each for each in lineage("intents", place)["up"]}
+    assert up["data"]["licence"] == lineage(str(data), place)["node"]["licence"] == "<b>CC-BY-4.0</b>, by us"
+    assert up["base"]["licence"] == ""
+
+
 def test_energy_that_was_counted_is_told_in_kilowatt_hours(finished: Finished, tmp_path: Path) -> None:
     """12 steps of 3 × 10⁵ J are 3.6 × 10⁶ J, one kilowatt hour."""
     place = copied(finished("labels"), tmp_path)

@@ -1,7 +1,9 @@
 """The registry's laws, on SQLite and on a real PostgreSQL server."""
 
+import getpass
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -259,6 +261,33 @@ def test_lineage_is_walked_up_to_the_data_and_down_to_traffic(place: Place) -> N
     assert {each["key"] for each in down if each["kind"] == "release"} == {first.digest, second.digest}
     assert registry.node("data", digest("data")[:10]) == Node("data", digest("data"))
     assert registry.node("data", "%") is None
+
+
+def test_every_licence_that_was_stated_of_data_is_kept(place: Place) -> None:
+    registry, run = place.open(), Node("run", digest("run"), "first")
+    for licence in ("", "CC-BY-4.0", "MIT; or by us", "CC-BY-4.0", ""):
+        registry.link([(Node("data", digest("data"), "a.csv", licence), run)])
+    (data,) = registry.lineage(run)["up"]
+    assert (data["label"], data["licence"]) == ("a.csv", "CC-BY-4.0; MIT; or by us")
+    assert registry.licence(Node("data", digest("data"))) == data["licence"]
+    assert registry.licence(Node("data", digest("other"))) == ""
+
+
+def test_a_registry_of_the_first_step_is_brought_to_the_last_with_all_it_holds(place: Place) -> None:
+    registry = place.open()
+    before = (add(registry, 1), registry.lineage(Node("run", digest("run 1"))), registry.log())
+    directly(place, "ALTER TABLE labels DROP COLUMN licence")
+    directly(place, "UPDATE alembic_version SET version_num = '0001'")
+    again = place.open()
+    assert (again.version("intents@1"), again.lineage(Node("run", digest("run 1"))), again.log()) == before
+    assert directly(place, "SELECT version_num FROM alembic_version") == [("0002",)] and again.tampered == ""
+
+
+def test_the_log_says_who_was_named_and_who_could_have_named_them(place: Place) -> None:
+    add(place.open(), 1)
+    (entry,) = place.open().log()
+    assert entry["by"] == "anna"
+    assert (entry["detail"]["user"], entry["detail"]["host"]) == (getpass.getuser(), socket.gethostname())
 
 
 def test_a_lineage_that_returns_to_itself_ends(tmp_path: Path) -> None:

@@ -67,15 +67,18 @@ class Stray(Tuning):
 
 
 def test_a_run_begun_has_its_recipe_ledger_and_lock(tmp_path: Path, chat_model: Path) -> None:
-    opened = session(tmp_path, chat_model)
+    opened = session(tmp_path, chat_model, data={"licence": {"tickets.csv": "CC-BY-4.0"}})
     opened.begin(Silent())
     ledger, lock = opened.run.read("ledger.json"), opened.run.read("lock.json")
     assert ledger["read"] == 90 == sum(ledger["used"].values())
-    assert lock == opened.plan.lock
+    assert lock == opened.plan.lock and lock["licences"] == {"tickets.csv": "CC-BY-4.0"}
+    assert "licence" not in lock["recipe"]["data"], "a run with another licence is no other run"
     kept = Recipe.load(opened.run.folder / "recipe.yaml")
     assert (kept.folder / kept.data.read[0]).resolve() == tmp_path / "tickets.csv"
     assert (kept.folder / kept.model.base).resolve() == chat_model
-    back = kept.change({"data.read": ["tickets.csv"], "model.base": str(chat_model)})
+    assert kept.data.licence == {kept.data.read[0]: "CC-BY-4.0"}
+    named = {"data.read": ["tickets.csv"], "data.licence": lock["licences"]}
+    back = kept.change({**named, "model.base": str(chat_model)})
     assert back.dump() == opened.material.recipe.dump()
 
 

@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from tiny import Heard, data, recipe
 
 import affina
 from affina.core.errors import Refused
+from affina.core.gate import Gate
 from affina.core.kinds import tasks
 from affina.core.run import Run
 from affina.core.say import Silent
-from affina.evaluation.open import run_of
-from affina.evaluation.suite import restored
+from affina.evaluation.on_tasks import kept_by_both
+from affina.evaluation.open import open_model, run_of
+from affina.evaluation.suite import TUNED, restored
 from affina.store.place import Place
 from affina.training.material import FORGETTING, Material
 
@@ -48,7 +52,7 @@ class Told(Task):
         columns = {"tilt": np.array([*tilt[:4], np.nan]), "short": np.array([1.0, 0.0, 1.0, 0.0, 1.0])}
         ids = tuple(f"t{n}" for n in range(5))
         shown = tuple({"asked": text} for text in texts)
-        return Tested(ids, columns, shown, {"half": ("a", "a", "b", "b", "b")}, ("<script>alert(1)</script>",))
+        return Tested(ids, columns, shown, {"half": ("<a>", "<a>", "b", "b", "b")}, ("<script>alert(1)</script>",))
 
     def statistics(self):
         return {
@@ -111,6 +115,7 @@ def test_the_report_holds_the_suite_and_escapes_what_it_says(first: Run) -> None
     assert "## Suite told" in text and "&lt;script&gt;" in text and "<script" not in text
     summary = json.loads((first.folder / "report.json").read_text(encoding="utf-8"))
     assert set(summary["suites"]) == {"told"} and summary["slices"]
+    assert "None of 4 slices is shown to be worse" in page and "| half = &lt;a&gt; tilt |" in text
     assert first.show()["suites"]["told"]["items"] == 5
 
 
@@ -175,6 +180,37 @@ def test_another_run_takes_the_bases_suites_over_and_is_held_against_the_live_on
     assert "the base, in the place of parent (model.base names no run)" in reasons[2]
     # The same recipe but for its gate, so the same model: nothing differs.
     assert again.read("live.json")["nats_N"] == pytest.approx(again.read("tuned.json")["nats_N"], rel=1e-6)
+
+
+def test_the_suites_that_two_runs_kept_are_compared_where_both_were_asked_the_same(first: Run) -> None:
+    root = first.folder.parent
+    shutil.copytree(first.folder, root / "twin")
+    found = affina.compare("first", "twin", root=root)
+    told, values = found["suites"]["told"], first.read("suites.json")["told"]["statistics"]
+    assert (told["items"], found["not_compared"]) == (5, [])
+    assert told["statistics"]["tilt"]["a"] == values["tilt"]["tuned"]
+    assert told["statistics"]["tilt"]["difference"]["value"] == 0
+    (more,) = (each for each in told["slices"] if each["group"] == "<a>" and each["statistic"] == "short")
+    assert (more["a"]["value"], more["b"]["value"], more["found"]) == (0.5, 0.5, "too few items")
+    one, two = (open_model(name, root, True, Silent()) for name in ("first", "twin"))
+    assert two.run is not None
+    kept = two.run.read(TUNED)
+    for asked, complaint in (
+        ({}, "the two runs asked it with other settings or files"),
+        ({**kept["asked"], "told": "x"}, "the two runs asked it with other settings or files. name its task with --on"),
+    ):
+        two.run.write(TUNED, {**kept, "asked": asked})
+        (sentence,) = kept_by_both(one, two, Gate(), 0)[1]
+        assert sentence.startswith(f"suite told is not compared: {complaint}")
+    two.run.write(TUNED, {**kept, "suites": {"told": {**kept["suites"]["told"], "ids": ["t0", "t1", "t2", "t3", "x"]}}})
+    assert "not put to the same items: 5 and 5 items, 4 of them shared" in kept_by_both(one, two, Gate(), 0)[1][0]
+    two.run.write(TUNED, kept)
+    release = replace(two, run=Run(first.folder / "nowhere"))
+    assert kept_by_both(one, release, Gate(), 0)[1] == [
+        "no suite is compared: nowhere kept no answers to any. name tasks with --on"
+    ]
+    assert kept_by_both(release, release, Gate(), 0) == ({}, [])
+    assert kept_by_both(replace(one, run=None), two, Gate(), 0) == ({}, [])
 
 
 def gathered(folder: Path, base: Path, **evaluate: Any) -> Material:

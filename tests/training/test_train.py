@@ -148,6 +148,9 @@ def test_a_finished_run_says_so_and_rewrites_nothing(tmp_path: Path, chat_model:
     affina.train(path, root=tmp_path / "runs", say=heard)
     assert heard.lines == ["run 'tiny' is finished; `affina show tiny` shows it"]
     assert {each: each.stat().st_mtime_ns for each in run.folder.rglob("*") if each.name != ".lock"} == before
+    lock, licence = run.read("lock.json"), {"tickets.csv": "CC-BY-4.0"}
+    affina.train(affina.Recipe.load(path).change({"data.licence": licence}), root=tmp_path / "runs", say=heard)
+    assert run.read("lock.json") == {**lock, "licences": licence} and "licence" not in lock["recipe"]["data"]
 
 
 def test_early_stopping_restores_the_best_checkpoint(tmp_path: Path, chat_model: Path) -> None:

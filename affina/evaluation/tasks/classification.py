@@ -13,6 +13,7 @@ from affina.core.kinds import Floats, Metric, Model, Progress
 from affina.core.task import Hall, Statistic, Tested
 from affina.data import columns
 from affina.evaluation.bank import Bank, Item
+from affina.evaluation.few_shot import Prompt
 from affina.evaluation.going_on import scored
 from affina.evaluation.summed import columns_of, statistics_of
 
@@ -24,8 +25,9 @@ class Classification(Bank):
     """A model of words is asked for each label's log-probability after the prompt, which all labels share; a head of
     labels gives its own probabilities. `ece` and `brier` say how far these can be believed."""
 
-    prompt: str = "{text}"
-    """What the model is asked, with the columns' names in braces; all that a head of labels sees."""
+    prompt: Prompt = "{text}"
+    """What the model is asked, with the columns' names in braces; all that a head of labels sees. Of a model of words
+    it may be `{shots: 4, rows: FILE, text: PROMPT}`, with answered examples before it."""
     label: str = "label"
     """The column of the right label."""
     labels: tuple[str, ...] = ()
@@ -53,6 +55,9 @@ class Classification(Bank):
         ]
         slices = {**self.slices(items), "label": tuple(item.right for item in items)}
         return Tested(ids, found, tuple(shown), slices, notes)
+
+    def spoken(self, right: str) -> str:
+        return self.words.get(right, right)
 
     def statistics(self) -> Mapping[str, Statistic]:
         return {
@@ -97,7 +102,11 @@ class Classification(Bank):
     def _by_head(
         self, model: Model, items: Sequence[Item[str]], labels: tuple[str, ...], progress: Progress | None
     ) -> Floats:
-        """[N, L] what the head gives."""
+        """[N, L] what the head gives. Raises Refused where examples are to be shown to it."""
+        if any(item.before for item in items):
+            raise Refused(
+                "a head of labels sees no examples", "it reads one text at a time", "write the prompt without `shots`"
+            )
         asked = [Labelled(id=item.id, text=item.given, label=item.right, labels=labels) for item in items]
         rows = model.renderer.rows(asked)
         if long := next((row for row in rows if row.cut), None):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -18,6 +18,8 @@ NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+")
 class ExactMatch(Bank):
     """An answer is right where it equals a right one, both normalised; `f1` is its best share of words with a right one
     (Rajpurkar et al., 2016)."""
+
+    costs: ClassVar[str] = "answers"
 
     answer: str = "answer"
     """The column of the right answer, or of a list of right answers."""
@@ -71,6 +73,9 @@ class ExactMatch(Bank):
             "stopped": Statistic.mean("stopped", unit="share"),
         }
         return {**found, "extracted": Statistic.mean("found", unit="share")} if self.extract else found
+
+    def spoken(self, right: tuple[str, ...]) -> str:
+        return right[0]
 
     def _right(self, record: Record) -> tuple[str, ...]:
         """The right answers. Raises Unusable for those of which none could be said."""

@@ -1,7 +1,7 @@
 """Prompts whose answers are whole texts: metrics of texts over one or several right ones."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -16,6 +16,8 @@ from affina.evaluation.summed import columns_of, statistics_of, summable
 
 class Generation(Bank):
     """What the model writes beside the right texts, by the metrics of the shelf that read text."""
+
+    costs: ClassVar[str] = "answers"
 
     answer: str = "answer"
     """The column of the right text, or of a list of right texts."""
@@ -57,6 +59,9 @@ class Generation(Bank):
             self.slices(items),
             (*notes, *silent(said)),
         )
+
+    def spoken(self, right: tuple[str, ...]) -> str:
+        return right[0]
 
     def statistics(self) -> Mapping[str, Statistic]:
         return {**statistics_of(self.metrics), "stopped": Statistic.mean("stopped", unit="share")}

@@ -1,11 +1,12 @@
 """Prompts whose answers another model judges: beside the answer of the row, in both orders, or alone in points."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from affina.core.errors import Refused
 from affina.core.kinds import Floats, Model, Record, Sampling
 from affina.core.task import Hall, Statistic, Tested
 from affina.data import columns
@@ -20,6 +21,8 @@ VERDICT_TOKENS = 512
 class Judged(Bank):
     """Each pair is asked in both orders, and a preference counts only where it survives the swap; otherwise it is a tie
     (Zheng et al., 2023). `first_place` is how often the judge prefers what stands first: without a bias, half."""
+
+    costs: ClassVar[str] = "answers"
 
     judge: str
     """The model that judges, by reference: a run, a folder, a base."""
@@ -44,6 +47,11 @@ class Judged(Bank):
         ]
         ids = tuple(item.id for item in items)
         return Tested(ids, found, tuple(shown), self.slices(items), (*notes, *silent(said), *told))
+
+    def spoken(self, right: str) -> str:
+        if self.asks == "points":
+            raise Refused("what is judged in points has no right answers", instead="write the prompt without `shots`")
+        return right
 
     def statistics(self) -> Mapping[str, Statistic]:
         unread = Statistic.mean("unread", higher_is_better=False, unit="share")

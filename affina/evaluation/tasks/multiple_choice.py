@@ -62,6 +62,13 @@ class MultipleChoice(Bank):
             "nats": Statistic.mean("nats", higher_is_better=False, unit="nats per right option"),
         }
 
+    def spoken(self, right: Options) -> str:
+        said, place = right
+        return said[place]
+
+    def joint(self) -> str:
+        return self.between
+
     def _right(self, record: Record) -> Options:
         if isinstance(self.options, str):
             said = texts(record, self.options, "list of options")
