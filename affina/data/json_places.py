@@ -14,10 +14,10 @@ from affina.core.kinds import Span
 from affina.data.offsets import single
 
 CHUNK = 1 << 20
-QUOTE, ESCAPE, OPEN, CLOSE, COMMA = range(1, 6)
-SIGNS = {'"': QUOTE, "\\": ESCAPE, "[": OPEN, "{": OPEN, "]": CLOSE, "}": CLOSE, ",": COMMA}
+QUOTE, OPEN, CLOSE, COMMA = range(1, 5)
+SIGNS = {'"': QUOTE, "[": OPEN, "{": OPEN, "]": CLOSE, "}": CLOSE, ",": COMMA}
 TABLE = bytes(SIGNS.get(chr(byte), 0) for byte in range(256))
-DEEPER = np.array([0, 0, 0, 1, -1, 0], np.int8)
+DEEPER = np.array([0, 0, 1, -1, 0], np.int8)
 """How each kind of sign changes the number of brackets that are open."""
 PLAIN = re.compile(rb"[ \t\r\n:]*([^ \t\r\n:]+)")
 """A value without quotes or brackets, after white space and the colon of its key."""
@@ -150,17 +150,11 @@ def _slots(text: bytes, kept: _Kept, within: Within) -> tuple[Numbers, Numbers]:
 
 def _signs(text: bytes) -> tuple[npt.NDArray[np.uint8], Numbers]:
     """Quotes around strings, and brackets and commas that are in none; and where they stand."""
-    every = np.frombuffer(bytearray(text.translate(TABLE)), np.uint8)
     if b"\\" in text:
-        escapes = np.flatnonzero(every == ESCAPE)
-        numbers = np.arange(len(escapes))
-        begins = np.diff(escapes, prepend=-2) != 1
-        run = numbers - np.maximum.accumulate(np.where(begins, numbers, 0))
-        every[escapes] = 0
-        after = escapes[run % 2 == 0] + 1
-        every[after[after < len(every)]] = 0
+        text = text.replace(rb"\\", b"  ").replace(rb"\"", b"  ")  # from the left, as they are read
+    every = np.frombuffer(text.translate(TABLE), np.uint8)
     at = np.flatnonzero(every)
     kinds = every[at]
     quotes = kinds == QUOTE
-    outside = quotes | (np.cumsum(quotes, dtype=np.int32) % 2 == 0)
+    outside = quotes | (np.cumsum(quotes, dtype=np.uint8) % 2 == 0)
     return kinds[outside], at[outside]

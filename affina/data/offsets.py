@@ -43,7 +43,8 @@ class Line(NamedTuple):
 
 
 def measure(path: Path, found: Encoding) -> Measure | None:
-    """None for encodings in which the bytes of a line are not known from it (UTF-7, HZ, escapes)."""
+    """None where lines have no bytes of their own: an end of line is written with other letters, or is none (UTF-7,
+    HZ, escapes)."""
     name = codecs.lookup(found.name).name
     with path.open("rb") as file:
         head = file.read(4)
@@ -58,7 +59,7 @@ def measure(path: Path, found: Encoding) -> Measure | None:
         return _of_each(len(codecs.BOM_UTF8) * marked, "utf-8", _encoded("utf-8", found.errors))
     if single(name):
         return _of_each(0, name, len)
-    return Measure(0, name, _raw(path)) if name.startswith(EAST_ASIAN) else None
+    return Measure(0, name, _raw(path)) if name.startswith(EAST_ASIAN) or _by_lines(path, found) else None
 
 
 def single(name: str) -> bool:
@@ -114,6 +115,21 @@ def _raw(path: Path) -> Callable[[list[str]], list[int]]:
 
     left = read()
     return lambda lines: [*islice(left, len(lines))]
+
+
+def _by_lines(path: Path, found: Encoding) -> bool:
+    """Whether each line of bytes is one of the text, decoded as part of nothing."""
+    written = path.open(encoding="latin_1", newline="")
+    with written, path.open(encoding=found.name, errors=found.errors, newline="") as stream:
+        ended = chain.from_iterable(batches(stream, str(path)))
+        for content in chain.from_iterable(batches(written, str(path))):
+            try:
+                text = content.encode("latin_1").decode(found.name)
+            except UnicodeError:
+                return False
+            if text != next(ended, None):
+                return False
+        return next(ended, None) is None
 
 
 def _module(name: str) -> object:
