@@ -14,11 +14,16 @@ ITEM = re.compile(r" {0,3}(?:[-+*]|\d{1,9}[.)])(?:[ \t]|$)")
 ODD = re.compile(r"^(?![ \t]+$)[^\S\n]+$", re.M)
 """A line that looks blank and is none: it is not settled whether it is a paragraph."""
 QUOTATION = re.compile(r" {0,3}>")
-NAMES = """address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div dl
+NAMES = re.findall(
+    r"\S+",
+    """address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div dl
 dt fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html iframe legend li link
 main menu menuitem nav noframes ol optgroup option p param search section summary table tbody td tfoot th thead title
-tr track ul""".split()
-TAG = r"(?:[A-Za-z][\w-]*(?:\s+[\w:][\w.:-]*(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+))?)*\s*/?>|/[A-Za-z][\w-]*\s*>)"
+tr track ul""",
+)
+TAG = (
+    r"(?:[A-Za-z][\w-]*(?:\s+[\w:][\w.:-]*(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+))?)*\s*/?>|/[A-Za-z][\w-]*\s*>)"
+)
 MARKUP = tuple(
     (re.compile(rf" {{0,3}}<{begin}", re.I), re.compile(end, re.I))
     for begin, end in (
