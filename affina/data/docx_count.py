@@ -30,7 +30,7 @@ def count_parts(container: ZipFile, sections: bool) -> int | None:
     styles = _related(container, main, "styles") if main else ""
     if not styles:
         return None
-    notes: set[str] = set()
+    notes: set[tuple[str, str]] = set()
     for kind in NOTES:
         if place := _related(container, main, f"{kind}s"):
             notes |= _notes(container, place, kind)

@@ -48,10 +48,13 @@ def count_sections(page: Page) -> int:
     return len(re.findall("h+p*|^p+", _kinds(page)))
 
 
-def count_rows(source: str, table: int, headed: bool) -> int:
+def count_rows(source: str, table: int, headed: bool) -> int | None:
     """The rows of the table of this number, counted from 1 among those with rows and no other inside; without one that
-    names the columns, and without blank ones of another width."""
-    rows = [_Row(0, False), *_filled(_tables(source)[table - 1])]
+    names the columns, and without blank ones of another width. None where there is no such table."""
+    tables = _tables(source)
+    if len(tables) < table:
+        return None
+    rows = [_Row(0, False), *_filled(tables[table - 1])]
     width = max(row.width for row in rows)
     return sum(row.width == width or row.filled for row in rows[1 + headed :])
 
@@ -123,12 +126,12 @@ def _kinds(page: Page) -> str:
 
 def _seen(page: Page) -> Iterator[_Tag]:
     """The tags and texts of what is not hidden, and is not around what the page is about."""
-    enclosing, unseen = [int(page.enclosed)], _Unseen(page.whole)
+    enclosing, unseen = int(page.enclosed), _Unseen(page.whole)
     for number, tag in enumerate(_tags(page.source)):
-        if unseen.holds(tag, bool(number) and tag.begins and _beside(tag.name, enclosing[-1], page)):
+        if unseen.holds(tag, bool(number) and tag.begins and _beside(tag.name, enclosing, page)):
             continue
         if tag.name in ENCLOSING:
-            enclosing.append(enclosing[-1] + 1) if tag.begins else enclosing.pop()
+            enclosing += 1 if tag.begins else -1
         yield tag
         if tag.empty:
             yield _Tag(tag.name, begins=False)

@@ -37,16 +37,16 @@ class JsonStream:
     @property
     def span(self) -> Span | None:
         """The bytes of the last value, where they are known."""
-        return self.ruler and self.ruler.span(self.text, self.start, self.place)
+        return self.ruler.span(self.text, self.start, self.place) if self.ruler else None
 
     @property
     def byte(self) -> int | None:
         """The byte that comes next, where bytes are known."""
-        return self.ruler and self.ruler.span(self.text, self.place, self.place).start
+        return self.ruler.span(self.text, self.place, self.place).start if self.ruler else None
 
     def part(self, start: int, stop: int) -> Span | None:
         """The bytes of a part of the last value's source; parts are asked for in order, and before its `span`."""
-        return self.ruler and self.ruler.span(self.text, self.start + start, self.start + stop)
+        return self.ruler.span(self.text, self.start + start, self.start + stop) if self.ruler else None
 
     @property
     def source(self) -> str:

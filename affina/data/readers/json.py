@@ -121,7 +121,7 @@ class Json(Reader):
         elif layout.kind != "none":
             with encoding.open_text(path, self.encoding) as stream:
                 document = JsonStream(stream, str(path))
-                if measured := self._measured(path, layout):
+                if (measured := self._measured(path, layout)) and measured.size:
                     document.ruler = Ruler(measured.size, measured.start)
                 document.mark()
                 yield from _HELD[layout.kind](document, layout)
@@ -159,9 +159,9 @@ def _layout_of(path: Path, found: encoding.Encoding, each: str | None, state: tu
 
 def _keyed(path: Path, key: str | None, steps: Sequence[str], codec: str) -> Iterator[Span]:
     """The bytes of records in lists in lists. Read as Latin 1, a byte is a character, and so are those of keys."""
-    first, *others = (step and step.encode(codec).decode("latin_1") for step in (key, *steps))
+    first, *others = (step.encode(codec).decode("latin_1") for step in (key or "", *steps))
     with path.open(encoding="latin_1", newline="") as stream:
-        yield from starmap(Span, nested_places(chunks(stream), first, others))
+        yield from starmap(Span, nested_places(chunks(stream), None if key is None else first, others))
 
 
 def _by_keys(layout: Layout) -> bool:
