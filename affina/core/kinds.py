@@ -41,7 +41,7 @@ Heard = Sequence[tuple[int, float]]
 
 # ── records: data ──────────────────────────────────────────────────────────────────────────────────────────────────
 class Span(NamedTuple):
-    """Bytes [start, stop) of a file, of so many physical lines with their ends."""
+    """Bytes [start, stop) of a file: of so many physical lines with their ends, where it is one of lines."""
 
     start: int
     stop: int
@@ -443,6 +443,11 @@ class Reader(Part):
 
     def stretches(self, path: Path) -> Stretches | None:
         """How a text file is counted by its bytes, where every record has its `span`; then `count` is not asked."""
+        return None
+
+    def places(self, path: Path) -> Iterator[Span] | None:
+        """The bytes of every record, found by another method than `records` finds them; then neither `stretches` nor
+        `count` is asked. For a file that `records` refuses they mean nothing, but can be asked for."""
         return None
 
     def fetch(self, address: str, into: Path) -> None:

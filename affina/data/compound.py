@@ -3,7 +3,7 @@ whether the tables by which it is read are whole."""
 
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 MARK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -46,6 +46,50 @@ def is_whole(path: Path) -> bool:
         following = b"".join(content[(number + 1) * size : (number + 2) * size] for number in tables)
         chains = [*_chain(following, directory), *_chain(following, small)]
         return all(_inside(content, number, size) for number in chains)
+
+
+def stream(path: Path, names: Sequence[str]) -> bytes | None:
+    """What the first stream of one of these names holds; None for a file without, or whose tables are not whole."""
+    content = path.read_bytes()
+    try:
+        shift, small_shift = struct.unpack_from("<HH", content, 30)
+        size, small_size = 1 << min(shift, 20), 1 << min(small_shift, 20)
+        directory, cutoff, small = (struct.unpack_from("<I", content, at)[0] for at in (48, 56, 60))
+        following = b"".join(_sectors(content, _tables(content, size), size))
+        entries = b"".join(_sectors(content, _chain(following, directory), size))
+        found = next((each for name in names if (each := _entry(entries, name)) is not None), None)
+        if found is None:
+            return None
+        start, length = struct.unpack_from("<II", found, 116)
+        if length >= cutoff:
+            return b"".join(_sectors(content, _chain(following, start), size))[:length]
+        root = struct.unpack_from("<I", entries, 116)[0]
+        minis = b"".join(_sectors(content, _chain(following, root), size))
+        chain = _chain(b"".join(_sectors(content, _chain(following, small), size)), start)
+        return b"".join(minis[each * small_size : (each + 1) * small_size] for each in chain)[:length]
+    except struct.error:
+        return None
+
+
+def _tables(content: bytes, size: int) -> Iterator[int]:
+    """The sectors of the allocation table (2.5): the first are named in the header, others in a chain of sectors."""
+    yield from (number for number in struct.unpack_from("<109I", content, 76) if number <= LAST)
+    more, seen = struct.unpack_from("<I", content, 68)[0], set[int]()
+    while more <= LAST and more not in seen:
+        seen.add(more)
+        *numbers, more = struct.unpack_from(f"<{size // 4}I", content, (more + 1) * size)
+        yield from (number for number in numbers if number <= LAST)
+
+
+def _sectors(content: bytes, numbers: Iterable[int], size: int) -> Iterator[bytes]:
+    return (content[(number + 1) * size : (number + 2) * size] for number in numbers)
+
+
+def _entry(entries: bytes, name: str) -> bytes | None:
+    """The directory's entry of this name."""
+    wanted = (name + "\0").encode("utf-16-le")
+    each = (entries[at : at + ENTRY] for at in range(0, len(entries), ENTRY))
+    return next((entry for entry in each if entry[: len(wanted)] == wanted and entry[64] == len(wanted)), None)
 
 
 def _inside(content: mmap.mmap, sector: int, size: int) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|(\\?\Z))', re.DOTALL)
 """A string, or the beginning of one that the text ends in: then the group is not None."""
@@ -16,7 +17,25 @@ OPENING, CLOSING, COMMA = (np.frombuffer(signs, np.uint8) for signs in (b"[{", b
 def count_values(chunks: Iterable[str], depth: int, member: int | None = None) -> int:
     """The values in all lists and objects that `depth` brackets enclose; with `member`, only those in the outermost
     value's so manieth. The document is known to be JSON."""
-    found, level, commas, last = 0, 0, 0, b"s"
+    return sum(
+        int(np.count_nonzero(begins if member is None else begins & (before == member)))
+        for begins, before in _begun(chunks, depth)
+    )
+
+
+def count_members(chunks: Iterable[str]) -> list[int]:
+    """How many values each member of the outermost object holds. The document is known to be JSON."""
+    found = np.zeros(0, np.int64)
+    for begins, before in _begun(chunks, depth=2):
+        found, piece = np.bincount(before[begins]), found
+        found = np.pad(found, (0, max(0, len(piece) - len(found))))
+        found[: len(piece)] += piece
+    return [int(many) for many in found]
+
+
+def _begun(chunks: Iterable[str], depth: int) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]]:
+    """At which signs values at this depth begin, and how many members of the outermost object stand before them."""
+    level, commas, last = 0, 0, b"s"
     for bare in _bare(chunks):
         signs = np.frombuffer(last + bare, np.uint8)
         here = signs[1:]
@@ -25,13 +44,9 @@ def count_values(chunks: Iterable[str], depth: int, member: int | None = None) -
         # what follows an opening bracket and does not close it is a first value, what follows a comma another one
         firsts = np.isin(signs[:-1], OPENING) & ~np.isin(here, CLOSING)
         enclosed = np.where(np.isin(here, OPENING), levels - 1, levels) == depth
-        counted = (firsts | seconds) & enclosed
-        if member is not None:
-            before = commas + np.cumsum(seconds & (levels == 1))
-            counted &= before == member
-            commas = int(before[-1])
-        found, level, last = found + int(np.count_nonzero(counted)), int(levels[-1]), bare[-1:]
-    return found
+        before = commas + np.cumsum(seconds & (levels == 1))
+        yield (firsts | seconds) & enclosed, before
+        commas, level, last = int(before[-1]), int(levels[-1]), bare[-1:]
 
 
 def count_objects(chunks: Iterable[str]) -> int:

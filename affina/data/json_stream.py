@@ -1,10 +1,11 @@
 """A JSON document read from front to back: only what is being decoded is in memory, and errors have line and column."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from affina.core.errors import Refused
+from affina.core.kinds import Span
 from affina.data.lines import CHUNK, chunks, line_ends
 from affina.data.strict_json import Decoded, Decoder, past_space
 
@@ -17,6 +18,8 @@ class JsonStream:
 
     def __init__(self, stream: TextIO, file: str, skip: int = 0, line: int = 1, size: int = 0) -> None:
         """`skip` characters of the stream are passed over, to what stands in this line; `size` are read at once."""
+        self.ruler: Ruler | None = None
+        """Tells bytes, where they are to be known."""
         self.file, self.decoder = file, Decoder()
         self.text, self.place, self.start = "", 0, 0
         self.offset = 0
@@ -30,6 +33,20 @@ class JsonStream:
         """The line that the last value starts on."""
         self._look(self.start)
         return self._line
+
+    @property
+    def span(self) -> Span | None:
+        """The bytes of the last value, where they are known."""
+        return self.ruler.span(self.text, self.start, self.place) if self.ruler else None
+
+    @property
+    def byte(self) -> int | None:
+        """The byte that comes next, where bytes are known."""
+        return self.ruler.span(self.text, self.place, self.place).start if self.ruler else None
+
+    def part(self, start: int, stop: int) -> Span | None:
+        """The bytes of a part of the last value's source; parts are asked for in order, and before its `span`."""
+        return self.ruler.span(self.text, self.start + start, self.start + stop) if self.ruler else None
 
     @property
     def source(self) -> str:
@@ -115,6 +132,8 @@ class JsonStream:
     def _more(self) -> None:
         """At least as much more text as there is left, so that a long value is not tried too often."""
         self._look(self.place)
+        if self.ruler:
+            self.ruler.cut(self.text, self.place)
         self.offset += self.place
         parts, size = [self.text[self.place :]], 0
         wanted = max(self._size, len(parts[0]))
@@ -134,6 +153,25 @@ class JsonStream:
         else:
             self._column += place - seen
         self._seen = place
+
+
+class Ruler:
+    """Where places of a text that is read in pieces stand in its file; they are asked for in order."""
+
+    def __init__(self, size: Callable[[str], int], begun: int) -> None:
+        """`size` of any part of the text; `begun`: bytes of the mark before it."""
+        self._size, self._place, self._byte = size, 0, begun
+
+    def span(self, text: str, start: int, stop: int) -> Span:
+        """The bytes of this part of the text, which begins no earlier than the last one that was asked about ends."""
+        begun = self._byte + self._size(text[self._place : start])
+        self._place, self._byte = stop, begun + self._size(text[start:stop])
+        return Span(begun, self._byte)
+
+    def cut(self, text: str, place: int) -> None:
+        """The text begins at this place from now on."""
+        self.span(text, place, place)
+        self._place = 0
 
 
 def _after(pieces: Iterator[str], skip: int) -> Iterator[str]:

@@ -29,6 +29,8 @@ class Measure(NamedTuple):
     codec: str
     """What a stretch that begins with a line is decoded by."""
     sizes: Callable[[list[str]], list[int]]
+    size: Callable[[str], int] | None = None
+    """How many bytes any part of the text takes, where that is known from it."""
 
 
 class Line(NamedTuple):
@@ -41,22 +43,28 @@ class Line(NamedTuple):
 
 
 def measure(path: Path, found: Encoding) -> Measure | None:
-    """None for encodings in which the bytes of a line are not known from it (UTF-7, HZ, escapes)."""
+    """None where lines have no bytes of their own: an end of line is written with other letters, or is none (UTF-7,
+    HZ, escapes)."""
     name = codecs.lookup(found.name).name
     with path.open("rb") as file:
         head = file.read(4)
     if name in WIDE:
         mark = next((each for each in WIDE[name] if head.startswith(each)), b"")
         codec = f"{name}-{'be' if mark == WIDE[name][1] else 'le' if mark else sys.byteorder[0] + 'e'}"
-        return Measure(len(mark), codec, _encoded(codec, found.errors))
+        return _of_each(len(mark), codec, _encoded(codec, found.errors))
     if name.startswith(("utf-16-", "utf-32-")):
-        return Measure(0, name, _encoded(name, found.errors))
+        return _of_each(0, name, _encoded(name, found.errors))
     if name in ("utf-8", "utf-8-sig"):
         marked = name == "utf-8-sig" and head.startswith(codecs.BOM_UTF8)
-        return Measure(len(codecs.BOM_UTF8) * marked, "utf-8", _encoded("utf-8", found.errors))
-    if name in ("ascii", "iso8859-1") or hasattr(_module(name), "decoding_table"):
-        return Measure(0, name, lambda lines: [*map(len, lines)])
-    return Measure(0, name, _raw(path)) if name.startswith(EAST_ASIAN) else None
+        return _of_each(len(codecs.BOM_UTF8) * marked, "utf-8", _encoded("utf-8", found.errors))
+    if single(name):
+        return _of_each(0, name, len)
+    return Measure(0, name, _raw(path)) if name.startswith(EAST_ASIAN) or _by_lines(path, found) else None
+
+
+def single(name: str) -> bool:
+    """Whether the codec of this name takes every byte for a character."""
+    return name in ("ascii", "iso8859-1") or hasattr(_module(name), "decoding_table")
 
 
 def stretches(
@@ -88,10 +96,14 @@ def united(lines: Sequence[Line]) -> Span | None:
     return None if lines[0].start < 0 else Span(lines[0].start, lines[-1].stop, len(lines))
 
 
-def _encoded(codec: str, errors: str) -> Callable[[list[str]], list[int]]:
+def _of_each(start: int, codec: str, size: Callable[[str], int]) -> Measure:
+    return Measure(start, codec, lambda lines: [*map(size, lines)], size)
+
+
+def _encoded(codec: str, errors: str) -> Callable[[str], int]:
     if codec == "utf-8":
-        return lambda lines: [len(each) if each.isascii() else len(each.encode(codec, errors)) for each in lines]
-    return lambda lines: [len(each.encode(codec, errors)) for each in lines]
+        return lambda text: len(text) if text.isascii() else len(text.encode(codec, errors))
+    return lambda text: len(text.encode(codec, errors))
 
 
 def _raw(path: Path) -> Callable[[list[str]], list[int]]:
@@ -103,6 +115,21 @@ def _raw(path: Path) -> Callable[[list[str]], list[int]]:
 
     left = read()
     return lambda lines: [*islice(left, len(lines))]
+
+
+def _by_lines(path: Path, found: Encoding) -> bool:
+    """Whether each line of bytes is one of the text, decoded as part of nothing."""
+    written = path.open(encoding="latin_1", newline="")
+    with written, path.open(encoding=found.name, errors=found.errors, newline="") as stream:
+        ended = chain.from_iterable(batches(stream, str(path)))
+        for content in chain.from_iterable(batches(written, str(path))):
+            try:
+                text = content.encode("latin_1").decode(found.name)
+            except UnicodeError:
+                return False
+            if text != next(ended, None):
+                return False
+        return next(ended, None) is None
 
 
 def _module(name: str) -> object:

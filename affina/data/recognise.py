@@ -12,7 +12,7 @@ from affina.core.kinds import Reader, Record, Shape, describe_columns, readers, 
 from affina.data import encoding, magic, prefixed, scratch
 from affina.data.dialect import sniff
 from affina.data.suggest import unrecognised
-from affina.data.tiles import Tiles
+from affina.data.tiles import Places, Tiles, tiled
 
 SAMPLE = 1000
 """Records a shape is recognised on; at most twice as many."""
@@ -59,11 +59,10 @@ class Reading(NamedTuple):
         with scratch.called_by_name():
             return self.reader.count(self.paths[0]) if len(self.paths) == 1 else None
 
-    def tiles(self) -> Tiles | None:
+    def tiles(self) -> Tiles | Places | None:
         """The second count of a text file, kept while its records go by."""
         with scratch.called_by_name():
-            stretches = self.reader.stretches(self.paths[0])
-        return Tiles(self.paths[0], stretches) if stretches else None
+            return tiled(self.reader, self.paths[0])
 
 
 def readings(paths: Sequence[Path], given: Reader | None = None) -> list[Reading]:

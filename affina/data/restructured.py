@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import dedent
 from typing import Any, NamedTuple
 
-from affina.data.blocks import Block
+from affina.data.blocks import Block, By
 from affina.data.library import needing
 
 SAFE = {
@@ -81,6 +81,23 @@ def blocks(text: str, depth: int = 0) -> list[Block]:
     for block in _inside(publish_doctree(text, settings_overrides=SAFE), 0, depth):
         found.append(block._replace(line=max(block.line, found[-1].line if found else 1)))
     return found
+
+
+def counted(text: str, by: By) -> int:
+    """How many records the document holds: its sections are gone through one by one, not one in the other."""
+    with needing("reading reStructuredText", "docutils"):
+        from docutils import nodes
+        from docutils.core import publish_doctree
+    document = publish_doctree(text, settings_overrides=SAFE)
+    kinds = ""
+    for part in [document, *document.findall(nodes.section)]:
+        for child in part.children:
+            if child.tagname == "title" and part is not document:
+                kinds += "h" if _words(child) else ""
+            elif child.tagname != "section":
+                found = [block for block in _of(child, part.tagname, 1, 0) if block.text.strip()]
+                kinds += "".join("h" if block.level else "p" for block in found)
+    return len(re.findall("h+p*|^p+", kinds)) if by == "section" else len(kinds)
 
 
 def _inside(node: Any, level: int, depth: int) -> Iterator[Block]:

@@ -41,7 +41,8 @@ class Records:
 
     def sample(self) -> list[Record]:
         """At most twice SAMPLE sound records, evenly spread over all."""
-        return spread(entry.record for entry in self if not entry.record.problem)
+        entries = self._kept if self._whole else self._parsed(counted=False)
+        return spread(entry.record for entry in entries if not entry.record.problem)
 
     def counts(self) -> dict[str, int]:
         """Records by file, counted a second way, for the files that have one; after all have been gone through."""
@@ -49,10 +50,11 @@ class Records:
         found = {file: reading.recount() for file, reading in files.items() if file not in self._tiled}
         return self._tiled | {file: count for file, count in found.items() if count is not None}
 
-    def _parsed(self) -> Iterator[Entry]:
+    def _parsed(self, counted: bool = True) -> Iterator[Entry]:
+        """`counted`: also a second way, where that is done as they go by."""
         for name, reading in self._readings:
             file, line, times = scratch.shown(reading.paths[0]), 0, 0
-            tiles = reading.tiles()
+            tiles = reading.tiles() if counted else None
             for record in tiles.watched(reading.records()) if tiles else reading.records():
                 # further records that start on the same line (JSON without line ends) get `.2`, `.3` …
                 line, times = record.line, times + 1 if record.line == line else 1

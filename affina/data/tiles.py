@@ -36,7 +36,7 @@ class Tiles:
                 span = record.span
                 assert span is not None, "a reader of stretches gives every record its bytes"
                 if not at <= span.start < span.stop:
-                    raise self._fault(f"bytes {span.start} to {span.stop} follow byte {at}")
+                    raise _fault(self._path, f"bytes {span.start} to {span.stop} follow byte {at}")
                 if span.start > at:
                     self._take(file, Span(at, span.start))
                 if span.lines == 1 and self._open is None:
@@ -47,7 +47,7 @@ class Tiles:
                 yield record
             size = file.seek(0, 2)
             if at > size:
-                raise self._fault(f"the last record ends at byte {at} of {size}")
+                raise _fault(self._path, f"the last record ends at byte {at} of {size}")
             if at < size:
                 self._take(file, Span(at, size))
             self._close(file)
@@ -64,20 +64,54 @@ class Tiles:
             self._found += self._stretches.count(_text(file, self._open, self._stretches))
             self._open = None
 
-    def _fault(self, why: str) -> Failed:
-        instead = "this is a fault of the reader, or the file changed meanwhile: please report it with the file"
-        return Failed("the ledger does not add up", why=f"{self._path}: {why}", instead=instead)
+
+class Places:
+    """The second count of a file whose records another method finds too, kept while they go by: each is at its place,
+    and everything else is what stands between."""
+
+    def __init__(self, path: Path, places: Iterator[Span]) -> None:
+        self._path, self._places = path, places
+        self.records: int | None = None
+        """How many the file holds, once all have gone by."""
+
+    def watched(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records. Raises Failed, after the last one, where one is not at its place: a file that is refused
+        further on has no places to speak of."""
+        wrong, found = "", 0
+        for number, record in enumerate(records, 1):
+            place = next(self._places, None)
+            if place != record.span and not wrong:
+                told = [f"bytes {each.start} to {each.stop}" if each else "none" for each in (record.span, place)]
+                wrong = f"record {number} was read from {told[0]}, and found another way at {told[1]}"
+            found += place is not None
+            yield record
+        if wrong:
+            raise _fault(self._path, wrong)
+        self.records = found + sum(1 for _ in self._places)
+
+
+def tiled(reader: Reader, path: Path) -> Tiles | Places | None:
+    """The second count of a text file by its bytes; None where there is none."""
+    places = reader.places(path)
+    if places is not None:
+        return Places(path, places)
+    stretches = reader.stretches(path)
+    return Tiles(path, stretches) if stretches else None
 
 
 def recount(reader: Reader, path: Path) -> int | None:
     """The records of one file, counted a second way: by its bytes, or as the reader can; None where there is none."""
-    stretches = reader.stretches(path)
-    if stretches is None:
+    tiles = tiled(reader, path)
+    if tiles is None:
         return reader.count(path)
-    tiles = Tiles(path, stretches)
     for _ in tiles.watched(reader.records(path)):
         pass
     return tiles.records
+
+
+def _fault(path: Path, why: str) -> Failed:
+    instead = "this is a fault of the reader, or the file changed meanwhile: please report it with the file"
+    return Failed("the ledger does not add up", why=f"{path}: {why}", instead=instead)
 
 
 def _text(file: BinaryIO, span: Span, stretches: Stretches) -> Iterator[str]:

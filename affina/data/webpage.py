@@ -97,6 +97,16 @@ def blocks(text: str, whole: bool = False) -> list[Block]:
     return [block._replace(line=number) for number, block in enumerate(kept, 1)]
 
 
+def written_out(text: str, whole: bool) -> tuple[str, bool, bool]:
+    """The tree from which the blocks come as HTML in which every element ends, `whole`, and whether it is in an
+    article or the like."""
+    body = parsed(text).body
+    if body is None:
+        return "", whole, False
+    root = body if whole else _main(body)
+    return root.html or "", whole, _enclosed(root)
+
+
 def tables(text: str) -> list[tuple[list[list[str]], bool]]:
     """Every table without a table in it, as rows of cells, and whether its first row is marked as naming the columns.
 
@@ -202,7 +212,11 @@ def _unseen(node: "LexborNode", whole: bool) -> bool:
 
 def _within(node: "LexborNode") -> bool:
     """Whether a header or a footer is that of an article, not of the page."""
-    above = node.parent if node.tag in ("header", "footer") else None
+    return node.tag in ("header", "footer") and _enclosed(node)
+
+
+def _enclosed(node: "LexborNode") -> bool:
+    above = node.parent
     while above is not None:
         if above.tag in ("article", "main", "section"):
             return True

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from affina.core.errors import Refused
 from affina.core.kinds import Record
-from affina.data import json_stream, lines
+from affina.data import json_places, json_stream, lines
 from affina.data.readers.json import Json
+from affina.data.tiles import recount
 
 SIGNS = 'ab"\\[]{},:\n\u2028é'
 VALUES = st.recursive(
@@ -33,7 +34,7 @@ FAULTS = st.sampled_from(["'", '"', ",", "}", "]", "x", "\\", "NaN", ":", "1"])
 def outcome(path: Path, size: int, **fields: Any) -> list[Record] | str:
     """What a reader that takes so many characters at once makes of the file."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (lines, json_stream):
+        for module in (lines, json_stream, json_places):
             patch.setattr(module, "CHUNK", size)
         reader = Json(**fields)
         try:
@@ -41,8 +42,11 @@ def outcome(path: Path, size: int, **fields: Any) -> list[Record] | str:
         except Refused as error:
             if "holds no records" in str(error):
                 assert reader.count(path) == 0
+            else:
+                with pytest.raises(Refused):
+                    recount(reader, path)
             return str(error)
-        assert reader.count(path) == len(found)
+        assert reader.count(path) == recount(reader, path) == len(found)
         return found
 
 

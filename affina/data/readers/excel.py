@@ -19,6 +19,7 @@ from pydantic import Field
 from affina.core.errors import Refused, nearest
 from affina.core.kinds import Reader, Record
 from affina.data import compound
+from affina.data.biff import filled_rows
 from affina.data.heading import header, told_apart, unique
 from affina.data.library import needing
 from affina.data.sheet_figures import Figures, figures, tables
@@ -90,12 +91,18 @@ class Excel(Reader):
                 )
 
     def count(self, path: Path) -> int | None:
-        """The rows below the header that hold something, counted in the file's XML; None for .xls and .xlsb, and where
-        merged values are spread."""
+        """The rows below the header that hold something, counted in the file's XML, or in the records of an old one;
+        None for .xlsb, and where merged values are spread."""
         with _opened(path) as book:
             sheet, _ = self._chosen(book)
+            if self.merged == "all":
+                return None
+            at, _ = self._header(sheet)
+            if not book.is_zip:
+                rows = filled_rows(path, book.workbook.sheet_names.index(sheet.name))
+                return None if rows is None else sum(row > at for row in rows)
             known = book.figures(sheet.name)
-            return known.rows(self._header(sheet)[0]) if known is not None and self.merged == "first" else None
+            return known.rows(at) if known is not None else None
 
     def _chosen(self, book: _Book) -> tuple[CalamineSheet, list[str]]:
         """The sheet that is read, and what is to be said of the others."""

@@ -13,6 +13,7 @@ from affina.core.kinds import Reader, Record
 from affina.data import declared, encoding, webpage
 from affina.data.blocks import parts
 from affina.data.heading import header, told_apart
+from affina.data.html_count import Page, count_paragraphs, count_rows, count_sections, countable
 
 MOST_BYTES = 1 << 26
 
@@ -65,8 +66,18 @@ class Html(Reader):
             yield Record("", str(path), 1, _empty(page.text))
 
     def count(self, path: Path) -> int | None:
-        """One, where the record is the page."""
-        return 1 if self.by == "document" else None
+        """One, where the record is the page; else by the tags of its tree, written out. A page without text is one.
+        None where these cannot be told from texts."""
+        if self.by == "document":
+            return 1
+        text = declared.read(path, self.encoding, MOST_BYTES).text
+        page = Page(*webpage.written_out(text, self.by == "table" or self.boilerplate == "keep"))
+        if not countable(page):
+            return None
+        if self.by == "table":
+            place, _, named, _ = self._table(text, path)
+            return count_rows(page.source, place, named)
+        return (count_sections if self.by == "section" else count_paragraphs)(page) or 1
 
     def _rows(self, text: str, path: Path) -> Iterator[Record]:
         _, rows, named, _ = self._table(text, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from affina.core.kinds import Reader, Record, Stretches
 from affina.data import encoding
 from affina.data.blocks import Block, By, groups
 from affina.data.front_matter import divided
+from affina.data.markdown_count import ODD, count_blocks
 from affina.data.offsets import located, stretches, united
 
 MOST_BYTES = 1 << 26
@@ -60,11 +62,18 @@ class Markdown(Reader):
             yield Record(values, str(path), first + begin + 1, problem if self.columns else "", span)
 
     def stretches(self, path: Path) -> Stretches | None:
-        """Whole texts and sections leave nothing but white space between them, and the front matter."""
-        if self.by == "paragraph":
+        """Whole texts and sections leave nothing but white space between them, and the front matter; paragraphs also
+        what is not read. None for paragraphs where a line looks blank and is none."""
+        text = self._text(path)
+        start = divided(text)[2]
+        if self.by != "paragraph":
+            found = stretches(path, self.encoding, _filled, headers=int(start > 0))
+            return found and replace(found, apart=True)
+        if ODD.search(text):
             return None
-        found = stretches(path, self.encoding, _filled, headers=int(divided(self._text(path))[2] > 0))
-        return found and replace(found, apart=True)
+        found = stretches(path, self.encoding, count_blocks)
+        first = next(islice(located(path, self.encoding), text.count("\n", 0, start), None), None)
+        return found and first and replace(found, apart=True, mark=max(found.mark, first.start))
 
     def _text(self, path: Path) -> str:
         with encoding.open_text(path, self.encoding, newline=None) as stream:

@@ -12,7 +12,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Reader, Record
 from affina.data import encoding
 from affina.data.blocks import By, parts
-from affina.data.restructured import blocks
+from affina.data.restructured import blocks, counted
 
 MOST_BYTES = 1 << 24
 
@@ -66,5 +66,9 @@ class Rst(Reader):
             yield Record(text, str(path), 1, "it holds no text of its own: only comments, lists of files or pictures")
 
     def count(self, path: Path) -> int | None:
-        """One, where the record is the whole text."""
-        return 1 if self.by == "document" else None
+        """One, where the record is the whole text; else by its sections one after the other. A text without any of
+        its own is one."""
+        if self.by == "document":
+            return 1
+        with encoding.open_text(path, self.encoding, newline=None) as stream:
+            return counted(stream.read(), self.by) or 1
