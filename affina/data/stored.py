@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, fields
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,7 +19,9 @@ ROWS = 2048
 """Examples that are encoded and written at a time."""
 SHARED = "labels"
 """A field that is the same for all examples: it is not written, and set again when all are known."""
-TURN = pa.struct([("role", pa.string()), ("content", pa.string()), ("extra", pa.string())])
+EXTRA = "extra"
+"""What a turn holds beside its role and content, as JSON."""
+TURN = pa.struct([("role", pa.string()), ("content", pa.string()), (EXTRA, pa.string())])
 TYPES = {"str": pa.string(), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
 """Arrow's type for each annotation of an example's fields; what is neither these nor a list of texts is JSON."""
 
@@ -28,18 +32,21 @@ def schema(kind: type[Example], notes: Mapping[str, str] | None = None) -> pa.Sc
     return pa.schema(columns, metadata={"example": kind.__name__, **(notes or {})})
 
 
-def encode(examples: Sequence[Example], columns: pa.Schema) -> pa.RecordBatch:
-    """Examples of one kind as columns."""
-    arrays = []
-    for column in columns:
-        cells = [getattr(each, column.name) for each in examples]
-        arrays.append(pa.array([_written(cell, column.type) for cell in cells], column.type))
+def encode(examples: Sequence[Example], columns: pa.Schema, errors: str = "strict") -> pa.RecordBatch:
+    """Examples of one kind as columns, all that they have or some. Half a surrogate pair is what UTF-8 cannot hold:
+    with errors="surrogatepass" the bytes of its text are right, and no reader of text takes them."""
+    arrays = [_array([*map(attrgetter(column.name), examples)], column.type, errors) for column in columns]
     return pa.record_batch(arrays, schema=columns)
+
+
+def in_json(columns: pa.Schema) -> frozenset[str]:
+    """Which of these columns hold JSON."""
+    return frozenset(each.name for each in _kept(_kind(columns)) if each.type is not str and _type(each) == pa.string())
 
 
 def decode(batch: pa.RecordBatch, labels: tuple[str, ...] = ()) -> Iterator[Example]:
     """The examples that these columns hold; `labels` are given to those that have a label set."""
-    kind: type[Example] = getattr(kinds, batch.schema.metadata[b"example"].decode())
+    kind = _kind(batch.schema)
     readers = [(each, _reader(each)) for each in _kept(kind)]
     columns = {each.name: map(read, batch.column(each.name).to_pylist()) for each, read in readers}
     given: dict[str, Any] = {SHARED: labels} if SHARED in (each.name for each in fields(kind)) else {}
@@ -106,15 +113,35 @@ def _type(field: Field[Any]) -> pa.DataType:
     return TYPES.get(getattr(field.type, "__name__", ""), pa.string())
 
 
-def _written(cell: Any, column: pa.DataType) -> Any:
-    if pa.types.is_list(column):
-        return [_turn(each) if isinstance(each, Message) else each for each in cell]
+def _kind(columns: pa.Schema) -> type[Example]:
+    kind: type[Example] = getattr(kinds, columns.metadata[b"example"].decode())
+    return kind
+
+
+def _array(cells: Sequence[Any], kind: pa.DataType, errors: str) -> pa.Array:
+    if pa.types.is_list(kind):
+        starts = np.cumsum([0, *map(len, cells)], dtype=np.int32)
+        each = [one for cell in cells for one in cell]
+        return pa.ListArray.from_arrays(
+            starts, _turns(each, errors) if kind.value_type == TURN else _texts(each, errors)
+        )
+    return _texts([*map(_written, cells)], errors) if pa.types.is_string(kind) else pa.array(cells, kind)
+
+
+def _texts(cells: Sequence[Any], errors: str) -> pa.Array:
+    if errors == "strict":
+        return pa.array(cells, pa.string())
+    return pa.array([cell.encode("utf-8", errors) for cell in cells], pa.binary()).view(pa.string())
+
+
+def _turns(messages: Sequence[Message], errors: str) -> pa.Array:
+    extras = [_written(turn.extra) if turn.extra else "" for turn in messages]
+    cells = ([turn.role for turn in messages], [turn.content for turn in messages], extras)
+    return pa.StructArray.from_arrays([_texts(each, errors) for each in cells], fields=[*TURN])
+
+
+def _written(cell: Any) -> Any:
     return cell if isinstance(cell, (str, int, float)) else json.dumps(cell, ensure_ascii=False)
-
-
-def _turn(message: Message) -> dict[str, str]:
-    extra = json.dumps(message.extra, ensure_ascii=False) if message.extra else ""
-    return {"role": message.role, "content": message.content, "extra": extra}
 
 
 def _reader(field: Field[Any]) -> Any:
