@@ -78,8 +78,9 @@ class OnDisk(Collection[Example]):
 def at(examples: Collection[Example], places: Indices) -> Iterator[Example]:
     """The examples at these places, which ascend; of those on disk no other is decoded."""
     if not isinstance(examples, OnDisk):
-        wanted = set(places.tolist())
-        yield from (example for place, example in enumerate(examples) if place in wanted)
+        wanted = np.zeros(len(examples), bool)
+        wanted[places] = True
+        yield from compress(examples, wanted.tolist())
         return
     start = 0
     for batch in examples.batches():
@@ -93,7 +94,7 @@ def without(examples: Collection[Example], places: Indices) -> Collection[Exampl
     keep = np.ones(len(examples), bool)
     keep[places] = False
     if not isinstance(examples, OnDisk):
-        return list(compress(examples, keep))
+        return list(compress(examples, keep.tolist()))
     kept = examples.kept.copy()
     kept[kept] = keep
     return OnDisk(examples.file, kept)

@@ -24,6 +24,7 @@ EXTRA = "extra"
 TURN = pa.struct([("role", pa.string()), ("content", pa.string()), (EXTRA, pa.string())])
 TYPES = {"str": pa.string(), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
 """Arrow's type for each annotation of an example's fields; what is neither these nor a list of texts is JSON."""
+PLAIN = json.JSONEncoder(ensure_ascii=False)
 
 
 def schema(kind: type[Example], notes: Mapping[str, str] | None = None) -> pa.Schema:
@@ -125,7 +126,9 @@ def _array(cells: Sequence[Any], kind: pa.DataType, errors: str) -> pa.Array:
         return pa.ListArray.from_arrays(
             starts, _turns(each, errors) if kind.value_type == TURN else _texts(each, errors)
         )
-    return _texts([*map(_written, cells)], errors) if pa.types.is_string(kind) else pa.array(cells, kind)
+    if not pa.types.is_string(kind):
+        return pa.array(cells, kind)
+    return _texts(cells if {*map(type, cells)} == {str} else [*map(_written, cells)], errors)
 
 
 def _texts(cells: Sequence[Any], errors: str) -> pa.Array:
@@ -141,7 +144,7 @@ def _turns(messages: Sequence[Message], errors: str) -> pa.Array:
 
 
 def _written(cell: Any) -> Any:
-    return cell if isinstance(cell, (str, int, float)) else json.dumps(cell, ensure_ascii=False)
+    return cell if isinstance(cell, (str, int, float)) else PLAIN.encode(cell)
 
 
 def _reader(field: Field[Any]) -> Any:
@@ -159,6 +162,8 @@ def _reader(field: Field[Any]) -> Any:
 
 def _parsed(cell: str) -> Any:
     """JSON; an array at the top is a tuple, and so are arrays right in it, as examples hold them."""
+    if cell == "{}":  # facts that no one asked for: in most rows
+        return {}
     found = json.loads(cell)
     if not isinstance(found, list):
         return found
