@@ -3,7 +3,7 @@ out is the same and in the same order."""
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -19,7 +19,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def abreast(work: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
+def abreast(work: Callable[[T], R], parts: Iterable[T]) -> Generator[R]:
     """`work` of each part, in order, computed by one thread a core: it pays where `work` is numpy's or Arrow's, which
     let go of the interpreter. A single part, or a single core, needs no thread.
 
