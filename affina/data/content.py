@@ -4,8 +4,10 @@ count. Computed column by column, on all cores, whether the examples are in memo
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from affina.core.example import Example
@@ -68,16 +70,21 @@ def _contents(batch: pa.RecordBatch) -> Hashes:
 def _of(column: pa.Array, in_json: bool = False) -> Hashes:
     """[N] of a column of any type that examples are stored in."""
     if pa.types.is_list(column.type):
-        edges = column.offsets.to_numpy().astype(np.int64)
+        edges = _numbers(column.offsets, np.int32).astype(np.int64)
         return folded(_of(column.flatten()), edges - edges[0])
     if pa.types.is_struct(column.type):
         parts = zip(column.flatten(), column.type, strict=True)
         return _together([_of(part, kind.name == stored.EXTRA) for part, kind in parts])
     if pa.types.is_floating(column.type):
-        return column.to_numpy().view(np.uint64).copy()
+        return _numbers(column, np.uint64)
     if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
-        return column.cast(pa.int64()).to_numpy().view(np.uint64).copy()
+        return _numbers(column.cast(pa.int64()), np.uint64)
     return fingerprints(_ordered(column) if in_json else column)
+
+
+def _numbers(column: pa.Array, kind: Any) -> npt.NDArray[Any]:
+    """The bits of a column without gaps; `to_numpy` would load all of pandas where that is installed."""
+    return np.frombuffer(column.buffers()[1], kind)[column.offset : column.offset + len(column)]
 
 
 def _together(columns: Sequence[Hashes]) -> Hashes:

@@ -1,7 +1,7 @@
 """Examples on disk as Arrow columns: Parquet for prepared splits, an Arrow stream for what does not fit in memory."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import Field, fields
 from itertools import islice
 from operator import attrgetter
@@ -13,10 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affina.core import example as kinds
+from affina.core.errors import Refused
 from affina.core.example import Example, Message
 
 ROWS = 2048
 """Examples that are encoded and written at a time."""
+MOST = 2**31 - 1
+"""Bytes of so many texts, which Arrow's strings have edges of 32 bits for."""
 SHARED = "labels"
 """A field that is the same for all examples: it is not written, and set again when all are known."""
 EXTRA = "extra"
@@ -120,21 +123,30 @@ def _kind(columns: pa.Schema) -> type[Example]:
 
 
 def _array(cells: Sequence[Any], kind: pa.DataType, errors: str) -> pa.Array:
+    """Not by `pa.array`, which loads all of pandas where that is installed."""
     if pa.types.is_list(kind):
-        starts = np.cumsum([0, *map(len, cells)], dtype=np.int32)
         each = [one for cell in cells for one in cell]
-        return pa.ListArray.from_arrays(
-            starts, _turns(each, errors) if kind.value_type == TURN else _texts(each, errors)
-        )
-    if not pa.types.is_string(kind):
-        return pa.array(cells, kind)
-    return _texts(cells if {*map(type, cells)} == {str} else [*map(_written, cells)], errors)
+        inner = _turns(each, errors) if kind.value_type == TURN else _texts(each, errors)
+        return pa.Array.from_buffers(kind, len(cells), [None, _edges(cells)], children=[inner])
+    if pa.types.is_string(kind):
+        return _texts(cells if {*map(type, cells)} == {str} else [*map(_written, cells)], errors)
+    numbers = np.array(cells, kind.to_pandas_dtype())
+    packed = np.packbits(numbers, bitorder="little") if pa.types.is_boolean(kind) else numbers
+    return pa.Array.from_buffers(kind, len(cells), [None, pa.py_buffer(packed)])
 
 
-def _texts(cells: Sequence[Any], errors: str) -> pa.Array:
-    if errors == "strict":
-        return pa.array(cells, pa.string())
-    return pa.array([cell.encode("utf-8", errors) for cell in cells], pa.binary()).view(pa.string())
+def _texts(cells: Sequence[str], errors: str) -> pa.Array:
+    encoded = [cell.encode("utf-8", errors) for cell in cells]
+    return pa.StringArray.from_buffers(len(encoded), _edges(encoded), pa.py_buffer(b"".join(encoded)))
+
+
+def _edges(parts: Sequence[Sized]) -> pa.Buffer:
+    """Where each part begins, and where the last one ends. Raises Refused where these are too many for the format."""
+    edges = np.cumsum([0, *map(len, parts)])
+    if edges[-1] > MOST:
+        what = f"{len(parts):,} texts together have {edges[-1]:,} bytes"
+        raise Refused(what, f"at most {MOST:,} can be kept", "divide the longest into rows")
+    return pa.py_buffer(edges.astype(np.int32))
 
 
 def _turns(messages: Sequence[Message], errors: str) -> pa.Array:
@@ -143,8 +155,8 @@ def _turns(messages: Sequence[Message], errors: str) -> pa.Array:
     return pa.StructArray.from_arrays([_texts(each, errors) for each in cells], fields=[*TURN])
 
 
-def _written(cell: Any) -> Any:
-    return cell if isinstance(cell, (str, int, float)) else PLAIN.encode(cell)
+def _written(cell: Any) -> str:
+    return cell if isinstance(cell, str) else PLAIN.encode(cell)
 
 
 def _reader(field: Field[Any]) -> Any:
