@@ -98,4 +98,4 @@ def _ordered(column: pa.Array) -> pa.Array:
     coded = column.dictionary_encode()
     texts = [each.decode("utf-8", "surrogatepass") for each in coded.dictionary.view(pa.binary()).to_pylist()]
     ordered = [json.dumps(json.loads(text), sort_keys=True) if "{" in text else text for text in texts]
-    return column if ordered == texts else pa.array(ordered, column.type).take(coded.indices)
+    return column if ordered == texts else stored.texts(ordered).take(coded.indices)

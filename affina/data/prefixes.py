@@ -75,7 +75,8 @@ def grown(rows: Sequence[Row], shareable_R: Ints) -> Tree:
             made.append((start, lengths[group[0]], parent, group[0]))
         else:
             open_.pop()
-    return Tree(*np.array(made, np.int64).T.copy(), shared)
+    starts_K, stops_K, parents_K, firsts_K = np.array(made, np.int64).T.copy()
+    return Tree(starts_K, stops_K, parents_K, firsts_K, shared)
 
 
 def _alike(rows: Sequence[Row], group: Sequence[int], limits: list[int], depth: int) -> Iterator[list[int]]:

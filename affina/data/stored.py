@@ -126,16 +126,17 @@ def _array(cells: Sequence[Any], kind: pa.DataType, errors: str) -> pa.Array:
     """Not by `pa.array`, which loads all of pandas where that is installed."""
     if pa.types.is_list(kind):
         each = [one for cell in cells for one in cell]
-        inner = _turns(each, errors) if kind.value_type == TURN else _texts(each, errors)
+        inner = _turns(each, errors) if kind.value_type == TURN else texts(each, errors)
         return pa.Array.from_buffers(kind, len(cells), [None, _edges(cells)], children=[inner])
     if pa.types.is_string(kind):
-        return _texts(cells if {*map(type, cells)} == {str} else [*map(_written, cells)], errors)
+        return texts(cells if {*map(type, cells)} == {str} else [*map(_written, cells)], errors)
     numbers = np.array(cells, kind.to_pandas_dtype())
     packed = np.packbits(numbers, bitorder="little") if pa.types.is_boolean(kind) else numbers
     return pa.Array.from_buffers(kind, len(cells), [None, pa.py_buffer(packed)])
 
 
-def _texts(cells: Sequence[str], errors: str) -> pa.Array:
+def texts(cells: Sequence[str], errors: str = "strict") -> pa.Array:
+    """A column of them."""
     encoded = [cell.encode("utf-8", errors) for cell in cells]
     return pa.StringArray.from_buffers(len(encoded), _edges(encoded), pa.py_buffer(b"".join(encoded)))
 
@@ -152,7 +153,7 @@ def _edges(parts: Sequence[Sized]) -> pa.Buffer:
 def _turns(messages: Sequence[Message], errors: str) -> pa.Array:
     extras = [_written(turn.extra) if turn.extra else "" for turn in messages]
     cells = ([turn.role for turn in messages], [turn.content for turn in messages], extras)
-    return pa.StructArray.from_arrays([_texts(each, errors) for each in cells], fields=[*TURN])
+    return pa.StructArray.from_arrays([texts(each, errors) for each in cells], fields=[*TURN])
 
 
 def _written(cell: Any) -> str:

@@ -1,7 +1,7 @@
 """What rows are to predict, row after row in one array each: where from, which tokens, with what weights."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,14 @@ class Supervised:
         parts = [_found(part) for part in _parts(rows)]
         if len(parts) == 1:
             return parts[0]
-        nothing = cls(*[np.zeros(0, np.int64)] * 4, np.zeros(0, np.float32))
-        return cls(*(np.concatenate([getattr(part, each.name) for part in (nothing, *parts)]) for each in fields(cls)))
+        none = np.zeros(0, np.int64)
+        return cls(
+            firsts_R=np.concatenate([none, *(part.firsts_R for part in parts)]),
+            counts_R=np.concatenate([none, *(part.counts_R for part in parts)]),
+            sources_S=np.concatenate([none, *(part.sources_S for part in parts)]),
+            targets_S=np.concatenate([none, *(part.targets_S for part in parts)]),
+            weights_S=np.concatenate([np.zeros(0, np.float32), *(part.weights_S for part in parts)]),
+        )
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -50,7 +50,7 @@ def path(nodes: list[Node], leaf: int) -> list[Node]:
 @settings(deadline=None, max_examples=300)
 @given(forests(), st.booleans())
 def test_each_row_has_one_leaf_whose_path_spells_it(rows: list[Row], share: bool) -> None:
-    nodes = nodes_of(rows, share)
+    nodes, most_R = nodes_of(rows, share), limits(rows)
     leaves = {node.rows[0]: number for number, node in enumerate(nodes) if len(node.rows) == 1}
     assert sorted(leaves) == list(range(len(rows))) and len(leaves) == sum(len(node.rows) == 1 for node in nodes)
     for r, leaf in leaves.items():
@@ -58,7 +58,7 @@ def test_each_row_has_one_leaf_whose_path_spells_it(rows: list[Row], share: bool
         spelled = [rows[node.rows[0]].tokens[node.start : node.stop] for node in way]
         assert np.concatenate(spelled).tolist() == rows[r].tokens.tolist()
         assert all(r in node.rows for node in way)
-        assert all(node.stop <= limits(rows)[r] for node in way[:-1])
+        assert all(node.stop <= most_R[r] for node in way[:-1])
         assert all(node.stop > node.start for node in way)
 
 
@@ -66,11 +66,11 @@ def test_each_row_has_one_leaf_whose_path_spells_it(rows: list[Row], share: bool
 @given(forests())
 def test_rows_that_may_share_enough_do(rows: list[Row]) -> None:
     """Pair by pair: of the shareable tokens two rows agree on, fewer than SHORTEST_SHARED are computed twice."""
-    nodes = nodes_of(rows)
+    nodes, most_R = nodes_of(rows), limits(rows)
     leaves = {node.rows[0]: number for number, node in enumerate(nodes) if len(node.rows) == 1}
     for a in range(len(rows)):
         for b in range(a):
-            most = min(limits(rows)[[a, b]])
+            most = min(most_R[[a, b]])
             same = rows[a].tokens[:most] == rows[b].tokens[:most]
             agree = most if same.all() else int(same.argmin())
             met = [x.stop for x, y in zip(path(nodes, leaves[a]), path(nodes, leaves[b]), strict=False) if x is y]
