@@ -46,7 +46,7 @@ def _characters(example: Example) -> int:
     return texts + sum(len(str(each)) for each in beside if each)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OnDisk(Collection[Example]):
     """Examples of one kind in a file that is gone with the last one who reads it."""
 
