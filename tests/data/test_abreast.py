@@ -1,5 +1,6 @@
 """However many threads there are, the same comes out in the same order, a few parts ahead and no more."""
 
+import os
 import threading
 
 import pytest
@@ -59,3 +60,14 @@ def test_an_interrupt_ends_it(cores: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         list(abreast(interrupted, range(1000)))
     assert not names()
+
+
+def test_cores_are_those_this_process_may_use() -> None:
+    assert 1 <= module.cores() <= (os.cpu_count() or 1)
+    if hasattr(os, "sched_setaffinity"):
+        before = os.sched_getaffinity(0)
+        try:
+            os.sched_setaffinity(0, {min(before)})
+            assert module.cores() == 1
+        finally:
+            os.sched_setaffinity(0, before)
