@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,6 +26,7 @@ from typing import Any
 from prepare import words
 
 SIZES = (10_000, 100_000, 1_000_000)
+STEPS = ("read", "tokenise", "dedup", "near", "pack")
 PEER = """
 import hashlib, json, resource, sys, time
 from datasets import load_dataset, disable_caching, disable_progress_bars
@@ -39,17 +40,21 @@ def now():
     return time.perf_counter(), sum(each.ru_utime + each.ru_stime for each in used)
 def since(began):
     return [there - here for here, there in zip(began, now())]
-began = now()
+found = {}
 encode = lambda batch: {"ids": [each.ids for each in own.encode_batch(batch["text"], add_special_tokens=False)]}
-rows.map(encode, batched=True, remove_columns=["text"])
-tokenise = since(began)
-began = now()
+if "tokenise" in sys.argv:
+    began = now()
+    rows.map(encode, batched=True, remove_columns=["text"])
+    found["tokenise"] = since(began)
 seen = set()
 mark = lambda text: hashlib.blake2b(" ".join(text.split()).encode(), digest_size=16).hexdigest()
 digest = lambda batch: {"h": [mark(text) for text in batch["text"]]}
-hashed = rows.map(digest, batched=True, num_proc=cores)
-kept = hashed.filter(lambda batch: [not (h in seen or seen.add(h)) for h in batch["h"]], batched=True)
-print(json.dumps({"tokenise": tokenise, "dedup": since(began), "kept": len(kept)}))
+if "dedup" in sys.argv:
+    began = now()
+    hashed = rows.map(digest, batched=True, num_proc=cores)
+    hashed.filter(lambda batch: [not (h in seen or seen.add(h)) for h in batch["h"]], batched=True)
+    found["dedup"] = since(began)
+print(json.dumps(found))
 """
 
 
@@ -64,7 +69,7 @@ def made(path: Path, count: int) -> None:
             file.write(json.dumps({"text": text}) + "\n")
 
 
-def own(path: Path, base: str) -> dict[str, Any]:
+def own(path: Path, base: str, asked: Sequence[str]) -> dict[str, Any]:
     """Seconds of each step on the rows of a file, on the clock and of processors."""
     from affina.core.example import Text
     from affina.core.kinds import Desk, transforms
@@ -96,7 +101,7 @@ def own(path: Path, base: str) -> dict[str, Any]:
         "near": lambda: clusters([each.text for each in examples], 0.8),
         "pack": lambda: sum(len(places) for places, _ in batches_of(rows, 4096)),
     }
-    return {**{name: timed(step) for name, step in steps.items()}, "kept": len(kept[0])}
+    return {name: timed(steps[name]) for name in STEPS if name in asked} | {"kept": len(kept[0]) if kept else None}
 
 
 def timed(step: Callable[[], Any]) -> list[float]:
@@ -123,10 +128,11 @@ def measure(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         made(path, size)
         ours, theirs = [], []
         for turn in range(given.repeat):
-            ours.append(printed([sys.executable, __file__, "--base", given.base, "--rows", str(path)]))
+            command = [sys.executable, __file__, "--base", given.base, "--rows", str(path), "--steps", *given.steps]
+            ours.append(printed(command))
             if given.peer:
                 cache = str(folder / f"peer-{size}-{turn}")
-                theirs.append(printed([given.peer, "-c", PEER, str(path), tokenizer, str(cores), cache]))
+                theirs.append(printed([given.peer, "-c", PEER, str(path), tokenizer, str(cores), cache, *given.steps]))
         line: dict[str, Any] = {"rows": size, "cores": cores, "kept": ours[0]["kept"]}
         for who, runs in (("affina", ours), ("datasets", theirs)):
             steps = [name for name in (runs[0] if runs else {}) if name != "kept"]
@@ -142,12 +148,15 @@ def main() -> None:
     parser.add_argument("--base", default="smollm2-135m-instruct", help="whose tokenizer")
     parser.add_argument("--peer", help="the python of an environment with datasets and tokenizers")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES))
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--out", help="where the JSON goes")
     parser.add_argument("--rows", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if "pack" in given.steps and "tokenise" not in given.steps:
+        parser.error("what is packed is tokenised before: --steps tokenise pack")
     if given.rows:
-        print(json.dumps(own(given.rows, given.base)))
+        print(json.dumps(own(given.rows, given.base, given.steps)))
         return
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         found = measure(given, Path(folder))
