@@ -20,22 +20,24 @@ from affina.data.minhash import Hashes
 
 ASIDE = ("id", "split", "labels", "facts", "origin", "made")
 """What says where an example came from, not what it teaches."""
-BYTES = 1 << 20
+BYTES = 1 << 19
 """Bytes hashed at a time, about; their numbers take ten times as much."""
 
 
 def contents(examples: Collection[Example]) -> Hashes:
     """[N]: equal for two that are of one kind and teach the same, and for two others once in 2^64."""
     found, place = np.empty(len(examples), np.uint64), 0
-    for part in abreast(_contents, _slices(_batches(examples))):
+    for part in abreast(_contents, _parts(_batches(examples))):
         found[place : place + len(part)] = part
         place += len(part)
     return found
 
 
 def _batches(examples: Collection[Example]) -> Iterator[pa.RecordBatch]:
+    """What they teach as columns, those in a batch of one kind."""
     if isinstance(examples, OnDisk):
-        yield from examples.batches()
+        for batch in examples.batches():
+            yield batch.select(_taught(batch.schema).names)
         return
     for part in stored.batches(examples):
         for kind, alike in groupby(part, type):
@@ -53,18 +55,28 @@ def _taught(columns: pa.Schema) -> pa.Schema:
     return pa.schema([each for each in columns if each.name not in ASIDE], metadata=columns.metadata)
 
 
-def _slices(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Of one kind and of about BYTES together: large enough that threads seldom wait for the interpreter."""
+    part: list[pa.RecordBatch] = []
+    size = 0
     for batch in batches:
         step = max(1, BYTES * batch.num_rows // max(1, batch.nbytes))
-        yield from (batch.slice(start, step) for start in range(0, batch.num_rows, step))
+        for piece in (batch.slice(start, step) for start in range(0, batch.num_rows, step)):
+            if part and (size >= BYTES or not piece.schema.equals(part[0].schema, check_metadata=True)):
+                yield part
+                part, size = [], 0
+            part.append(piece)
+            size += piece.nbytes
+    if part:
+        yield part
 
 
-def _contents(batch: pa.RecordBatch) -> Hashes:
+def _contents(part: Sequence[pa.RecordBatch]) -> Hashes:
     """[N] of examples as they are stored."""
-    in_json = stored.in_json(batch.schema)
-    columns = [_of(batch.column(name), name in in_json) for name in _taught(batch.schema).names]
-    kind = np.full(batch.num_rows, bits(batch.schema.metadata[b"example"].decode()), np.uint64)
-    return _together([kind, *columns])
+    batch = pa.concat_batches(part) if len(part) > 1 else part[0]
+    in_json, kind = stored.in_json(batch.schema), bits(batch.schema.metadata[b"example"].decode())
+    columns = [_of(column, name in in_json) for name, column in zip(batch.schema.names, batch.columns, strict=True)]
+    return _together([np.full(batch.num_rows, kind, np.uint64), *columns])
 
 
 def _of(column: pa.Array, in_json: bool = False) -> Hashes:

@@ -27,10 +27,11 @@ def fingerprints(texts: pa.Array) -> Hashes:
     before[1:] = blank[:-1]
     before[edges[:-1][edges[:-1] < len(data)]] = True
     if (blank & (before | (data != SPACE))).any():
-        keep = ~(blank & before)
-        kept = np.zeros(len(data) + 1, np.int64)
-        np.cumsum(keep, out=kept[1:])
-        data, edges = np.where(blank, np.uint8(SPACE), data)[keep], kept[edges]
+        more = blank & before
+        data, edges = (
+            np.where(blank, np.uint8(SPACE), data)[~more],
+            edges - np.searchsorted(np.flatnonzero(more), edges),
+        )
     stops = edges[1:].copy()
     filled = np.flatnonzero(stops > edges[:-1])
     stops[filled] -= data[stops[filled] - 1] == SPACE  # of white space at the end one blank is left

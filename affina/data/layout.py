@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from affina.core.kinds import Batch, Ints, Row, Segment
 from affina.data.abreast import abreast
 from affina.data.prefixes import Tree, grown, shareable
 from affina.data.supervised import Supervised
+
+TOGETHER = 8
+"""Groups that one thread lays out before it takes others."""
 
 
 def layout(rows: Sequence[Row], share: bool = True, before: Sequence[int] = ()) -> Batch:
@@ -59,13 +63,15 @@ def batches_of(
 ) -> Iterator[tuple[list[int], Batch]]:
     """Rows in groups of neighbours of at most `most_tokens` whole tokens (one row at least), with their places.
 
-    Groups are laid out as many at once as there are cores, a few ahead of the one that is asked for.
+    Of many groups as many times TOGETHER are laid out at once as there are cores, ahead of the one that is asked for.
     """
 
-    def laid_out(group: list[int]) -> tuple[list[int], Batch]:
-        return group, layout(rows[group[0] : group[-1] + 1], share, before)
+    def laid_out(groups: list[list[int]]) -> list[tuple[list[int], Batch]]:
+        return [(group, layout(rows[group[0] : group[-1] + 1], share, before)) for group in groups]
 
-    return abreast(laid_out, neighbours(rows, most_tokens))
+    left = neighbours(rows, most_tokens)
+    for part in abreast(laid_out, iter(lambda: [*islice(left, TOGETHER)], [])):
+        yield from part
 
 
 def neighbours(rows: Sequence[Row], most_tokens: int) -> Iterator[list[int]]:

@@ -130,7 +130,7 @@ def test_rows_left_out_on_disk_are_not_written_again(monkeypatch: pytest.MonkeyP
 
 
 def test_long_rows_are_hashed_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """40 MB in one batch on disk; by two cores at most four parts of 1 MiB are held, each with its numbers."""
+    """40 MB in one batch on disk; by two cores at most four parts of half a MiB are held, each with its numbers."""
     monkeypatch.setattr(abreast, "cores", lambda: 2)
     monkeypatch.setattr(held, "MEMORY_BYTES", 0)
     there = held.held(Text(id=f"a:{n}", text="word " * 80_000) for n in range(100))
