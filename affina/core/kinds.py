@@ -157,8 +157,7 @@ class Row:
         return replace(self, cloze=None, **{name: column[places] for name, column in held.items()})
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """A run of tokens [start, stop) of a flat batch that continues the segment `parent` (-1: a root)."""
 
     start: int

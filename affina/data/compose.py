@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from affina.core.kinds import Ints, Row
-from affina.data.prefixes import Node, tree
+from affina.data.prefixes import Tree, tree
 
 WORTH = 0.1
 """The least share of a window's laid-out tokens that meeting must save; below it the shuffle stands as it is."""
@@ -19,19 +19,21 @@ def composed(rows: Sequence[Row], size: int, draws: np.random.Generator) -> Ints
     WORTH of the tokens to compute, the order is the one given.
     """
     given = np.arange(len(rows))
-    nodes = tree(rows)
-    if len(nodes) == len(rows):  # leaves alone: nothing is shared
+    found = tree(rows)
+    if not found.shared:
         return given
-    grouped = _mixed(np.array([node.rows[0] for node in nodes if len(node.rows) == 1], dtype=np.int64), size, draws)
-    cost = laid_out(nodes, given, size)
-    return grouped if cost - laid_out(nodes, grouped, size) >= WORTH * cost else given
+    grouped = _mixed(found.firsts_K[found.leaves], size, draws)
+    cost = laid_out(found, given, size)
+    return grouped if cost - laid_out(found, grouped, size) >= WORTH * cost else given
 
 
-def laid_out(nodes: Sequence[Node], order: Ints, size: int) -> int:
+def laid_out(found: Tree, order: Ints, size: int) -> int:
     """Tokens to compute when the tree's rows are cut into batches of `size` in this order: a prefix once per batch."""
     batch = np.empty(len(order), dtype=np.int64)
     batch[order] = np.arange(len(order)) // size
-    return sum((node.stop - node.start) * len(set(batch[node.rows].tolist())) for node in nodes)
+    again = {node: len(set(batch[rows].tolist())) - 1 for node, rows in found.shared.items()}
+    nodes = np.array([*again], np.int64)
+    return found.tokens + int(found.sizes_K[nodes] @ np.array([*again.values()], np.int64))
 
 
 def units(rows: Sequence[Row]) -> list[Sequence[Row]]:

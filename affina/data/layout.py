@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 
 from affina.core.kinds import Batch, Ints, Row, Segment
-from affina.data.prefixes import Node, tree
+from affina.data.abreast import abreast
+from affina.data.prefixes import Tree, grown, shareable
+from affina.data.supervised import Supervised
+
+TOGETHER = 8
+"""Groups that one thread lays out before it takes others."""
 
 
 def layout(rows: Sequence[Row], share: bool = True, before: Sequence[int] = ()) -> Batch:
@@ -16,27 +20,26 @@ def layout(rows: Sequence[Row], share: bool = True, before: Sequence[int] = ()) 
 
     `before`: virtual tokens that every row begins with, no part of its own: its `tokens` and its start are behind them.
     """
-    own = sum(len(row.tokens) for row in rows)
+    own = sum([len(row.tokens) for row in rows])
     rows = [behind(row, before) for row in rows] if len(before) else rows
-    nodes = tree(rows, share)
-    edges = np.cumsum([0, *(node.stop - node.start for node in nodes)]).tolist()
-    ahead = [int(row.said is None) for row in rows]  # a token is told from the one before it, a name from its own place
-    at = [np.flatnonzero(row.weights[step:]) for row, step in zip(rows, ahead, strict=True)]  # depths of the sources
-    told = [row.tokens if row.said is None else row.said for row in rows]
-    sources, starts, ends = _places(nodes, edges, at, len(before))
+    told = Supervised.of(rows)
+    tree = grown(rows, shareable(rows, told.firsts_R) if share else np.zeros(len(rows), np.int64))
+    edges_K = np.cumsum(tree.sizes_K)
+    begins_K = edges_K - tree.sizes_K
+    leaf_R = np.empty(len(rows), np.int64)
+    leaf_R[tree.firsts_K[tree.leaves]] = tree.leaves
+    owners_S = np.repeat(np.arange(len(rows)), told.counts_R)
     return Batch(
-        ids=tuple(row.id for row in rows),
-        tokens_T=_joined([rows[node.rows[0]].tokens[node.start : node.stop] for node in nodes]),
-        depths_T=_joined([np.arange(node.start, node.stop) for node in nodes]),
-        segments=tuple(Segment(edges[n], edges[n + 1], node.parent) for n, node in enumerate(nodes)),
-        sources_S=_joined(sources),
-        targets_S=_joined([each[i + step] for each, i, step in zip(told, at, ahead, strict=True)]),
-        weights_S=np.concatenate(
-            [np.zeros(0, np.float32), *(row.weights[i + step] for row, i, step in zip(rows, at, ahead, strict=True))]
-        ),
-        owners_S=np.repeat(np.arange(len(rows)), [len(i) for i in at]),
-        starts_R=np.array(starts, dtype=np.int64),
-        ends_R=np.array(ends, dtype=np.int64),
+        ids=tuple([row.id for row in rows]),
+        tokens_T=_tokens(rows, tree),
+        depths_T=np.arange(tree.tokens) + np.repeat(tree.starts_K - begins_K, tree.sizes_K),
+        segments=tuple(map(Segment, begins_K.tolist(), edges_K.tolist(), tree.parents_K.tolist())),
+        sources_S=_places(tree, begins_K, np.repeat(leaf_R, told.counts_R), told.sources_S),
+        targets_S=told.targets_S,
+        weights_S=told.weights_S,
+        owners_S=owners_S,
+        starts_R=_places(tree, begins_K, leaf_R, np.full(len(rows), len(before))),
+        ends_R=edges_K[leaf_R] - 1,
         labels_R=np.array([row.label for row in rows], dtype=np.int64),
         tokens=own,
         rows=tuple(rows),
@@ -58,46 +61,49 @@ def behind(row: Row, before: Sequence[int]) -> Row:
 def batches_of(
     rows: Sequence[Row], most_tokens: int, share: bool = True, before: Sequence[int] = ()
 ) -> Iterator[tuple[list[int], Batch]]:
-    """Rows in groups of neighbours of at most `most_tokens` whole tokens (one row at least), with their places."""
-    for group in neighbours(rows, most_tokens):
-        yield group, layout([rows[i] for i in group], share, before)
+    """Rows in groups of neighbours of at most `most_tokens` whole tokens (one row at least), with their places.
+
+    Of many groups as many times TOGETHER are laid out at once as there are cores, ahead of the one that is asked for.
+    """
+
+    def laid_out(groups: list[list[int]]) -> list[tuple[list[int], Batch]]:
+        return [(group, layout(rows[group[0] : group[-1] + 1], share, before)) for group in groups]
+
+    left = neighbours(rows, most_tokens)
+    for part in abreast(laid_out, iter(lambda: [*islice(left, TOGETHER)], [])):
+        yield from part
 
 
 def neighbours(rows: Sequence[Row], most_tokens: int) -> Iterator[list[int]]:
     """The places of rows in groups of neighbours of at most `most_tokens` tokens, one row at least."""
-    group: list[int] = []
-    held = 0
+    first = held = 0
     for place, row in enumerate(rows):
-        if group and held + len(row.tokens) > most_tokens:
-            yield group
-            group, held = [], 0
-        group.append(place)
-        held += len(row.tokens)
-    if group:
-        yield group
+        length = len(row.tokens)
+        if held + length > most_tokens and place > first:
+            yield [*range(first, place)]
+            first, held = place, 0
+        held += length
+    if len(rows):
+        yield [*range(first, len(rows))]
 
 
-def _places(
-    nodes: list[Node], edges: list[int], depths: list[Ints], start: int
-) -> tuple[list[Ints], list[int], list[int]]:
-    """Where in T each row's tokens at these (ascending) depths stand, the one at depth `start`, and its last token."""
-    places, starts, ends = [*depths], [0] * len(depths), [0] * len(depths)
-    for number, node in enumerate(nodes):
-        if len(node.rows) > 1:
-            continue
-        (r,) = node.rows
-        places[r] = depths[r] + (edges[number] - node.start)
-        first = above = number
-        while nodes[first].start > start:
-            first = nodes[first].parent
-        starts[r], ends[r] = edges[first] + start - nodes[first].start, edges[number + 1] - 1
-        while len(depths[r]) and depths[r][0] < nodes[above].start:  # sources before the leaf: in its ancestors
-            before, above = nodes[above].start, nodes[above].parent
-            count = int(np.searchsorted(depths[r], before))
-            places[r][:count] = depths[r][:count] + (edges[above] - nodes[above].start)
-    return places, starts, ends
-
-
-def _joined(parts: Sequence[npt.NDArray[Any]]) -> Ints:
-    """The parts one after the other; of no parts, nothing (a micro-batch may be empty at an epoch's end)."""
+def _tokens(rows: Sequence[Row], tree: Tree) -> Ints:
+    """[T] every node's; of no rows none (a micro-batch may be empty at an epoch's end)."""
+    parts = [row.tokens for row in rows]
+    if tree.shared:
+        nodes = zip(tree.firsts_K.tolist(), tree.starts_K.tolist(), tree.stops_K.tolist(), strict=True)
+        parts = [parts[r][start:stop] for r, start, stop in nodes]
     return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def _places(tree: Tree, begins_K: Ints, leaf_P: Ints, depths_P: Ints) -> Ints:
+    """[P] where in T the tokens at these depths stand, each in its leaf or above it."""
+    found: Ints = depths_P + (begins_K - tree.starts_K)[leaf_P]
+    above = np.flatnonzero(depths_P < tree.starts_K[leaf_P]) if tree.shared else leaf_P[:0]
+    at = leaf_P[above]
+    while len(above):
+        at = tree.parents_K[at]
+        found[above] = depths_P[above] + begins_K[at] - tree.starts_K[at]
+        left = depths_P[above] < tree.starts_K[at]
+        above, at = above[left], at[left]
+    return found

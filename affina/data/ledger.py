@@ -17,6 +17,7 @@ from affina.data.tally import Lines, Reasons, Tally
 
 FILES = ("quarantine.jsonl", "dropped.jsonl")
 """What was set aside and what was left out, row by row; only their owner may read them."""
+PLAIN = json.JSONEncoder(ensure_ascii=False)
 
 
 class Ledger:
@@ -175,7 +176,7 @@ class Ledger:
 
 def _line(plain: Any) -> bytes:
     """One JSON value; half a surrogate pair, which JSON can hold and UTF-8 cannot, as the \\u escape it came from."""
-    return (json.dumps(plain, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+    return (PLAIN.encode(plain) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _write(path: Path, lines: Lines) -> None:

@@ -1,12 +1,12 @@
 """Sets of character 5-grams as hashes, and their MinHash signatures in bands (Broder 1997; Leskovec et al., ch. 3)."""
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+
+from affina.data.abreast import abreast
 
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
@@ -108,23 +108,21 @@ def signatures(hashes: Hashes, starts: Indices) -> Signatures:
             np.minimum.reduceat(hashed, begins, out=least[number])
         found[block] = least.T
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(
-            pool.map(
-                fill, np.split(filled, np.flatnonzero(np.diff(starts[filled] // BLOCK)) + 1) if len(filled) else []
-            )
-        )
+    blocks = np.split(filled, np.flatnonzero(np.diff(starts[filled] // BLOCK)) + 1) if len(filled) else []
+    for _ in abreast(fill, blocks):
+        pass
     return found
 
 
 def first_of_equal(values: Hashes) -> Indices:
     """For each the place of the first value that is equal."""
-    order = np.argsort(values, kind="stable")
-    new = np.ones(len(order), bool)
-    new[1:] = np.diff(values[order]) != 0
-    begins = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    found = np.empty(len(order), np.int64)
-    found[order] = order[begins]
+    found, order = np.arange(len(values)), np.argsort(values)
+    again = np.zeros(len(values) + 1, bool)  # in order, the same as the one before
+    again[1:-1] = np.diff(values[order]) == 0
+    shared = again[:-1] | again[1:]
+    order, begins = order[shared], np.flatnonzero(~again[:-1][shared])
+    if len(order):
+        found[order] = np.repeat(np.minimum.reduceat(order, begins), np.diff(begins, append=len(order)))
     return found
 
 

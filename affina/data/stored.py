@@ -1,25 +1,33 @@
 """Examples on disk as Arrow columns: Parquet for prepared splits, an Arrow stream for what does not fit in memory."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import Field, fields
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affina.core import example as kinds
+from affina.core.errors import Refused
 from affina.core.example import Example, Message
 
 ROWS = 2048
 """Examples that are encoded and written at a time."""
+MOST = 2**31 - 1
+"""Bytes of so many texts, which Arrow's strings have edges of 32 bits for."""
 SHARED = "labels"
 """A field that is the same for all examples: it is not written, and set again when all are known."""
-TURN = pa.struct([("role", pa.string()), ("content", pa.string()), ("extra", pa.string())])
+EXTRA = "extra"
+"""What a turn holds beside its role and content, as JSON."""
+TURN = pa.struct([("role", pa.string()), ("content", pa.string()), (EXTRA, pa.string())])
 TYPES = {"str": pa.string(), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
 """Arrow's type for each annotation of an example's fields; what is neither these nor a list of texts is JSON."""
+PLAIN = json.JSONEncoder(ensure_ascii=False)
 
 
 def schema(kind: type[Example], notes: Mapping[str, str] | None = None) -> pa.Schema:
@@ -28,18 +36,21 @@ def schema(kind: type[Example], notes: Mapping[str, str] | None = None) -> pa.Sc
     return pa.schema(columns, metadata={"example": kind.__name__, **(notes or {})})
 
 
-def encode(examples: Sequence[Example], columns: pa.Schema) -> pa.RecordBatch:
-    """Examples of one kind as columns."""
-    arrays = []
-    for column in columns:
-        cells = [getattr(each, column.name) for each in examples]
-        arrays.append(pa.array([_written(cell, column.type) for cell in cells], column.type))
+def encode(examples: Sequence[Example], columns: pa.Schema, errors: str = "strict") -> pa.RecordBatch:
+    """Examples of one kind as columns, all that they have or some. Half a surrogate pair is what UTF-8 cannot hold:
+    with errors="surrogatepass" the bytes of its text are right, and no reader of text takes them."""
+    arrays = [_array([*map(attrgetter(column.name), examples)], column.type, errors) for column in columns]
     return pa.record_batch(arrays, schema=columns)
+
+
+def in_json(columns: pa.Schema) -> frozenset[str]:
+    """Which of these columns hold JSON."""
+    return frozenset(each.name for each in _kept(_kind(columns)) if each.type is not str and _type(each) == pa.string())
 
 
 def decode(batch: pa.RecordBatch, labels: tuple[str, ...] = ()) -> Iterator[Example]:
     """The examples that these columns hold; `labels` are given to those that have a label set."""
-    kind: type[Example] = getattr(kinds, batch.schema.metadata[b"example"].decode())
+    kind = _kind(batch.schema)
     readers = [(each, _reader(each)) for each in _kept(kind)]
     columns = {each.name: map(read, batch.column(each.name).to_pylist()) for each, read in readers}
     given: dict[str, Any] = {SHARED: labels} if SHARED in (each.name for each in fields(kind)) else {}
@@ -106,15 +117,47 @@ def _type(field: Field[Any]) -> pa.DataType:
     return TYPES.get(getattr(field.type, "__name__", ""), pa.string())
 
 
-def _written(cell: Any, column: pa.DataType) -> Any:
-    if pa.types.is_list(column):
-        return [_turn(each) if isinstance(each, Message) else each for each in cell]
-    return cell if isinstance(cell, (str, int, float)) else json.dumps(cell, ensure_ascii=False)
+def _kind(columns: pa.Schema) -> type[Example]:
+    kind: type[Example] = getattr(kinds, columns.metadata[b"example"].decode())
+    return kind
 
 
-def _turn(message: Message) -> dict[str, str]:
-    extra = json.dumps(message.extra, ensure_ascii=False) if message.extra else ""
-    return {"role": message.role, "content": message.content, "extra": extra}
+def _array(cells: Sequence[Any], kind: pa.DataType, errors: str) -> pa.Array:
+    """Not by `pa.array`, which loads all of pandas where that is installed."""
+    if pa.types.is_list(kind):
+        each = [one for cell in cells for one in cell]
+        inner = _turns(each, errors) if kind.value_type == TURN else texts(each, errors)
+        return pa.Array.from_buffers(kind, len(cells), [None, _edges(cells)], children=[inner])
+    if pa.types.is_string(kind):
+        return texts(cells if {*map(type, cells)} == {str} else [*map(_written, cells)], errors)
+    numbers = np.array(cells, kind.to_pandas_dtype())
+    packed = np.packbits(numbers, bitorder="little") if pa.types.is_boolean(kind) else numbers
+    return pa.Array.from_buffers(kind, len(cells), [None, pa.py_buffer(packed)])
+
+
+def texts(cells: Sequence[str], errors: str = "strict") -> pa.Array:
+    """A column of them."""
+    encoded = [cell.encode("utf-8", errors) for cell in cells]
+    return pa.StringArray.from_buffers(len(encoded), _edges(encoded), pa.py_buffer(b"".join(encoded)))
+
+
+def _edges(parts: Sequence[Sized]) -> pa.Buffer:
+    """Where each part begins, and where the last one ends. Raises Refused where these are too many for the format."""
+    edges = np.cumsum([0, *map(len, parts)])
+    if edges[-1] > MOST:
+        what = f"{len(parts):,} texts together have {edges[-1]:,} bytes"
+        raise Refused(what, f"at most {MOST:,} can be kept", "divide the longest into rows")
+    return pa.py_buffer(edges.astype(np.int32))
+
+
+def _turns(messages: Sequence[Message], errors: str) -> pa.Array:
+    extras = [_written(turn.extra) if turn.extra else "" for turn in messages]
+    cells = ([turn.role for turn in messages], [turn.content for turn in messages], extras)
+    return pa.StructArray.from_arrays([texts(each, errors) for each in cells], fields=[*TURN])
+
+
+def _written(cell: Any) -> str:
+    return cell if isinstance(cell, str) else PLAIN.encode(cell)
 
 
 def _reader(field: Field[Any]) -> Any:
@@ -132,6 +175,8 @@ def _reader(field: Field[Any]) -> Any:
 
 def _parsed(cell: str) -> Any:
     """JSON; an array at the top is a tuple, and so are arrays right in it, as examples hold them."""
+    if cell == "{}":  # facts that no one asked for: in most rows
+        return {}
     found = json.loads(cell)
     if not isinstance(found, list):
         return found

@@ -16,11 +16,12 @@ from affina.core.errors import Refused
 from affina.core.kinds import Row, shapes
 from affina.core.recipe import Recipe
 from affina.core.run import Run
+from affina.data.abreast import cores
 from affina.data.compose import units
 from affina.data.prepare import Prepared
 from affina.engine.source import Source
 from affina.engine.torch import native
-from affina.engine.torch.machine import device, processors
+from affina.engine.torch.machine import device
 from affina.engine.torch.settle import Work, settled_on
 from affina.training.spaces import peak_rate
 
@@ -62,7 +63,7 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
         "machine": {
             "device": str(device()),
             "compute": asdict(settled_on(recipe.train.compute, _work(recipe, rows, steps, source))),
-            "threads": processors(),
+            "threads": cores(),
             "folder": str(recipe.folder.resolve()),
         },
         "steps": steps,

@@ -1,6 +1,6 @@
 """A batch holds every row of any forest, readable by walking its segments, with the targets of the unshared layout."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affina.core.kinds import Batch, Row
+from affina.data import abreast, supervised
 from affina.data.layout import batches_of, layout
 from affina.data.prefixes import SHORTEST_SHARED
+from affina.data.supervised import Supervised
 
 
 def walked(batch: Batch, r: int) -> npt.NDArray[np.int64]:
@@ -138,3 +140,45 @@ def test_groups_keep_the_order_and_the_bound(rows: list[Row], most: int, share: 
 @pytest.mark.parametrize("share", [True, False])
 def test_groups_of_nothing_are_none(share: bool) -> None:
     assert list(batches_of([], 10, share)) == []
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+def test_any_number_of_cores_lays_out_the_same_batches(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    dice = np.random.default_rng(0)
+    rows = [
+        Row(f"{n}", np.r_[np.full(20, n % 3), dice.integers(0, 9, n % 13)].astype(np.int32), np.ones(20 + n % 13, "f4"))
+        for n in range(200)
+    ]
+    rows = [replace(row, weights=np.where(np.arange(len(row.weights)) < 18, 0, row.weights)) for row in rows]
+    monkeypatch.setattr(abreast, "cores", lambda: cores)
+    groups = list(batches_of(rows, 300))
+    assert [place for group, _ in groups for place in group] == list(range(200))
+    for group, batch in groups:
+        alone = layout([rows[place] for place in group])
+        assert batch.segments == alone.segments and batch.ids == alone.ids
+        for name, column in ((each.name, getattr(batch, each.name)) for each in fields(batch)):
+            if isinstance(column, np.ndarray):
+                assert np.array_equal(column, getattr(alone, name)) and column.dtype == getattr(alone, name).dtype
+
+
+@settings(deadline=None, max_examples=50)
+@given(forests(), st.integers(1, 60))
+def test_what_rows_are_to_predict_does_not_depend_on_how_many_are_looked_through(rows: list[Row], most: int) -> None:
+    rows = [replace(row, said=row.tokens + 5) if n % 3 == 2 else row for n, row in enumerate(rows)]
+    whole = Supervised.of(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervised, "TOGETHER", most)
+        parts = Supervised.of(rows)
+    for each in fields(whole):
+        assert np.array_equal(getattr(whole, each.name), getattr(parts, each.name))
+    expected = [
+        (r, i - (row.said is None), int((row.tokens if row.said is None else row.said)[i]), float(row.weights[i]))
+        for r, row in enumerate(rows)
+        for i in range(len(row.tokens))
+        if row.weights[i] and i - (row.said is None) >= 0
+    ]
+    owners = np.repeat(np.arange(len(rows)), whole.counts_R)
+    columns = (owners, whole.sources_S, whole.targets_S, whole.weights_S)
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
+    for first, row in zip(whole.firsts_R.tolist(), rows, strict=True):
+        assert first == next((i for i, weight in enumerate(row.weights) if weight), len(row.tokens))

@@ -2,15 +2,24 @@
 
 import sys
 import tracemalloc
+from typing import NamedTuple
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_layout import forests
 
-from affina.core.kinds import Row
+from affina.core.kinds import Ints, Row
 from affina.data.layout import layout
-from affina.data.prefixes import SHORTEST_SHARED, Node, shareable, tree
+from affina.data.prefixes import SHORTEST_SHARED, shareable, tree
+from affina.data.supervised import Supervised
+
+
+class Node(NamedTuple):
+    start: int
+    stop: int
+    parent: int
+    rows: list[int]
 
 
 def row(tokens: list[int], targets: int = 1) -> Row:
@@ -18,6 +27,17 @@ def row(tokens: list[int], targets: int = 1) -> Row:
     if targets:
         weights[-targets:] = 1
     return Row("r", np.array(tokens, np.int32), weights)
+
+
+def limits(rows: list[Row]) -> Ints:
+    return shareable(rows, Supervised.of(rows).firsts_R)
+
+
+def nodes_of(rows: list[Row], share: bool = True) -> list[Node]:
+    found = tree(rows, share)
+    columns = zip(found.starts_K.tolist(), found.stops_K.tolist(), found.parents_K.tolist(), strict=True)
+    firsts = found.firsts_K.tolist()
+    return [Node(*each, found.shared.get(k, [firsts[k]])) for k, each in enumerate(columns)]
 
 
 def path(nodes: list[Node], leaf: int) -> list[Node]:
@@ -30,7 +50,7 @@ def path(nodes: list[Node], leaf: int) -> list[Node]:
 @settings(deadline=None, max_examples=300)
 @given(forests(), st.booleans())
 def test_each_row_has_one_leaf_whose_path_spells_it(rows: list[Row], share: bool) -> None:
-    nodes = tree(rows, share)
+    nodes, most_R = nodes_of(rows, share), limits(rows)
     leaves = {node.rows[0]: number for number, node in enumerate(nodes) if len(node.rows) == 1}
     assert sorted(leaves) == list(range(len(rows))) and len(leaves) == sum(len(node.rows) == 1 for node in nodes)
     for r, leaf in leaves.items():
@@ -38,7 +58,7 @@ def test_each_row_has_one_leaf_whose_path_spells_it(rows: list[Row], share: bool
         spelled = [rows[node.rows[0]].tokens[node.start : node.stop] for node in way]
         assert np.concatenate(spelled).tolist() == rows[r].tokens.tolist()
         assert all(r in node.rows for node in way)
-        assert all(node.stop <= shareable(rows[r]) for node in way[:-1])
+        assert all(node.stop <= most_R[r] for node in way[:-1])
         assert all(node.stop > node.start for node in way)
 
 
@@ -46,11 +66,11 @@ def test_each_row_has_one_leaf_whose_path_spells_it(rows: list[Row], share: bool
 @given(forests())
 def test_rows_that_may_share_enough_do(rows: list[Row]) -> None:
     """Pair by pair: of the shareable tokens two rows agree on, fewer than SHORTEST_SHARED are computed twice."""
-    nodes = tree(rows)
+    nodes, most_R = nodes_of(rows), limits(rows)
     leaves = {node.rows[0]: number for number, node in enumerate(nodes) if len(node.rows) == 1}
     for a in range(len(rows)):
         for b in range(a):
-            most = min(shareable(rows[a]), shareable(rows[b]))
+            most = min(most_R[[a, b]])
             same = rows[a].tokens[:most] == rows[b].tokens[:most]
             agree = most if same.all() else int(same.argmin())
             met = [x.stop for x, y in zip(path(nodes, leaves[a]), path(nodes, leaves[b]), strict=False) if x is y]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from affina.core import example as kinds
 from affina.core.cache import scratch_file
+from affina.core.errors import Refused
 from affina.core.example import (
     Chat,
     Example,
@@ -117,3 +118,21 @@ def test_kept_columns_count_towards_what_memory_may_take(tmp_path: Path, monkeyp
     few = [Text(id=f"a:{n}", text="short", facts={"document": "x" * 10_000}) for n in range(20)]
     found = held.held(few)
     assert isinstance(found, held.OnDisk) and list(found) == few
+
+
+def test_more_text_than_a_column_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "MOST", 10)
+    with pytest.raises(Refused, match="2 texts together have 12 bytes"):
+        stored.encode([Text(id="a:1", text="è" * 3)] * 2, stored.schema(Text))
+
+
+def test_no_example_needs_pandas() -> None:
+    """It is loaded by Arrow's own constructors, where it is installed: 0.2 s that no one asked for."""
+    script = (
+        "import sys\nsys.path.insert(0, 'tests/data')\nfrom test_stored import EVERY\nfrom affina.data import stored\n"
+        "from affina.data.content import contents\nsys.modules.pop('pandas', None)\ncontents(EVERY)\n"
+        "assert 'pandas' not in sys.modules\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

@@ -4,24 +4,19 @@ Exact repetition is of everything but white space; near: MinHash, then Jaccard (
 a model's embeddings (SemDeDup, Abbas et al. 2023).
 """
 
-import json
-from collections.abc import Collection, Iterator
-from dataclasses import fields
-from functools import cache
-from typing import Any
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from affina.core.example import Chat, Example
+from affina.core.example import Example
 from affina.core.kinds import Desk, Transform
 from affina.data.bits import bits
+from affina.data.content import contents
+from affina.data.held import at, without
 from affina.data.minhash import Indices, first_of_equal
 from affina.data.near import clusters
 from affina.data.together import Mapped, compared
-
-ASIDE = ("id", "split", "labels", "facts", "origin", "made")
-"""What says where an example came from, not what it teaches."""
 
 
 class Dedup(Transform):
@@ -44,9 +39,9 @@ class Dedup(Transform):
         """The model that embeds."""
         return (self.model,) if self.model else ()
 
-    def apply(self, examples: Collection[Example], desk: Desk) -> Iterator[Example]:
+    def apply(self, examples: Collection[Example], desk: Desk) -> Collection[Example]:
         """The examples without repetitions, order kept; each dropped one names the row it repeats."""
-        kinds = [("exact duplicate of", _firsts(map(_content, examples), len(examples)))]
+        kinds = [("exact duplicate of", first_of_equal(contents(examples)))]
         if self.near is not None or self.semantic is not None:
             same_N = _firsts((example.target for example in examples), len(examples))
             if self.near is not None:
@@ -57,28 +52,29 @@ class Dedup(Transform):
                 vectors = desk.open(self.model).embed
                 found = alike(Mapped(examples, compared), vectors, self.semantic, same_N)
                 kinds.append(("in meaning a duplicate of", found))
-        yield from _kept(examples, kinds, desk)
+        return _kept(examples, kinds, desk)
 
 
-def _kept(examples: Collection[Example], kinds: list[tuple[str, Indices]], desk: Desk) -> Iterator[Example]:
+def _kept(examples: Collection[Example], kinds: list[tuple[str, Indices]], desk: Desk) -> Collection[Example]:
     """`kinds`: how to say it, and of each example [N] the first of its group."""
-    repeats: dict[int, tuple[str, int]] = {}
-    for what, first_N in kinds:
-        places = np.flatnonzero(first_N != np.arange(len(first_N)))
-        for place, first in zip(places.tolist(), first_N[places].tolist(), strict=True):
-            repeats.setdefault(place, (what, first))
-    names = dict.fromkeys((first for _, first in repeats.values()), "")
-    for place, example in enumerate(examples):
+    first_N, which_N = np.arange(len(examples)), np.zeros(len(examples), np.int8)
+    for number, (_, found_N) in enumerate(kinds):
+        new = (first_N == np.arange(len(first_N))) & (found_N != first_N)
+        first_N[new], which_N[new] = found_N[new], number
+    places = np.flatnonzero(first_N != np.arange(len(first_N)))
+    named = np.unique(first_N[places])
+    names = dict.fromkeys(named.tolist(), "")
+    told = np.union1d(places, named)
+    repeats = np.isin(told, places).tolist()
+    for place, repeat, example in zip(told.tolist(), repeats, at(examples, told), strict=True):
         if place in names:
             names[place] = example.id
-        if place in repeats:
-            what, first = repeats[place]
-            desk.books.drop(example, f"{what} {names[first]}")
-        else:
-            yield example
+        if repeat:
+            desk.books.drop(example, f"{kinds[which_N[place]][0]} {names[int(first_N[place])]}")
+    return without(examples, places)
 
 
-def _firsts(texts: Iterator[str], count: int) -> Indices:
+def _firsts(texts: Iterable[str], count: int) -> Indices:
     """For each the place of the first that is equal; of each text 64 bits are kept, so that two of a hundred million
     that differ are taken for equal once in 3,700 data sets of that size."""
     return first_of_equal(np.fromiter(map(bits, texts), np.uint64, count))
@@ -88,24 +84,3 @@ def _both(one_N: Indices, two_N: Indices) -> Indices:
     """Groups of what is together in both."""
     _, begins, which = np.unique(np.stack([one_N, two_N]), axis=1, return_index=True, return_inverse=True)
     return begins[which].astype(np.int64)
-
-
-def _content(example: Example) -> str:
-    """Everything the example shows and teaches, as one text with single spaces."""
-    if not isinstance(example, Chat):
-        kind: Any = type(example)
-        told = [getattr(example, name) for name in _taught(kind)]
-        # 1F is white space to `split`, so no part holds it
-        return "\x1f".join([_spaced(each if isinstance(each, str) else repr(each)) for each in told])
-    turns = [(turn.role, _spaced(turn.content), turn.extra) for turn in example.messages]
-    return json.dumps([turns, example.tools, example.options], sort_keys=True)
-
-
-@cache
-def _taught(kind: type[Example]) -> tuple[str, ...]:
-    """The fields of a kind of example that say what it teaches."""
-    return tuple(each.name for each in fields(kind) if each.name not in ASIDE)
-
-
-def _spaced(text: str) -> str:
-    return " ".join(text.split())

@@ -162,7 +162,7 @@ def _suffices(network: Network, depth: int) -> bool:
 def _bytes(network: Network, rows: Sequence[Row]) -> dict[str, int]:
     """What the states of `rows` take in each place, in the groups that they are kept in."""
     groups = [[rows[place] for place in group] for group in neighbours(rows, GROUP_TOKENS)]
-    tokens = sum(node.stop - node.start for group in groups for node in tree(group, network.causal))
+    tokens = sum(tree(group, network.causal).tokens for group in groups)
     states = tokens * network.config.get_text_config().hidden_size * network.dtype.itemsize
     return {"memory": states, "disk": states + HEADER_BYTES * len(groups)}
 

@@ -1,6 +1,5 @@
-"""What the processor offers, looked up: the device, bf16 arithmetic, threads."""
+"""What the processor offers, looked up: the device, bf16 arithmetic."""
 
-import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -24,8 +23,3 @@ def fast_bf16() -> bool:
     info = Path("/proc/cpuinfo")
     words = set(info.read_text(encoding="utf-8").split()) if info.exists() else set()
     return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
-
-
-def processors() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

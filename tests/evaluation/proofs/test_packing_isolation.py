@@ -28,7 +28,7 @@ class Peeking(TorchEngine):
         batch = super().layout(rows, share)
         last = len(batch.segments) - 1
         if last and batch.segments[last].parent < 0:
-            batch = replace(batch, segments=(*batch.segments[:-1], replace(batch.segments[last], parent=0)))
+            batch = replace(batch, segments=(*batch.segments[:-1], batch.segments[last]._replace(parent=0)))
         return batch
 
 
