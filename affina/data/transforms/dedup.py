@@ -5,6 +5,7 @@ a model's embeddings (SemDeDup, Abbas et al. 2023).
 """
 
 from collections.abc import Collection, Iterable
+from hashlib import blake2b
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -12,7 +13,7 @@ from pydantic import Field, model_validator
 from affina.core.example import Example
 from affina.core.kinds import Desk, Transform
 from affina.data.bits import bits
-from affina.data.content import contents
+from affina.data.content import contents, taught
 from affina.data.held import at, without
 from affina.data.minhash import Indices, first_of_equal
 from affina.data.near import clusters
@@ -41,7 +42,7 @@ class Dedup(Transform):
 
     def apply(self, examples: Collection[Example], desk: Desk) -> Collection[Example]:
         """The examples without repetitions, order kept; each dropped one names the row it repeats."""
-        kinds = [("exact duplicate of", first_of_equal(contents(examples)))]
+        kinds = [("exact duplicate of", _equal(examples, first_of_equal(contents(examples))))]
         if self.near is not None or self.semantic is not None:
             same_N = _firsts((example.target for example in examples), len(examples))
             if self.near is not None:
@@ -53,6 +54,19 @@ class Dedup(Transform):
                 found = alike(Mapped(examples, compared), vectors, self.semantic, same_N)
                 kinds.append(("in meaning a duplicate of", found))
         return _kept(examples, kinds, desk)
+
+
+def _equal(examples: Collection[Example], first_N: Indices) -> Indices:
+    """The groups without what only has the first one's hash."""
+    places = np.flatnonzero(first_N != np.arange(len(first_N)))
+    told = np.union1d(places, first_N[places])
+    seen: dict[int, bytes] = {}
+    first_N = first_N.copy()
+    for place, example in zip(told.tolist(), at(examples, told), strict=True):
+        found = blake2b(taught(example).encode(), digest_size=16).digest()
+        if seen.setdefault(int(first_N[place]), found) != found:
+            first_N[place] = place
+    return first_N
 
 
 def _kept(examples: Collection[Example], kinds: list[tuple[str, Indices]], desk: Desk) -> Collection[Example]:
