@@ -15,12 +15,14 @@ from affina.core.kinds import Ending, Metric, Row, metrics, tasks
 from affina.core.recipe import Recipe
 from affina.core.say import Say
 from affina.core.task import Task
+from affina.data.classes import never_learnt
 from affina.data.compose import units
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare
 from affina.data.rows import Renderer
 from affina.data.shaped import Objection
 from affina.engine import scratch
+from affina.engine.fits import fits
 from affina.engine.folder import has_words, reads
 from affina.engine.outline import outline
 from affina.engine.source import ALIASES, Source
@@ -28,7 +30,6 @@ from affina.evaluation.answer import asker, require, usual
 from affina.evaluation.held import begun
 from affina.evaluation.reach import reach
 from affina.evaluation.suite import called, directions
-from affina.training.fits import fits
 
 RUNS = Path("runs")
 FORGETTING = "neutral_text"
@@ -88,6 +89,7 @@ class Material:
         found = []
         if self.recipe.data.truncate == "refuse":
             found.append(too_long(self.by_split, self.renderer.max_tokens))
+        found.append(never_learnt(self.prepared.examples))
         silent = [row.id for row in self.rows if not (row.taught or row.cut)]
         if silent:
             found.append(

@@ -1,6 +1,6 @@
 """Whether a base can take a recipe's tuning, judged on a skeleton of it before any weight is read.
 
-`python -m affina.training.fits FOLDER ASKED`: the same in a process of its own, for a caller that has not loaded torch.
+`python -m affina.engine.fits FOLDER ASKED`: the same in a process of its own, for a caller that has not loaded torch.
 """
 
 import json
@@ -21,9 +21,9 @@ from affina.engine.apart import run_apart, told
 LABELS = 2  # how many there are decides nothing here
 
 
-def fits(recipe: Recipe, folder: Path) -> None:
-    """`folder` holds the base's configuration, and its tokenizer where it is read. Raises Refused where training would,
-    for a tuning, a head or dropout that a network of this form cannot take.
+def fits(recipe: Recipe, folder: Path, merged: bool = False) -> None:
+    """`folder` holds the base's configuration and tokenizer. Raises Refused where training would, for a tuning, a head
+    or dropout that a network of this form cannot take; `merged`: and for a tuning that cannot be folded into it.
 
     torch is not loaded into this process: where it is not there, another one judges, and what it lets pass is noted in
     the cache.
@@ -33,6 +33,7 @@ def fits(recipe: Recipe, folder: Path) -> None:
         "tuning": tunings.dump(recipe.tuning),
         "ending": [ending.head, ending.size, ending.reads],
         "dropout": recipe.model.dropout.model_dump(),
+        "merged": merged,
     }
     if "torch" in sys.modules:
         _judged(folder, asked)
@@ -42,7 +43,7 @@ def fits(recipe: Recipe, folder: Path) -> None:
     noted = cache_root() / "fits" / short_hash(json.dumps([asked, config, versions], sort_keys=True))
     if noted.is_file():
         return
-    run_apart("affina.training.fits", "the tuning could not be judged", str(folder), json.dumps(asked))
+    run_apart("affina.engine.fits", "the tuning could not be judged", str(folder), json.dumps(asked))
     if os.access(cache_root(), os.W_OK):
         noted.parent.mkdir(exist_ok=True)
         write_text(noted, "")
@@ -51,7 +52,10 @@ def fits(recipe: Recipe, folder: Path) -> None:
 def _judged(folder: Path, asked: dict[str, Any]) -> None:
     from affina.engine.torch.skeleton import judge, skeleton
 
-    judge(tunings.build(asked["tuning"]), skeleton(folder, Ending(*asked["ending"]), asked["dropout"]))
+    tuning, model = tunings.build(asked["tuning"]), skeleton(folder, Ending(*asked["ending"]), asked["dropout"])
+    judge(tuning, model)
+    if asked["merged"]:
+        tuning.merge(model)
 
 
 def main(folder: Path, asked: str) -> int:
