@@ -6,7 +6,7 @@ from affina.core.cache import Progress, disk_errors
 from affina.engine.apart import run_apart
 from affina.engine.cache import Source, entry
 from affina.engine.folder import licence_of
-from affina.engine.source import ALIASES, known_gguf
+from affina.engine.source import ALIASES, is_gguf, known_gguf
 
 DIGEST = ""  # of weights that nobody has looked at
 
@@ -24,10 +24,8 @@ def outline(reference: str, tell: Progress) -> Source | None:
         own = all((path / name).is_file() for name in ("config.json", "tokenizer.json"))
         plain = own and not (path / "lock.json").exists()  # else a release, which is more than a base
         return Source(reference, path.resolve(), DIGEST, licence_of(path)) if plain else None
-    if path.suffix != ".gguf" or not path.is_file():
-        return None
     with disk_errors():
-        return _of_header(reference, path.resolve(), tell)
+        return _of_header(reference, path.resolve(), tell) if is_gguf(path) else None
 
 
 def _of_header(reference: str, gguf: Path, tell: Progress) -> Source | None:

@@ -168,6 +168,14 @@ def _from_gguf(path: Path, tell: Progress) -> Source:
     return source
 
 
+def is_gguf(path: Path) -> bool:
+    """Whether there is such a file, and it begins as the format does."""
+    if path.suffix != ".gguf" or not path.is_file():
+        return False
+    with path.open("rb") as start:
+        return start.read(4) == b"GGUF"
+
+
 def known_gguf(path: Path) -> tuple[str | None, str]:
     """The sha256 of a file that was converted as it is now, None where it was not; and what tells its present state."""
     found = path.stat()
@@ -190,9 +198,8 @@ def _from_folder(folder: Path, tell: Progress) -> Source:
 
 def _convert_gguf(file: Path, out: Path, tell: Progress) -> str:
     """Convert a GGUF into `out`, remove it when it lies there; returns its sha256."""
-    with file.open("rb") as start:
-        if start.read(4) != b"GGUF":
-            raise Refused(f"{file.name} is not a GGUF file", "it does not begin with GGUF", "check what was downloaded")
+    if not is_gguf(file):
+        raise Refused(f"{file.name} is not a GGUF file", "it does not begin with GGUF", "check what was downloaded")
     digest = sha256(file)
     _convert(file, out, file.stat().st_size, tell)
     if file.parent == out:

@@ -107,11 +107,10 @@ class Lora(Tuning):
             return linear
         unknown = [end for end in self.targets if not any(_ends(name, [end]) for name, _ in linear)]
         if unknown or not self.targets:
-            ends = sorted({name.rpartition(".")[2] for name, _ in linear})
+            ends, why = sorted({name.rpartition(".")[2] for name, _ in linear}), _kept_whole(model, unknown)
+            found = "is not adapted" if why else "names no layer of this base"
             raise Refused(
-                f"tuning.targets: {', '.join(unknown) or 'nothing'} names no layer of this base that can be adapted",
-                why=_kept_whole(model, unknown),
-                instead=f"it has {', '.join(ends)}",
+                f"tuning.targets: {', '.join(unknown) or 'nothing'} {found}", why, f"it has {', '.join(ends)}"
             )
         return [(name, each) for name, each in linear if _ends(name, self.targets)]
 
