@@ -127,9 +127,7 @@ def test_a_class_that_no_training_row_has_is_named(
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
     assert main(["check", str(path), "--quiet"]) == 2
-    said = (
-        r"1 rows have a class that no training row has, the first is rows\.jsonl:59 with 'new' in the test split"
-    )
+    said = r"1 rows have a class that no training row has, the first is rows\.jsonl:59 with 'new' in the test split"
     assert re.search(said, capsys.readouterr().out)
     assert main(["train", str(path), "--quiet"]) == 2
     assert re.search(said, capsys.readouterr().err)
