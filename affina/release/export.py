@@ -50,12 +50,7 @@ def export(
     """
     say, folder, part = say or Silent(), Path(out), chosen(to)
     free(folder)
-    near = (Path(where.root), where.offline, say)
-    if part.merges and (run := held(model, near[0])) is not None and (why := unmerged(run, near)):
-        raise Refused(f"the export {part.name} needs a merged model", why, "choose --to peft")
-    opened = open_model(model, *near)
-    if opened.run is None:
-        raise Refused(f"{model} is a base: there is nothing of a run in it", instead="export a run")
+    opened = _opened(model, part, (Path(where.root), where.offline, say))
     asked = asked_of(opened, on, say)
     with scratch(folder) as aside:
         say.line(f"reading {opened.name} in float32")
@@ -78,6 +73,16 @@ def export(
             }
             write_json(written / PARITY, about)
     return {**about, "folder": str(folder)}
+
+
+def _opened(model: str, part: Export, near: tuple[Path, bool, Say]) -> Opened:
+    """The run's model. Raises Refused, before a weight is read, for one that cannot be merged as the format needs it."""
+    if part.merges and (run := held(model, near[0])) is not None and (why := unmerged(run, near)):
+        raise Refused(f"the export {part.name} needs a merged model", why, "choose --to peft")
+    opened = open_model(model, *near)
+    if opened.run is None:
+        raise Refused(f"{model} is a base: there is nothing of a run in it", instead="export a run")
+    return opened
 
 
 def chosen(to: str | Mapping[str, Any] | Export) -> Export:

@@ -77,7 +77,7 @@ def outline(gguf: Path, out: Path) -> None:
     tokenizer = read_tokenizer(gguf, metadata)
     with _readable(gguf, metadata):
         config: Any = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        kind = AutoModelForCausalLM._model_mapping[type(config)]
+        kind: Any = AutoModelForCausalLM._model_mapping[type(config)]
     config.architectures = [kind.__name__]
     config.save_pretrained(out)
     _save_beside(tokenizer, config, (gguf, metadata), out)
