@@ -76,7 +76,7 @@ def export(
 
 
 def _opened(model: str, part: Export, near: tuple[Path, bool, Say]) -> Opened:
-    """The run's model. Raises Refused, before a weight is read, for one that cannot be merged as the format needs it."""
+    """The run's model. Raises Refused, before a weight is read, for one that is not merged as the format needs it."""
     if part.merges and (run := held(model, near[0])) is not None and (why := unmerged(run, near)):
         raise Refused(f"the export {part.name} needs a merged model", why, "choose --to peft")
     opened = open_model(model, *near)
