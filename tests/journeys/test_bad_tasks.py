@@ -144,6 +144,14 @@ def test_a_base_in_few_bits_is_refused_by_its_configuration(tmp_path: Path) -> N
             verb(path)
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"model_type": "nonsense"}'])
+def test_a_configuration_that_is_none_is_a_sentence(text: str, tmp_path: Path) -> None:
+    path = asked(tmp_path, "chat", None, TICKETS)
+    (tmp_path / "base" / "config.json").write_text(text)
+    with pytest.raises(Refused, match=r"config\.json cannot be read: it is no|cannot be loaded as a model"):
+        affina.check(path)
+
+
 def test_a_base_that_all_else_fits_is_looked_at_in_the_end(tmp_path: Path) -> None:
     path = asked(tmp_path, "chat", None, TICKETS)
     (tmp_path / "base" / "model.safetensors").write_bytes(b"no weights")
