@@ -1,4 +1,4 @@
-"""`check`: everything of a recipe that can be known without computing, and what training would refuse. No torch here."""
+"""`check`: everything of a recipe that can be known without computing, and what training would refuse. No torch."""
 
 from collections import Counter
 from collections.abc import Sequence
