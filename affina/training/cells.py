@@ -94,7 +94,7 @@ TRIES = ((1, 1.0), (5, 1.0), (10, 0.3))
 numbers learn slowly, fifty items do not tell a small gain from none, and what steps too far says the same of all."""
 
 
-FIRST, LONGER = (100, 192), {"gemma": (300, 192), "roberta": (300, 192), "t5": (500, 3000), "xlnet": (400, 192)}
+FIRST, LONGER = (100, 192), {"gemma": (300, 192), "roberta": (500, 600), "t5": (500, 3000), "xlnet": (400, 192)}
 """Steps and rows that a base is made from. What few trained numbers can use of a base, it must have learnt: to carry a
 message's kind to its end, or, of T5's relative positions, which of several digits comes first."""
 
