@@ -15,7 +15,7 @@ MARKS = {"works": "works", "refused": "refused", "fails": "**fails**"}
 OPENING = """# What goes together
 
 Every task with every tuning on every architecture, as `affina matrix --markdown docs/matrix.md` found it. The bases are
-of two layers and width 64, made of random weights and trained for a hundred steps in the one way that each reads; the
+of two layers and width 64, made of random weights and trained for 100 to 500 steps in the one way that each reads; the
 runs are of forty steps (regression sixty, contrastive a hundred) on 144 rows. Where that shows nothing they are made
 again of five times the steps on five times the rows, and then once more of ten times at three tenths of the rate.
 A cell

@@ -777,6 +777,8 @@ class Architecture(Part):
     """Further special tokens."""
     form: ClassVar[str] = "$A"
     """A text among the tokens that open and close it, as `tokenizers` writes it."""
+    pair: ClassVar[str] = "$A $B:1"
+    """Two texts that are read together, in the same way."""
     usual: ClassVar[str] = "bpe"
     """How this family divides text when nobody says."""
 

@@ -1,6 +1,6 @@
 """The label set of a dataset, and what is odd about it: one class only, texts under several."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -37,6 +37,26 @@ def refuse_one_class(examples: Collection[Example], labels: Sequence[str]) -> No
         return
     told = f"'{', '.join(labels)}'" if labels else "without a class"
     raise Refused("there is only one class to learn", why=f"every usable row is {told}", instead="add rows of others")
+
+
+def never_learnt(by_split: Mapping[str, Collection[Example]]) -> str:
+    """What is wrong with rows whose class no training row has, in a sentence; empty where there are none."""
+    learnt = {*label_set(by_split["train"])}
+    odd = [
+        (split, each, label)
+        for split, held in by_split.items()
+        for each in held
+        if isinstance(each, (Labelled, MultiLabelled))
+        for label in labels_of(each)
+        if label not in learnt
+    ]
+    if not odd:
+        return ""
+    split, first, label = odd[0]
+    return (
+        f"{len(odd)} rows have a class that no training row has, the first is {first.id} with '{label}' in the {split} "
+        "split: add rows of it, remove these, or let `split` divide by label"
+    )
 
 
 def under_several(examples: Collection[Example]) -> str:

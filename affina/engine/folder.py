@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from affina.core.atomic import sha256
 from affina.core.errors import Refused
@@ -46,7 +47,7 @@ def has_words(folder: Path) -> bool:
 
 def reads(folder: Path) -> str:
     """How the base reads where it ends in words, as `Objective.reads` names it; empty for a base without words."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _config(folder / "config.json")
     names = config.get("architectures") or []
     if config.get("is_encoder_decoder"):
         return "source" if not names or any(name.endswith("ForConditionalGeneration") for name in names) else ""
@@ -57,6 +58,17 @@ def reads(folder: Path) -> str:
     if not names or config.get("is_decoder") or any(name.endswith(speaking) for name in heads):
         return "past"
     return "both" if any(name.endswith(("ForMaskedLM", "ForPreTraining")) for name in names) else ""
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Raises Refused for what is no JSON object."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Refused(f"{path} cannot be read", f"it is not JSON: {error}", "fetch it again") from error
+    if not isinstance(found, dict):
+        raise Refused(f"{path} cannot be read", "it is no JSON object", "fetch it again")
+    return found
 
 
 def _header(path: Path) -> bytes:

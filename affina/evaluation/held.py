@@ -12,6 +12,8 @@ from affina.core.say import Say
 from affina.data.prepare import prepare
 from affina.engine import scratch
 from affina.engine.cache import entry
+from affina.engine.fits import fits
+from affina.engine.outline import outline
 from affina.engine.source import ALIASES, Source, find
 from affina.evaluation.reach import reach
 from affina.store import artefact
@@ -99,6 +101,7 @@ def whole(run: Run, near: tuple[Path, bool, Say]) -> Source:
         if wrong := damage(written):
             raise Failed(f"the model of run '{run.name}' is damaged", wrong, "train or release it again")
         return find(str(written), near[1], near[2].progress)
+    fits(recipe, form_of(run, recipe, near), merged=True)
     base = base_of(run, recipe, "", near)
     if base.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", f"{base.folder} holds other weights than then")
@@ -112,6 +115,12 @@ def whole(run: Run, near: tuple[Path, bool, Say]) -> Source:
         return hashlib.sha256(of.encode()).hexdigest(), aside
 
     return replace(entry("merged", of, make, near[2].progress), licence=lock["base"]["licence"])
+
+
+def form_of(run: Run, recipe: Recipe, near: tuple[Path, bool, Say]) -> Path:
+    """A folder with the configuration of a run's base, of whose weights nothing is read where that can be."""
+    drafted = outline(run.read("lock.json")["base"]["reference"], near[2].progress)
+    return (drafted or base_of(run, recipe, "", near)).folder
 
 
 def _kept(folder: Path) -> bool:

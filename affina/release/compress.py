@@ -17,10 +17,11 @@ from affina.core.export import Exportable
 from affina.core.kinds import Row, exports, prunings
 from affina.core.say import Say, Silent
 from affina.engine.torch import library
+from affina.evaluation.held import held
 from affina.evaluation.open import Opened, open_model, splits_of
 from affina.evaluation.statistics import bootstrap_interval, bootstrap_mean
 from affina.release.budget import limits, pick
-from affina.release.export import asked_of, free, scratch
+from affina.release.export import asked_of, free, scratch, unmerged
 from affina.release.parity import Asked
 from affina.release.source import exportable
 from affina.training.embedded import Where
@@ -56,15 +57,16 @@ def compress(
     folder = Path(out) if out is not None else Path(where.root) / "compressed"
     if out is not None:
         free(folder)
-    opened = open_model(model, Path(where.root), where.offline, say)
+    near = (Path(where.root), where.offline, say)
+    if (run := held(model, near[0])) is not None and (why := unmerged(run, near)):
+        raise Refused(f"{run.name} cannot be compressed", why)
+    opened = open_model(model, *near)
     if opened.run is None:
         raise Refused(f"{model} is a base: it has no test items", instead="compress a run")
     asked = asked_of(opened, on, say)
     _answerable(opened, asked)
     with scratch(folder) as aside:
         source = exportable(opened, aside)
-        if source.merged is None:
-            raise Refused(f"{opened.name} cannot be compressed", source.not_merged)
         rows, refused = _rows(opened, source, asked, aside, say)
         picked, why = pick(rows, bounds) if bounds else (None, "")
         table = {"model": opened.name, "items": len(asked.items), "rows": rows, "refused": refused}

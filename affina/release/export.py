@@ -14,9 +14,12 @@ from affina.core.errors import Refused
 from affina.core.export import Export, Exportable
 from affina.core.invalid import located
 from affina.core.kinds import exports
+from affina.core.run import Run
 from affina.core.say import Say, Silent
 from affina.core.section import Section
-from affina.evaluation.open import Opened, open_model
+from affina.engine.fits import fits
+from affina.evaluation.held import form_of, held
+from affina.evaluation.open import Opened, open_model, recipe_of
 from affina.release.items import answer_tokens, items_of
 from affina.release.parity import Asked, shown
 from affina.release.source import ending_of, exact, exportable, stops_of
@@ -47,9 +50,7 @@ def export(
     """
     say, folder, part = say or Silent(), Path(out), chosen(to)
     free(folder)
-    opened = open_model(model, Path(where.root), where.offline, say)
-    if opened.run is None:
-        raise Refused(f"{model} is a base: there is nothing of a run in it", instead="export a run")
+    opened = _opened(model, part, (Path(where.root), where.offline, say))
     asked = asked_of(opened, on, say)
     with scratch(folder) as aside:
         say.line(f"reading {opened.name} in float32")
@@ -74,6 +75,16 @@ def export(
     return {**about, "folder": str(folder)}
 
 
+def _opened(model: str, part: Export, near: tuple[Path, bool, Say]) -> Opened:
+    """The run's model. Raises Refused, before a weight is read, for one that is not merged as the format needs it."""
+    if part.merges and (run := held(model, near[0])) is not None and (why := unmerged(run, near)):
+        raise Refused(f"the export {part.name} needs a merged model", why, "choose --to peft")
+    opened = open_model(model, *near)
+    if opened.run is None:
+        raise Refused(f"{model} is a base: there is nothing of a run in it", instead="export a run")
+    return opened
+
+
 def chosen(to: str | Mapping[str, Any] | Export) -> Export:
     """The part. Raises Refused for one that is not known, or a setting that it does not have."""
     try:
@@ -90,10 +101,20 @@ def asked_of(opened: Opened, on: str | None, say: Say) -> Asked:
     return Asked(items, answer_tokens(opened, items), stops, ending.head, opened.objective.exclusive)
 
 
+def unmerged(run: Run, near: tuple[Path, bool, Say]) -> str:
+    """Why a run cannot be merged, known before its weights are read; empty where it can."""
+    recipe = recipe_of(run)
+    folder = form_of(run, recipe, near)
+    try:
+        fits(recipe, folder, merged=True)
+    except Refused as refused:
+        return str(refused)
+    return ""
+
+
 def require(part: Export, source: Exportable) -> None:
     """Raises Refused for a model that the format cannot hold."""
-    if part.merges and source.merged is None:
-        raise Refused(f"the export {part.name} needs a merged model", source.not_merged, "choose --to peft")
+    assert source.merged is not None or not part.merges, source.not_merged
     path = source.base if source.merged is None else source.merged
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     if objection := part.objection(config, source):

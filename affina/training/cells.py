@@ -94,9 +94,14 @@ TRIES = ((1, 1.0), (5, 1.0), (10, 0.3))
 numbers learn slowly, fifty items do not tell a small gain from none, and what steps too far says the same of all."""
 
 
-def first_rows(objective: Objective, rows: int = 192) -> list[dict[str, Any]]:
+FIRST, LONGER = (100, 192), {"gemma": (300, 192), "roberta": (500, 600), "t5": (500, 3000), "xlnet": (400, 192)}
+"""Steps and rows that a base is made from. What few trained numbers can use of a base, it must have learnt: to carry a
+message's kind to its end, or, of T5's relative positions, which of several digits comes first."""
+
+
+def first_rows(objective: Objective, architecture: str) -> list[dict[str, Any]]:
     """What a base is made from: messages, each with its kind after it, and nothing in the words of the tasks."""
-    said = [spoken(number) for number in range(rows)]
+    said = [spoken(number) for number in range(LONGER.get(architecture, FIRST)[1])]
     if objective.reads == "source":
         return [{"source": text, "target": f"{' '.join(text.split()[-2:])} {kind}"} for text, kind in said]
     return [{"text": f"{text} {kind}"} for text, kind in said]
@@ -114,7 +119,7 @@ def base_recipe(architecture: str, objective: str, folder: Path) -> Recipe:
             },
             "objective": objective,
             "tuning": "full",
-            "train": {"steps": 100, "batch": 32, "learning_rate": 3e-3},
+            "train": {"steps": LONGER.get(architecture, FIRST)[0], "batch": 32, "learning_rate": 3e-3},
         },
         "first.jsonl",
         folder,

@@ -1,6 +1,6 @@
 """The data and the base of a recipe, read but not yet computed with: what `check` shows and `train` begins from.
 
-Nothing here needs torch.
+torch is not loaded into this process: see `fits`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,16 @@ from affina.core.kinds import Ending, Metric, Row, metrics, tasks
 from affina.core.recipe import Recipe
 from affina.core.say import Say
 from affina.core.task import Task
+from affina.data.classes import never_learnt
 from affina.data.compose import units
 from affina.data.fit import fit, too_long
 from affina.data.prepare import Prepared, prepare
 from affina.data.rows import Renderer
 from affina.data.shaped import Objection
 from affina.engine import scratch
+from affina.engine.fits import fits
 from affina.engine.folder import has_words, reads
+from affina.engine.outline import outline
 from affina.engine.source import ALIASES, Source
 from affina.evaluation.answer import asker, require, usual
 from affina.evaluation.held import begun
@@ -46,10 +49,9 @@ class Material:
     @classmethod
     def gather(cls, recipe: Recipe, offline: bool, say: Say, root: Path = RUNS) -> "Material":
         """Models that transforms ask are runs under `root`, or bases. Raises Refused for anything in the data, the base
-        or the metrics that cannot work."""
-        source, renderer, prepared = (_from_scratch if recipe.model.scratch else _from_base)(
-            recipe, (root, offline, say)
-        )
+        or the metrics that cannot work; a base in a folder of its own is looked at last, when all else has been."""
+        near = (root, offline, say)
+        source, renderer, prepared = (_from_scratch if recipe.model.scratch else _from_base)(recipe, near)
         _consumed(recipe, prepared)
         _coupled(recipe)
         _penalised(recipe)
@@ -57,7 +59,9 @@ class Material:
         material = cls(recipe, source, renderer, prepared, rows)
         require(material.metrics, material.split("test"))
         material._decidable()
-        return material
+        if source.digest or material.problems:
+            return material
+        return replace(material, source=begun(_base(recipe), near))
 
     def weighed(self, say: Say) -> "Material":
         """With weights in the source's folder: drawn from the seed where the model starts from nothing."""
@@ -79,12 +83,13 @@ class Material:
         """Training rows, tied ones counted once: what an epoch shows."""
         return len(units(self.rows))
 
-    @property
+    @cached_property
     def problems(self) -> list[str]:
         """What training refuses although it can be looked at, a sentence each."""
         found = []
         if self.recipe.data.truncate == "refuse":
             found.append(too_long(self.by_split, self.renderer.max_tokens))
+        found.append(never_learnt(self.prepared.examples))
         silent = [row.id for row in self.rows if not (row.taught or row.cut)]
         if silent:
             found.append(
@@ -182,9 +187,11 @@ Near = tuple[Path, bool, Say]
 
 
 def _from_base(recipe: Recipe, near: Near) -> Found:
-    """The data as the base reads them."""
-    source = begun(_base(recipe), near)
+    """The data as the base reads them; the base without its digest where its weights were not looked at."""
+    reference = _base(recipe)
+    source = outline(reference, near[2].progress) or begun(reference, near)
     renderer = _renderer(recipe, source)
+    fits(recipe, source.folder)
     return source, renderer, prepare(recipe, Objection(renderer.vocabulary.digest, renderer.objection), reach(*near))
 
 
@@ -192,7 +199,9 @@ def _from_scratch(recipe: Recipe, near: Near) -> Found:
     """The data, and a model whose tokenizer is learnt from their training split; it has no weights yet."""
     prepared, say = prepare(recipe, scratch.objection(recipe.model), reach(*near)), near[2]
     source = scratch.draft(recipe.model, prepared.examples["train"], say.progress)
-    return source, _renderer(recipe, source), prepared
+    renderer = _renderer(recipe, source)
+    fits(recipe, source.folder)
+    return source, renderer, prepared
 
 
 def objection(recipe: Recipe, offline: bool, say: Say, root: Path = RUNS) -> Objection:

@@ -106,8 +106,8 @@ def _base(architecture: str, folder: Path) -> Base:
     """The architecture's base, trained with the one objective of words that its way of reading allows."""
     refusals = []
     for objective in [name for name in objectives.names() if objectives.find(name).head == "words"]:
-        place = folder / objective
-        _written(place / "first.jsonl", cells.first_rows(objectives.build(objective)))
+        place = folder / objective / architecture
+        _written(place / "first.jsonl", cells.first_rows(objectives.build(objective), architecture))
         try:
             recipe = cells.base_recipe(architecture, objective, place)
             run = train(recipe, root=place / _key(recipe), offline=True)

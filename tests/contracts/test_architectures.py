@@ -86,6 +86,26 @@ def test_a_text_is_opened_and_closed_as_the_family_does(name: str) -> None:
     assert found.tokens[-1 if name == "xlnet" else 0] == (marks[-1] if name == "xlnet" else found.tokens[0])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_two_texts_are_read_together_as_the_family_does(name: str) -> None:
+    """Tokens and types as transformers' own tokenizers of these families give them."""
+    found = Vocabulary(drafted(name).folder).tokenizer.encode("parcel", "card")
+    marks = [*zip(found.tokens, found.type_ids, found.special_tokens_mask, strict=True)]
+    bert = [("[CLS]", 0), 0, ("[SEP]", 0), 1, ("[SEP]", 1)]
+    roberta = [("<s>", 0), 0, ("</s>", 0), ("</s>", 0), 0, ("</s>", 0)]
+    llama = [("<s>", 0), 0, ("<s>", 1), 1]
+    expected = {
+        "bert": bert, "distilbert": bert, "roberta": roberta, "bart": roberta, "t5": [0, ("</s>", 0), 0, ("</s>", 0)],
+        "xlnet": [0, ("<sep>", 0), 1, ("<sep>", 1), ("<cls>", 2)], "llama": llama, "mistral": llama,
+        "gemma": [("<bos>", 0), 0, ("<bos>", 1), 1], "gpt2": [0, 1], "qwen3": [0, 1],
+    }  # fmt: skip
+    placed = [(token, kind) if special else kind for token, kind, special in marks]
+    once = [
+        each for place, each in enumerate(placed) if isinstance(each, tuple) or each not in placed[place - 1 : place]
+    ]
+    assert once == expected[name]
+
+
 @pytest.mark.parametrize("name", ["llama", "bert", "t5"])
 def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(
     name: str, tmp_path: Path, monkeypatch: Any

@@ -32,7 +32,20 @@ CASES: dict[str, tuple[str, str | None, dict[str, Any], str]] = {
     "biases_of_a_base_without_any": ("chat", None, {**TICKETS, "tuning": "bitfit"}, r"no biases\. use lora"),
     "tied_embeddings": (
         "chat", None, {**TICKETS, "tuning": {"name": "lora", "targets": ["lm_head"]}},
-        r"lm_head names no layer of this base\. it has down_proj",
+        r"lm_head is not adapted: one table is both its embeddings and its output head\. it has down_proj",
+    ),
+    "embeddings": (
+        "encoder", "tag", {"tuning": {"name": "lora", "targets": ["query", "word_embeddings"]}},
+        r"word_embeddings is not adapted: embeddings and output head stay whole\. it has dense, key, query, value",
+    ),
+    "more_blocks_than_there_are": (
+        "encoder", "tag", {"tuning": {"name": "last_layers", "layers": 9}}, r"9 layers: this base has 2",
+    ),
+    "a_new_head_on_a_decoder_behind_an_encoder": (
+        "bart", "tag", {}, r"a new head on bart: .* choose an encoder such as bert, or the objective seq2seq",
+    ),
+    "dropout_of_a_head_that_is_not_new": (
+        "chat", None, {**TICKETS, "model": {"dropout": {"head": 0.1}}}, r"no head is new\. leave it out",
     ),
     "blocks_that_cannot_be_expanded": ("encoder", "tag", {"tuning": "block_expansion"}, r"end in a norm.*use lora"),
     "scales_of_layers_that_are_elsewhere": ("xlnet", "permutation_lm", {**PROSE, "tuning": "ia3"}, r"ia3.*use lora"),
@@ -65,15 +78,18 @@ def asked(folder: Path, base: str, task: str | None, more: dict[str, Any]) -> Pa
 def test_it_is_one_sentence_and_nothing_is_left(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`check` and `train` say the same of a base whose weights are no weights: nobody has looked at them."""
     base, task, more, said = CASES[name]
     path = asked(tmp_path, base, task, more)
+    (tmp_path / "base" / "model.safetensors").write_bytes(b"no weights")
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()  # the library says that it saved the base
-    assert main(["train", str(path), "--quiet"]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("affina: ") and err.count("\n") == 1, err
-    assert re.search(said, err), err
+    for verb in ("check", "train"):
+        assert main([verb, str(path), "--quiet"]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("affina: ") and err.count("\n") == 1, err
+        assert re.search(said, err), err
     assert not [*(tmp_path / "runs").glob("*")]
 
 
@@ -92,10 +108,56 @@ def test_a_row_beyond_the_position_table_is_named(task: str, tmp_path: Path) -> 
     path = recipe(
         tmp_path, base_of(tmp_path / "base", base), read="rows.jsonl", objective=task, data={"max_tokens": 2048}
     )
+    (tmp_path / "base" / "model.safetensors").unlink()
     (problem,) = affina.check(path)["problems"]
     assert re.search(r"longer than the 512 tokens that the base takes, the longest is rows\.jsonl:1", problem)
     with pytest.raises(Refused, match=r"divide the long texts, set data\.truncate to allow"):
         affina.train(path, root=tmp_path / "runs")
+
+
+def test_a_class_that_no_training_row_has_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Split by time, the newest rows bring a class of their own."""
+    rows = [{**row, "day": number} for number, row in enumerate(task_rows("classify", 60))]
+    written(tmp_path, "rows.jsonl", [*rows[:58], {**rows[58], "label": "new"}, rows[59]])
+    data = {"transforms": [{"name": "split", "time": "day"}]}
+    path = recipe(tmp_path, encoder_base(tmp_path / "base"), read="rows.jsonl", objective="classify", data=data)
+    (tmp_path / "base" / "model.safetensors").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert main(["check", str(path), "--quiet"]) == 2
+    said = r"1 rows have a class that no training row has, the first is rows\.jsonl:59 with 'new' in the test split"
+    assert re.search(said, capsys.readouterr().out)
+    assert main(["train", str(path), "--quiet"]) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_a_base_in_few_bits_is_refused_by_its_configuration(tmp_path: Path) -> None:
+    path = asked(tmp_path, "chat", None, TICKETS)
+    config = json.loads((tmp_path / "base" / "config.json").read_text())
+    told = {**config, "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    (tmp_path / "base" / "config.json").write_text(json.dumps(told))
+    (tmp_path / "base" / "model.safetensors").unlink()
+    for verb in (affina.check, affina.train):
+        with pytest.raises(Refused, match=r"is quantised: .*give the unquantised base; tuning: qlora quantises it"):
+            verb(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"model_type": "nonsense"}'])
+def test_a_configuration_that_is_none_is_a_sentence(text: str, tmp_path: Path) -> None:
+    path = asked(tmp_path, "chat", None, TICKETS)
+    (tmp_path / "base" / "config.json").write_text(text)
+    with pytest.raises(Refused, match=r"config\.json cannot be read: it is no|cannot be loaded as a model"):
+        affina.check(path)
+
+
+def test_a_base_that_all_else_fits_is_looked_at_in_the_end(tmp_path: Path) -> None:
+    path = asked(tmp_path, "chat", None, TICKETS)
+    (tmp_path / "base" / "model.safetensors").write_bytes(b"no weights")
+    for verb in (affina.check, affina.train):
+        with pytest.raises(Refused, match=r"model\.safetensors is damaged"):
+            verb(path)
 
 
 def test_a_question_that_leaves_no_room_for_its_context_is_named(tmp_path: Path) -> None:

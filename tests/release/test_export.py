@@ -100,16 +100,23 @@ def test_a_whole_trained_model_has_no_adapter(finished: Finished, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
-def test_a_quantised_base_is_not_merged_and_its_adapter_is_shown_beside_it(
-    quant: str, chat_model: Path, tmp_path: Path
-) -> None:
-    given = recipe(data(tmp_path), chat_model, tuning={"name": "qlora", "rank": 4, "quant": quant}, train={"steps": 2})
+def test_a_quantised_base_is_not_merged_and_its_adapter_is_shown_beside_it(quant: str, tmp_path: Path) -> None:
+    base = chat_base(tmp_path / "base")
+    given = recipe(data(tmp_path), base, tuning={"name": "qlora", "rank": 4, "quant": quant}, train={"steps": 2})
     run = affina.train(given, root=tmp_path / "runs")
     where, on = affina.Where(tmp_path / "runs"), str(tmp_path / "tickets.csv")
     with pytest.raises(Refused, match=rf"needs a merged model: merging the tuning qlora into its base in {quant}"):
         affina.export(run.name, "safetensors", tmp_path / "out", on, where)
     affina.export(run.name, "peft", tmp_path / "out", few_of(tmp_path), where)
     assert json.loads((tmp_path / "out" / "quantised.json").read_text()) == {"quant": quant, "double": quant == "nf4"}
+    (base / "model.safetensors").write_bytes(b"no weights: nobody looks at them")
+    with pytest.raises(Refused, match=r"needs a merged model: .* merge into the unquantised base.* choose --to peft"):
+        affina.export(run.name, "gguf", tmp_path / "merged", on, where)
+    with pytest.raises(Refused, match=r"cannot be compressed: merging the tuning qlora"):
+        affina.compress(run.name, where=where)
+    again = recipe(tmp_path, str(run.folder))
+    with pytest.raises(Refused, match=r"^merging the tuning qlora into its base in"):
+        affina.train(again, run="again", root=tmp_path / "runs")
 
 
 def few_of(folder: Path) -> str:

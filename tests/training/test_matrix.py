@@ -34,7 +34,7 @@ def cell(out: Path, task: str, tuning: str) -> dict[str, Any]:
 
 
 def base(out: Path) -> Path:
-    (found,) = (out / "bases" / "masked_lm").glob("*/bert/model")
+    (found,) = (out / "bases" / "masked_lm" / "bert").glob("*/bert/model")
     return found
 
 

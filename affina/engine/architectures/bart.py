@@ -15,6 +15,7 @@ class Bart(Architecture):
         "unk_token": "<unk>", "mask_token": "<mask>",
     }  # fmt: skip
     form: ClassVar[str] = "<s> $A </s>"
+    pair: ClassVar[str] = "<s> $A </s> </s> $B </s>"
 
     def config(self, ids: Mapping[str, int], vocabulary: int) -> dict[str, Any]:
         sides = {

@@ -14,6 +14,7 @@ class DistilBert(Architecture):
         "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]",
     }  # fmt: skip
     form: ClassVar[str] = "[CLS] $A [SEP]"
+    pair: ClassVar[str] = "[CLS] $A [SEP] $B:1 [SEP]:1"
     usual: ClassVar[str] = "wordpiece"
 
     def config(self, ids: Mapping[str, int], vocabulary: int) -> dict[str, Any]:

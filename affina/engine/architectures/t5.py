@@ -13,6 +13,7 @@ class T5(Architecture):
     named: ClassVar = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     more: ClassVar = tuple(f"<extra_id_{number}>" for number in range(100))
     form: ClassVar[str] = "$A </s>"
+    pair: ClassVar[str] = "$A </s> $B </s>"
     usual: ClassVar[str] = "unigram"
 
     def config(self, ids: Mapping[str, int], vocabulary: int) -> dict[str, Any]:

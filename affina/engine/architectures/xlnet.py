@@ -16,6 +16,7 @@ class XLNet(Architecture):
     }  # fmt: skip
     more: ClassVar = ("<eod>", "<eop>")
     form: ClassVar[str] = "$A <sep> <cls>"
+    pair: ClassVar[str] = "$A <sep> $B:1 <sep>:1 <cls>:2"
     usual: ClassVar[str] = "unigram"
 
     def config(self, ids: Mapping[str, int], vocabulary: int) -> dict[str, Any]:

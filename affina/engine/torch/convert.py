@@ -1,8 +1,11 @@
-"""`python -m affina.engine.torch.convert SOURCE OUT`: a GGUF file becomes a bfloat16 safetensors folder, a model folder
-without `tokenizer.json` gets one. A process of its own: whoever asks never loads torch. It opens no connection."""
+"""`python -m affina.engine.torch.convert SOURCE OUT`: a GGUF file becomes a bfloat16 safetensors folder (with `outline`
+behind it all but the weights), a model folder without `tokenizer.json` gets one. A process of its own: whoever asks
+never loads torch. It opens no connection."""
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from gguf import GGUFReader
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import BPE
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
@@ -20,6 +24,7 @@ from transformers import (
 from transformers.utils import logging
 
 from affina.core.errors import AffinaError, Failed, Refused
+from affina.engine.apart import told
 from affina.engine.offline import refuse_connections
 
 # How each byte-level vocabulary was split before its merges were learned, by `tokenizer.ggml.pre`: the names are
@@ -63,7 +68,25 @@ def convert(gguf: Path, out: Path) -> None:
     model.to(torch.bfloat16).save_pretrained(out)
     ids = {name: metadata[key] for name, key in _IDS.items() if key in metadata and name != "unk_token_id"}
     GenerationConfig(**ids).save_pretrained(out)  # type: ignore[no-untyped-call]
-    tokenizer.model_max_length = model.config.max_position_embeddings
+    _save_beside(tokenizer, model.config, (gguf, metadata), out)
+
+
+def outline(gguf: Path, out: Path) -> None:
+    """Write what `convert` writes but the weights, from the header alone. Raises Refused as it does."""
+    metadata = _metadata(gguf)
+    tokenizer = read_tokenizer(gguf, metadata)
+    with _readable(gguf, metadata):
+        config: Any = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        kind: Any = AutoModelForCausalLM._model_mapping[type(config)]
+    config.architectures = [kind.__name__]
+    config.save_pretrained(out)
+    _save_beside(tokenizer, config, (gguf, metadata), out)
+
+
+def _save_beside(tokenizer: TokenizersBackend, config: Any, file: tuple[Path, dict[str, Any]], out: Path) -> None:
+    """The tokenizer of a model of this configuration, and a card with the licence where the file states one."""
+    gguf, metadata = file
+    tokenizer.model_max_length = config.max_position_embeddings
     tokenizer.save_pretrained(out)
     _name_the_class(out / "tokenizer_config.json")
     if licence := metadata.get("general.license"):
@@ -72,11 +95,8 @@ def convert(gguf: Path, out: Path) -> None:
 
 def read_weights(gguf: Path, metadata: dict[str, Any]) -> PreTrainedModel:
     """The GGUF's model on the CPU, every parameter dequantised to float32, ready to be saved as a plain model."""
-    try:
+    with _readable(gguf, metadata):
         model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    except (ValueError, KeyError, NotImplementedError) as error:
-        what = f"{gguf.name} ({metadata['general.architecture']}) cannot be read"
-        raise Refused(what, _sentence(error), "use the model's safetensors folder") from error
     strange = [name for name, weight in model.named_parameters() if weight.dtype != torch.float32 or weight.is_meta]
     if strange:
         raise Failed(f"{gguf.name} was not dequantised", f"{strange[0]} and {len(strange) - 1} more are not float32")
@@ -86,6 +106,16 @@ def read_weights(gguf: Path, metadata: dict[str, Any]) -> PreTrainedModel:
     vars(model.config).pop("_model_name_or_path", None)  # the file's title, not a path
     plain: PreTrainedModel = model
     return plain
+
+
+@contextmanager
+def _readable(gguf: Path, metadata: dict[str, Any]) -> Iterator[None]:
+    """Turns what the library cannot read of the file inside into a sentence."""
+    try:
+        yield
+    except (ValueError, KeyError, NotImplementedError) as error:
+        what = f"{gguf.name} ({metadata['general.architecture']}) cannot be read"
+        raise Refused(what, _sentence(error), "use the model's safetensors folder") from error
 
 
 def read_tokenizer(gguf: Path, metadata: dict[str, Any]) -> TokenizersBackend:
@@ -197,18 +227,20 @@ def _sentence(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def main(source: Path, out: Path) -> int:
+def main(source: Path, out: Path, how: Callable[[Path, Path], None]) -> int:
     """Convert, or print the error as one JSON line on stdout; returns the exit code."""
     refuse_connections()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
-        complete_tokenizer(source, out) if source.is_dir() else convert(source, out)
+        how(source, out)
     except AffinaError as error:
-        print(json.dumps({"what": error.what, "why": error.why, "instead": error.instead}))
+        print(told(error))
         return error.exit_code
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    source, out = Path(sys.argv[1]), Path(sys.argv[2])
+    whole = convert if sys.argv[3:] != ["outline"] else outline
+    sys.exit(main(source, out, complete_tokenizer if source.is_dir() else whole))

@@ -19,7 +19,8 @@ from transformers.utils import logging
 from affina.core.errors import Refused
 from affina.core.export import HEAD
 from affina.engine.torch import tensor_file
-from affina.engine.torch.load import SAFELY, UNREADABLE
+from affina.engine.torch.family import UNREADABLE
+from affina.engine.torch.load import SAFELY
 from affina.engine.torch.quantised import Quantised
 from affina.engine.torch.whole import WEIGHTS, buffers_of
 

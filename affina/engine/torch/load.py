@@ -1,6 +1,5 @@
 """A verified local folder → a network: transformers' classes with forest attention, ending in words or a new head."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -8,25 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from torch import nn
-from transformers import (
-    MODEL_FOR_TEXT_ENCODING_MAPPING,
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
-    AutoModelForSeq2SeqLM,
-    AutoModelForTextEncoding,
-    GenerationConfig,
-)  # fmt: skip
-from transformers.utils import logging as transformers_logging
+from transformers import GenerationConfig
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Ending, Ints, Row, Segment
-from affina.engine.torch import attention, blocks, dropout, native, padded, virtual
+from affina.engine.torch import attention, blocks, dropout, family, native, padded, virtual
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
@@ -41,18 +28,6 @@ DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32, "float64": torch.flo
 SAFELY = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
 WORDS = Ending()
 UNBIASED = ("margin", "span")
-CLASSES: dict[str, Any] = {
-    "past": AutoModelForCausalLM,
-    "both": AutoModelForMaskedLM,
-    "order": AutoModelForCausalLM,
-    "source": AutoModelForSeq2SeqLM,
-}
-"""Which of the library's classes end in words, by how they read."""
-UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError,
-    SafetensorError, StrictDataclassError,
-)  # fmt: skip
-"""What the library raises for a folder it cannot make a model of."""
 
 
 class Network(nn.Module):
@@ -75,8 +50,7 @@ class Network(nn.Module):
         self.head = nn.Linear(width, ending.size, bias, device=device()) if ending.size else None
         self._reader = reader_of(model, ending)
         self.causal = ending.reads == "source" or bool(getattr(self.config, "is_decoder", False)) or _is_causal(model)
-        packs = getattr(model, "_supports_attention_backend", False) and ending.reads not in ("source", "order")
-        self.flat = bool(packs) and self._takes_forest()
+        self.flat = family.packs(model, ending) and self._takes_forest()
         if not self.flat and self.config._attn_implementation == attention.NAME:
             model.set_attn_implementation(self._library_name)
         self.causal = self.causal or (not self.flat and self._looks_back_only())
@@ -234,37 +208,19 @@ class Network(nn.Module):
         return "eager" if getattr(self.config, "attn_logit_softcapping", None) else "sdpa"
 
 
-def _headless(config: Any) -> Any:
-    """The library's class of a base without its words. Raises Refused where an encoder does not come without one."""
-    if not config.is_encoder_decoder:
-        return AutoModel
-    if type(config) not in MODEL_FOR_TEXT_ENCODING_MAPPING:
-        what, why = f"a new head on {config.model_type}", "the library loads its encoder only with its decoder"
-        raise Refused(what, why, "choose an encoder such as bert, or the objective seq2seq")
-    return AutoModelForTextEncoding
-
-
 def load(
     folder: Path, computing: Computing, ending: Ending = WORDS, shares: Mapping[str, float | None] | None = None
 ) -> Network:
     """The network of a model folder, all frozen, in evaluation mode; `shares` of dropout replace its own.
     Raises Refused for what cannot be used."""
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    dtype = DTYPES[computing.precision]
+    config, kind, name = family.configured(folder, ending, shares or {})
     try:
-        config = copy.deepcopy(AutoConfig.from_pretrained(folder, trust_remote_code=False))
-        if getattr(config, "quantization_config", None):
-            why = "its weights are kept in few bits already, and what is trained here begins from whole ones"
-            raise Refused(f"{folder} is quantised", why, "give the unquantised base; tuning: qlora quantises it")
-        dropout.override(config, shares or {})
-        kind = CLASSES[ending.reads] if ending.head == "words" else _headless(config)
-        name = attention.NAME if _declares_backend(kind, config) else None  # None: the class's own
         loaded: Any = kind.from_pretrained(
-            folder, config=config, dtype=dtype, attn_implementation=name, output_loading_info=True, **SAFELY
-        )
-    except UNREADABLE as error:
-        raise Refused(f"{folder} cannot be loaded as a model", why=" ".join(str(error).split("\n")[:2])) from error
+            folder, config=config, dtype=DTYPES[computing.precision], attn_implementation=name,
+            output_loading_info=True, **SAFELY,
+        )  # fmt: skip
+    except family.UNREADABLE as error:
+        raise family.unusable(folder, error) from error
     model, told = loaded
     if absent := sorted(name for name in told["missing_keys"] if "pooler" not in name):  # no pooler is ever used
         why = f"{len(absent)} weights are not in its files, {absent[0]} among them"
@@ -281,12 +237,6 @@ def load(
     network = Network(model.to(device()), computing, ending)
     dropout.before_head(network.head, (shares or {}).get("head"))
     return network.eval()
-
-
-def _declares_backend(kind: Any, config: Any) -> bool:
-    if type(config) not in kind._model_mapping:
-        raise ValueError(f"no {kind.__name__} class for model_type '{config.model_type}'")
-    return bool(getattr(kind._model_mapping[type(config)], "_supports_attention_backend", False))
 
 
 def _is_causal(model: nn.Module) -> bool:

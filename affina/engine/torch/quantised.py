@@ -29,7 +29,7 @@ class Quantised(nn.Module):
         linear = isinstance(layer, nn.Linear)
         weight_OI = (layer.weight if linear else layer.weight.T).detach().float().contiguous()
         self.quant, self.kind, self.shape = quant, type(layer).__name__, tuple(weight_OI.shape)
-        for name, each in (_nf4(weight_OI, double) if quant == "nf4" else _int8(weight_OI)).items():
+        for name, each in _few_bits(weight_OI, quant, double).items():
             self.register_buffer(name, each)
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
 
@@ -42,6 +42,8 @@ class Quantised(nn.Module):
         """[out, in] in `dtype`."""
         with torch.no_grad():
             held = dict(self.named_buffers())
+            if held["codes"].is_meta:
+                return held["codes"].to(dtype)
             if self.quant == "int8":
                 return (held["codes"].float() * held["scales"].float()[:, None]).to(dtype)
             return _from_nf4(held, self.shape).to(dtype)
@@ -83,6 +85,14 @@ def stay_opaque() -> None:
 def bytes_of(layer: nn.Module) -> int:
     """Of memory that a layer's parameters and buffers take."""
     return sum(each.numel() * each.itemsize for each in (*layer.parameters(), *layer.buffers()))
+
+
+def _few_bits(weight_OI: Tensor, quant: str, double: bool) -> dict[str, Tensor]:
+    """What is held of a weight; of a skeleton's its shape. Raises Refused where bitsandbytes is not installed."""
+    _library()
+    if weight_OI.is_meta:  # bitsandbytes would keep tables of its own from it, without a number in them
+        return {"codes": weight_OI}
+    return _nf4(weight_OI, double) if quant == "nf4" else _int8(weight_OI)
 
 
 def _nf4(weight_OI: Tensor, double: bool) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from transformers.cache_utils import DynamicCache
 
 from affina.core.errors import Refused
 from affina.engine.torch import library
-from affina.engine.torch.load import UNREADABLE
+from affina.engine.torch.family import UNREADABLE
 
 LARGEST = 1_500_000_000
 """Bytes of weights inside the graph's own file; beyond, beside it: one file holds 2 GB."""

@@ -4,6 +4,7 @@ n virtual tokens, W numbers each: a state of the residual stream, or the keys an
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -188,19 +189,16 @@ def attending(model: nn.Module) -> list[nn.Module]:
 def keys_and_values(model: Any, tokens: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
     """Per layer the keys and values [G, n, D] of these tokens at the beginning of a row. Raises Refused where a prefix
     cannot be written so."""
-    layers, place = attending(model), model.get_input_embeddings().weight.device
+    layers, states_ND = attending(model), states(model, tokens)
     heard = [_Heard() for _ in layers]
     body = model if model.get_output_embeddings() is None else model.get_decoder()
-    tokens_T = torch.tensor([[*tokens]], device=place)
     for layer, each in zip(layers, heard, strict=True):
         vars(layer)[attention.PREFIX] = each
-    half = model.get_input_embeddings().weight.dtype == torch.bfloat16
+    places_T, half = torch.arange(len(tokens), device=states_ND.device), states_ND.dtype == torch.bfloat16
+    rounded = torch.autocast(states_ND.device.type, torch.bfloat16) if half else nullcontext()
     try:
-        with (
-            attention.computing([Segment(0, len(tokens), -1)]),
-            torch.autocast(place.type, torch.bfloat16, enabled=half),
-        ):
-            body(input_ids=tokens_T, position_ids=torch.arange(len(tokens), device=place)[None], use_cache=False)
+        with attention.computing([Segment(0, len(tokens), -1)]), rounded:
+            body(inputs_embeds=states_ND[None], position_ids=places_T[None], use_cache=False)
     finally:
         for layer in layers:
             del vars(layer)[attention.PREFIX]

@@ -39,7 +39,9 @@ class Freeze(Partial):
         if self.first or self.last:
             place, count = places(model, "tuning freeze by blocks")
             if self.first + self.last > count:
-                raise Refused(f"tuning freeze: {self.first + self.last} blocks", f"this base has {count}")
+                raise Refused(
+                    f"tuning freeze: {self.first + self.last} blocks", f"this base has {count}", "freeze fewer"
+                )
             stays |= {name for name in named if self.first and place[name] < self.first}
             stays |= {name for name in named if count - self.last <= place[name] < count}
         moving = [each for name, each in named.items() if name not in stays]

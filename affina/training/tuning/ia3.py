@@ -26,7 +26,8 @@ class Ia3(Tuning):
 
         for each in sublayers(model, "tuning ia3"):
             if not each.keys_values:
-                raise Refused("tuning ia3", f"the keys and values of {each.block} are not where they are known to be")
+                why = f"the keys and values of {each.block} are not where they are known to be"
+                raise Refused("tuning ia3", why, "use lora")
             for name in each.keys_values:
                 model.set_submodule(name, Scaled(model.get_submodule(name), inner=False))
             model.set_submodule(each.inner[1], Scaled(model.get_submodule(each.inner[1]), inner=True))

@@ -32,7 +32,7 @@ class LastLayers(Partial):
         if not blocks:
             raise Refused("tuning last_layers", "one block stands at all depths of this base", "use lora or full")
         if self.layers > len(blocks):
-            raise Refused(f"tuning last_layers: {self.layers} layers", f"this base has {len(blocks)}")
+            raise Refused(f"tuning last_layers: {self.layers} layers", f"this base has {len(blocks)}", "set fewer")
         beside = next(owner for owner in model.modules() for each in owner.children() if [*each.children()] == blocks)
         norms = [each for name, each in beside.named_children() if _is_norm(each) and "embed" not in name]
         moving = [*blocks[len(blocks) - self.layers :], *norms]

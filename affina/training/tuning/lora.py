@@ -107,16 +107,25 @@ class Lora(Tuning):
             return linear
         unknown = [end for end in self.targets if not any(_ends(name, [end]) for name, _ in linear)]
         if unknown or not self.targets:
-            ends = sorted({name.rpartition(".")[2] for name, _ in linear})
+            ends, why = sorted({name.rpartition(".")[2] for name, _ in linear}), _kept_whole(model, unknown)
+            found = "is not adapted" if why else "names no layer of this base"
             raise Refused(
-                f"tuning.targets: {', '.join(unknown) or 'nothing'} names no layer of this base",
-                instead=f"it has {', '.join(ends)}",
+                f"tuning.targets: {', '.join(unknown) or 'nothing'} {found}", why, f"it has {', '.join(ends)}"
             )
         return [(name, each) for name, each in linear if _ends(name, self.targets)]
 
 
 def _ends(name: str, targets: list[str]) -> bool:
     return any(name == end or name.endswith(f".{end}") for end in targets)
+
+
+def _kept_whole(model: Any, targets: list[str]) -> str:
+    """Why what these name stays as it is, where they name the embeddings or the output head; else empty."""
+    head, words = _head(model), model.get_input_embeddings()
+    if not any(each in (head, words) and _ends(name, targets) for name, each in model.named_modules()):
+        return ""
+    tied = head is not None and getattr(model.config.get_text_config(), "tie_word_embeddings", False)
+    return "one table is both its embeddings and its output head" if tied else "embeddings and output head stay whole"
 
 
 def _head(model: Any) -> Any:

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGUFWriter
+from tiny import data, environment, recipe
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from affina.core.errors import Refused
 from affina.engine.source import ALIASES, find
-from affina.engine.torch.convert import PROBES, _metadata, complete_tokenizer, convert, read_tokenizer
+from affina.engine.torch.convert import PROBES, _metadata, complete_tokenizer, convert, outline, read_tokenizer
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MERGES = ["1 2", "12 3", "o r", "Ġ x", "' s"]
@@ -95,6 +96,42 @@ def test_the_folder_is_a_plain_bf16_model_that_keeps_the_files_ids_and_licence(t
     assert "license: apache-2.0" in (tiny[1] / "README.md").read_text()
     assert "<|im_start|>" in (tiny[1] / "chat_template.jinja").read_text()
     assert str(tiny[0].parent) not in "".join(path.read_text() for path in tiny[1].glob("*.json"))
+
+
+def test_the_outline_is_the_folder_without_its_weights(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    """Of the header alone: the tensors behind it are overwritten."""
+    gguf = tmp_path / tiny[0].name
+    whole = tiny[0].read_bytes()
+    gguf.write_bytes(whole[:-4096] + b"\xff" * 4096)
+    (tmp_path / "out").mkdir()
+    outline(gguf, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {path.name for path in tiny[1].iterdir()} - names == {"model.safetensors", "generation_config.json"}
+    for name in names - {"config.json"}:
+        assert (tmp_path / "out" / name).read_bytes() == (tiny[1] / name).read_bytes(), name
+    config, own = (json.loads((folder / "config.json").read_text()) for folder in (tmp_path / "out", tiny[1]))
+    assert {name for name in {**config, **own} if config.get(name) != own.get(name)} <= {"dtype"}
+
+
+@pytest.mark.slow
+def test_a_gguf_is_judged_by_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tensors are overwritten: whoever read them would find no numbers. `check` does not load torch for it."""
+    monkeypatch.setenv("AFFINA_CACHE", str(tmp_path / "cache"))
+    base = write_gguf(data(tmp_path) / "base.gguf")
+    whole = base.read_bytes()
+    base.write_bytes(whole[:-4096] + b"\xff" * 4096)
+    path = recipe(tmp_path, base, tuning="bitfit")
+    script = (
+        "import sys, affina\n"
+        "from affina.core.errors import Refused\n"
+        f"try: affina.check({str(path)!r})\n"
+        "except Refused as error: print(error)\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment())
+    said = ["tuning bitfit: this base has no biases. use lora, which adds what moves", "False"]
+    assert done.stdout.splitlines() == said, done.stderr
+    assert {each.name.partition("-")[0] for each in (tmp_path / "cache" / "models").iterdir()} == {"outline"}
 
 
 def test_the_logits_are_those_of_the_rounded_weights(tiny: tuple[Path, Path]) -> None:
