@@ -16,6 +16,7 @@ from affina.data import abreast, content, held
 from affina.data.content import ASIDE, contents
 from affina.data.ledger import Ledger
 from affina.data.minhash import first_of_equal
+from affina.data.transforms import dedup
 
 
 def plain(value: Any) -> Any:
@@ -114,6 +115,21 @@ def test_dedup_is_the_same_on_disk_and_by_any_number_of_cores(
     ledger = Ledger()
     assert dropped(held.held(rows), ledger, **fields) == kept
     assert ledger.summary() == wanted.summary() and ledger.marks() == wanted.marks()
+
+
+def test_what_only_has_the_hash_of_another_is_not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dedup, "contents", lambda examples: np.zeros(len(examples), np.uint64))
+    rows = [*EVERY, *(replace(each, id="b:9", split="test") for each in EVERY)]
+    same = [first for first, place in enumerate(grouped(rows)) if place == 0]
+    assert len(same) > 1 and dropped(rows, Ledger()) == [each for n, each in enumerate(rows) if n not in same[1:]]
+
+
+@pytest.mark.parametrize("example", EVERY, ids=lambda each: type(each).__name__)
+def test_the_text_of_what_is_taught_tells_apart_what_the_columns_do(example: Example) -> None:
+    made = [each for each in variants() if type(each) is type(example)]
+    theirs = first_of_equal(contents(made)).tolist()
+    first: dict[str, int] = {}
+    assert [first.setdefault(content.taught(each), place) for place, each in enumerate(made)] == theirs
 
 
 def test_rows_left_out_on_disk_are_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
