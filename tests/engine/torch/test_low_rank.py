@@ -120,7 +120,12 @@ def test_the_count_is_rank_times_in_plus_out_summed(family: Folder) -> None:
     )
 
 
-@pytest.mark.parametrize("targets", [["nope"], ["q_proj", "nope"], ["lm_head"], ["proj"], []])
+def test_a_head_that_is_the_embeddings_is_not_adapted(family: Folder) -> None:
+    with pytest.raises(Refused, match=r"one table is both its embeddings and its output head. it has down_proj"):
+        adapted(family("llama"), targets=["lm_head"])
+
+
+@pytest.mark.parametrize("targets", [["nope"], ["q_proj", "nope"], ["proj"], []])
 def test_a_target_that_names_no_layer_is_refused_with_those_there_are(targets: list[str], family: Folder) -> None:
     with pytest.raises(Refused, match=r"names no layer of this base.*down_proj.*q_proj"):
         adapted(family("llama"), targets=targets)
