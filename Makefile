@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 quickstart: .venv/installed
 	$(BIN)/affina train recipes/quickstart.yaml
 
-# Two processes of one thread each: most tests compute too little for threads, and bits do not depend on the split.
+# Two processes of one thread each (training heeds it): most tests compute too little for threads.
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m "not slow"
 

@@ -15,8 +15,10 @@ AHEAD = 2
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: those it is bound to, or as few as OMP_NUM_THREADS says."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # one number a level of nesting
+    return min(bound, int(asked)) if asked.isdecimal() and int(asked) else bound
 
 
 def abreast(work: Callable[[T], R], parts: Iterable[T]) -> Generator[R]:

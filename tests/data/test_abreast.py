@@ -15,6 +15,19 @@ def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return int(request.param)
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"), [("1", 1), ("3, 2", 3), ("64", 4), ("", 4), ("0", 4), ("many", 4), (None, 4)]
+)
+def test_cores_are_those_bound_to_or_as_few_as_openmp_is_told(
+    asked: str | None, found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert module.cores() == found
+
+
 def names() -> set[str]:
     return {each.name for each in threading.enumerate() if each.name.startswith("affina-abreast")}
 

@@ -1,7 +1,6 @@
 """A plan leaves nothing open, and its lock says what a resumed run must find again."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from tiny import data, recipe
 from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.core.say import Silent
+from affina.data.abreast import cores
 from affina.training.material import Material
 from affina.training.plan import Plan, plan, proof_key
 
@@ -36,7 +36,7 @@ def test_the_lock_names_data_base_versions_and_machine(tmp_path: Path, chat_mode
     lock = planned(tmp_path, chat_model).lock
     assert lock["data"] == {"tickets.csv": hashlib.sha256((tmp_path / "tickets.csv").read_bytes()).hexdigest()}
     assert set(lock["versions"]) == {"affina", "python", "torch", "transformers", "tokenizers", "safetensors", "numpy"}
-    assert lock["machine"]["threads"] == len(os.sched_getaffinity(0))
+    assert lock["machine"]["threads"] == cores()
     assert lock["machine"]["compute"]["precision"] == "float32"
     assert lock["labels"] == ["account", "refund", "shipping"]
     assert lock["recipe"]["tuning"] == {

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from affina.core.errors import Failed
+from affina.data.abreast import cores
 
 LONGEST = 8192
 """Tokens of context, at most: bounds memory."""
@@ -115,7 +116,7 @@ class LlamaModel:
         given = llama_cpp.llama_context_default_params()
         given.n_ctx = given.n_batch = given.n_ubatch = self._room
         given.n_seq_max = 1
-        given.n_threads = given.n_threads_batch = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+        given.n_threads = given.n_threads_batch = cores()
         given.type_k = given.type_v = F32
         given.flash_attn_type = NO_FLASH
         given.embeddings = self._encodes
