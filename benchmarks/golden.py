@@ -211,6 +211,7 @@ GOLDEN = (
     Golden("pubmedqa", "pubmedqa_labeled", ("ori_pqal.json",), keyed, 500),
     Golden("promessi_sposi", "promessi_sposi", ("promessi_sposi.txt",), chapters, 15_000),
     Golden("faq_search_it", "qa4faq_it", ("faqs_uft8_QA.csv",), table, 406),
+    Golden("bank_age", "bank_marketing", ("bank_marketing_train_data.csv",), headed_lines, 1200),
     Golden("sst2", "sst2_binary", ("stsa.binary.train",), rated_lines, 1200),
     Golden("squad", "squad_sample_jack_format", ("train.json",), questions, 500, long=True),
     Golden("dialogsum", "dialogsum_dev_test", ("dialogsum.dev.jsonl",), lines, 180, long=True),
