@@ -12,7 +12,7 @@ from typing import Any
 
 import affina
 from affina.core.atomic import write_text
-from affina.core.cache import cache_root, short_hash
+from affina.core.cache import cache_root, disk_errors, short_hash
 from affina.core.errors import AffinaError
 from affina.core.kinds import Ending, tunings
 from affina.core.recipe import Recipe
@@ -44,9 +44,10 @@ def fits(recipe: Recipe, folder: Path, merged: bool = False) -> None:
     if noted.is_file():
         return
     run_apart("affina.engine.fits", "the tuning could not be judged", str(folder), json.dumps(asked))
-    if os.access(cache_root(), os.W_OK):
-        noted.parent.mkdir(exist_ok=True)
-        write_text(noted, "")
+    if os.access(cache_root(), os.W_OK):  # else it is judged again
+        with disk_errors("what was judged of the base"):
+            noted.parent.mkdir(exist_ok=True)
+            write_text(noted, "")
 
 
 def _judged(folder: Path, asked: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from environments import own_python
 from tiny import Finished
 
 from affina.core.errors import Failed, Refused
@@ -31,19 +31,8 @@ HERE = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY
 
 @pytest.fixture(scope="module")
 def environment(pytestconfig: pytest.Config) -> Path:
-    """MLflow's own Python, installed once and kept with pytest's cache."""
-    assert pytestconfig.cache is not None
-    kept = pytestconfig.cache.mkdir(f"mlflow-{VERSION}")
-    python = kept / "venv" / "bin" / "python"
-    if not (kept / "whole").exists():
-        shutil.rmtree(kept / "venv", ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(kept / "venv")], check=True, timeout=120)
-        install = [str(python), "-m", "pip", "install", "--quiet", f"mlflow=={VERSION}"]
-        done = subprocess.run(install, capture_output=True, text=True, timeout=900)
-        if done.returncode:
-            pytest.skip(f"MLflow cannot be installed: {done.stderr.strip().splitlines()[-1]}")
-        (kept / "whole").touch()
-    return python
+    """MLflow's own Python."""
+    return own_python(pytestconfig, "mlflow", VERSION)
 
 
 @pytest.fixture(scope="module")
