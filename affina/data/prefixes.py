@@ -48,6 +48,13 @@ def shareable(rows: Sequence[Row], firsts_R: Ints) -> Ints:
     return np.minimum(firsts_R, np.array([len(row.tokens) for row in rows], np.int64) - 1)
 
 
+def of_all(rows: Sequence[Row]) -> int:
+    """Leading tokens that all rows have in common and may share: computed once in whatever batch they meet."""
+    limits: list[int] = shareable(rows, Supervised.of(rows).firsts_R).tolist()
+    end = _common(rows, [*range(len(rows))], limits, 0) if rows else 0
+    return end if end >= SHORTEST_SHARED else 0
+
+
 def tree(rows: Sequence[Row], share: bool = True) -> Tree:
     """The tree of all rows' prefixes; of whole rows without `share`."""
     return grown(rows, shareable(rows, Supervised.of(rows).firsts_R) if share else np.zeros(len(rows), np.int64))

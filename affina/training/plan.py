@@ -16,11 +16,12 @@ from affina.core.errors import Refused
 from affina.core.kinds import Row, shapes
 from affina.core.recipe import Recipe
 from affina.core.run import Run
+from affina.data import prefixes
 from affina.data.abreast import cores
 from affina.data.compose import units
 from affina.data.prepare import Prepared
 from affina.engine.source import Source
-from affina.engine.torch import native
+from affina.engine.torch import family, native
 from affina.engine.torch.machine import device
 from affina.engine.torch.settle import Work, settled_on
 from affina.training.spaces import peak_rate
@@ -85,11 +86,22 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
 
 
 def _work(recipe: Recipe, rows: Sequence[Row], steps: int, source: Source) -> Work:
-    """Tokens of the whole run, and of the longest rows that could meet in one micro-batch."""
-    lengths = sorted((len(row.tokens) for row in rows), reverse=True)
-    together = math.ceil(recipe.train.batch / recipe.train.accumulate)
-    mean = sum(lengths) / max(len(lengths), 1)
-    return Work(round(steps * min(recipe.train.batch, len(rows)) * mean), sum(lengths[:together]), source.folder)
+    """Tokens that the whole run computes, and those of the longest rows that could meet in one micro-batch."""
+    once, parts = _once(recipe, rows, source.folder), recipe.train.accumulate
+    own = sorted((len(row.tokens) - once for row in rows), reverse=True)
+    together = math.ceil(recipe.train.batch / parts)
+    mean = sum(own) / max(len(own), 1)
+    step = min(recipe.train.batch, len(rows)) * mean + parts * once
+    return Work(round(steps * step), sum(own[:together]) + once, source.folder)
+
+
+def _once(recipe: Recipe, rows: Sequence[Row], folder: Path) -> int:
+    """Tokens that every row begins with and that a micro-batch computes once; 0 where a base may compute rows whole."""
+    ending = recipe.objective.ending(0)
+    shares = getattr(recipe.regime, "share", False) and (ending.head, ending.reads) == ("words", "past")
+    if not shares or family.configured(folder, ending, {})[2] is None:
+        return 0
+    return prefixes.of_all(rows)
 
 
 def proof_key(lock: Mapping[str, Any]) -> str:

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import data, recipe
+from tiny import data, recipe, written
 
 from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.core.say import Silent
 from affina.data.abreast import cores
+from affina.data.prefixes import of_all
 from affina.training.material import Material
-from affina.training.plan import Plan, plan, proof_key
+from affina.training.plan import Plan, _work, plan, proof_key
 
 
 def planned(folder: Path, base: Path, run: Run | None = None, **sections: Any) -> Plan:
@@ -75,3 +76,26 @@ def test_where_the_recipe_lies_is_no_part_of_the_key(tmp_path: Path, chat_model:
     here, there = (planned(tmp_path / name, chat_model).lock for name in ("here", "there"))
     assert here["machine"]["folder"] != there["machine"]["folder"]
     assert proof_key(here) == proof_key(there)
+
+
+def test_what_is_computed_once_is_counted_once(tmp_path: Path, chat_model: Path) -> None:
+    """Every row begins with the same long instructions: memory and time are planned for one copy a micro-batch."""
+    told = {"role": "system", "content": "Answer with the name of one team. " * 6}
+    answer = {"role": "assistant", "content": "a"}
+    said = [{"messages": [told, {"role": "user", "content": f"{n} {'please ' * (n % 5)}"}, answer]} for n in range(60)]
+    written(tmp_path, "rows.jsonl", said)
+    train = {"batch": 12, "accumulate": 3}
+
+    def work(**more: Any) -> tuple[int, int, int, list[int]]:
+        asked = Recipe.load(recipe(tmp_path, chat_model, read="rows.jsonl", train=train, **more))
+        material = Material.gather(asked, offline=True, say=Silent())
+        rows = material.rows
+        made = _work(asked, rows, 10, material.source)
+        return made.tokens, made.largest, of_all(rows), [len(row.tokens) for row in rows]
+
+    tokens, largest, once, lengths = work()
+    assert once > 60
+    assert largest == sum(sorted(lengths)[-4:]) - 3 * once
+    assert tokens == round(10 * (12 * (sum(lengths) / len(lengths) - once) + 3 * once))
+    tokens, largest, once, lengths = work(regime={"name": "supervised", "share": False})
+    assert largest == sum(sorted(lengths)[-4:]) and tokens == round(10 * 12 * sum(lengths) / len(lengths))
