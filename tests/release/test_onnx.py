@@ -119,7 +119,6 @@ def bytes_of(folder: Path) -> int:
         ("bert", "score", "first", 1),
         ("gpt2", "margin", "last", 1),
         ("bert", "vector", "mean", 32),
-        ("gpt2", "vector", "mean", 32),
     ],
 )
 def test_what_reads_a_row_at_once_is_written_with_its_head(

@@ -10,7 +10,16 @@ import torch
 
 from affina.core.errors import Failed, Refused
 from affina.core.kinds import (
-    Averaging, Batch, Forward, Measure, Noise, Objective, Optimizer, Penalty, Schedule, Tuning,
+    Averaging,
+    Batch,
+    Forward,
+    Measure,
+    Noise,
+    Objective,
+    Optimizer,
+    Penalty,
+    Schedule,
+    Tuning,
 )  # fmt: skip
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint, noise, rounding
@@ -19,7 +28,6 @@ from affina.engine.torch.load import Network
 from affina.engine.torch.model import TorchModel
 from affina.engine.torch.penalised import Penalised
 from affina.engine.torch.tuned import UNITLESS, attach, edges, trainable
-
 
 HEAD = ("head.weight", "head.bias")
 
@@ -119,8 +127,8 @@ class TorchEngine(TorchModel):
                 each.requires_grad_(True)
 
     def _backward(self, batches: Sequence[Batch], objective: Objective) -> dict[str, float]:
-        """Leaves the gradient of (sum of totals) / (sum of counts) in every trainable tensor, a new head's numbers counted
-        in units of their spread."""
+        """Leaves the gradient of (sum of totals) / (sum of counts) in every trainable tensor, a new head's numbers
+        counted in units of their spread."""
         total, count, metrics = 0.0, 0.0, dict[str, float]()
         for batch in batches:
             if not batch.ids:

@@ -15,7 +15,6 @@ from affina.engine.torch.model import TorchModel
 from affina.engine.torch.rounding import narrow
 from affina.engine.torch.trunk import Trunk
 
-
 UNITLESS = Measure()
 
 

@@ -156,9 +156,8 @@ def test_numbers_are_learnt_alike_whatever_they_count(spec: Any, family: Folder)
         part, schedule = optimizers.build(spec), schedules.build({"name": "constant", "warmup": 0.0})
         measure = objective.measure(examples)
         assert measure.middle == pytest.approx(unit * 2.5 / 6) and measure.spread == pytest.approx(unit * pstdev(goals))
-        course = Course(
-            tunings.build("full"), part, schedule, RATES.get(part.name, 5e-3), 100, 3, measure=measure
-        )  # fmt: skip
+        rate = {"sgd": 0.02, "lion": 1e-3}.get(part.name, 5e-3)
+        course = Course(tunings.build("full"), part, schedule, rate, 100, 3, measure=measure)
         network = load(family("bert"), Computing("float32"), objective.ending(0))
         made = TorchEngine(network, Renderer.open(family("bert")), course)
         bare = [labelled(each, -1) for each in ROWS]
