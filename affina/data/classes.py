@@ -40,21 +40,22 @@ def refuse_one_class(examples: Collection[Example], labels: Sequence[str]) -> No
 
 
 def never_learnt(by_split: Mapping[str, Collection[Example]]) -> str:
-    """What is wrong with rows whose class no training row has, in a sentence; empty where there are none."""
+    """What is wrong with rows whose class or tag no training row has, in a sentence; empty where there are none."""
     learnt = {*label_set(by_split["train"])}
     odd = [
         (split, each, label)
         for split, held in by_split.items()
         for each in held
-        if isinstance(each, (Labelled, MultiLabelled))
-        for label in labels_of(each)
+        for label in dict.fromkeys(labels_of(each))
         if label not in learnt
     ]
     if not odd:
         return ""
     split, first, label = odd[0]
+    kind = "tag" if isinstance(first, Tagged) else "class"
+    rows = len({each.id for _, each, _ in odd})
     return (
-        f"{len(odd)} rows have a class that no training row has, the first is {first.id} with '{label}' in the {split} "
+        f"{rows} rows have a {kind} that no training row has, the first is {first.id} with '{label}' in the {split} "
         "split: add rows of it, remove these, or let `split` divide by label"
     )
 

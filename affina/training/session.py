@@ -46,6 +46,7 @@ class Session:
         course = Course(
             recipe.tuning, train.optimizer, train.schedule, settled.learning_rate, settled.steps, train.seed,
             recipe.penalties, recipe.model.noise, recipe.evaluate.averaging,
+            recipe.objective.measure(material.split("train")),
         )  # fmt: skip
         engine = TorchEngine(network, material.renderer, course)
         moving = sum(each.numel() for name, each in engine.trainable().items() if name.startswith("model."))

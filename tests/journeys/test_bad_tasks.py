@@ -133,6 +133,19 @@ def test_a_class_that_no_training_row_has_is_named(
     assert re.search(said, capsys.readouterr().err)
 
 
+def test_a_tag_that_no_training_row_has_is_named(tmp_path: Path) -> None:
+    rows = [{**row, "day": number} for number, row in enumerate(task_rows("tag", 60))]
+    last = {**rows[59], "tags": ["B-new", *rows[59]["tags"][1:]]}
+    written(tmp_path, "rows.jsonl", [*rows[:59], last])
+    data = {"transforms": [{"name": "split", "time": "day"}]}
+    path = recipe(tmp_path, encoder_base(tmp_path / "base"), read="rows.jsonl", objective="tag", data=data)
+    (tmp_path / "base" / "model.safetensors").write_bytes(b"")
+    said = r"1 rows have a tag that no training row has, the first is rows\.jsonl:60 with 'B-new' in the test split"
+    assert re.search(said, " ".join(affina.check(path)["problems"]))
+    with pytest.raises(Refused, match=said):
+        affina.train(path, root=tmp_path / "runs")
+
+
 def test_a_base_in_few_bits_is_refused_by_its_configuration(tmp_path: Path) -> None:
     path = asked(tmp_path, "chat", None, TICKETS)
     config = json.loads((tmp_path / "base" / "config.json").read_text())

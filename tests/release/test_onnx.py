@@ -110,14 +110,29 @@ def bytes_of(folder: Path) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "head", "place"), [("bert", "labels", "first"), ("bert", "tags", "every"), ("gpt2", "tags", "every")]
+    ("name", "head", "place", "size"),
+    [
+        ("bert", "labels", "first", 3),
+        ("bert", "tags", "every", 3),
+        ("gpt2", "tags", "every", 3),
+        ("bert", "span", "every", 2),
+        ("bert", "score", "first", 1),
+        ("gpt2", "margin", "last", 1),
+        ("bert", "vector", "mean", 32),
+    ],
 )
-def test_what_reads_a_row_at_once_is_written_with_its_head(name: str, head: str, place: str, tmp_path: Path) -> None:
-    base, out, shape = build(name, tmp_path / name), tmp_path / "onnx", (1 if head == "labels" else 24, 3)
+def test_what_reads_a_row_at_once_is_written_with_its_head(
+    name: str, head: str, place: str, size: int, tmp_path: Path
+) -> None:
+    base, out, shape = build(name, tmp_path / name), tmp_path / "onnx", (24 if place == "every" else 1, size)
     out.mkdir()
     drawn = torch.Generator().manual_seed(0)
-    save_file({"weight": torch.randn(3, 32, generator=drawn), "bias": torch.randn(3, generator=drawn)}, base / HEAD[0])
-    (base / HEAD[1]).write_text(json.dumps({"head": head, "labels": list("abc"), "place": place}), encoding="utf-8")
+    if head != "vector":
+        made = {"weight": torch.randn(size, 32, generator=drawn)}
+        if head not in ("span", "margin"):
+            made["bias"] = torch.randn(size, generator=drawn)
+        save_file(made, base / HEAD[0])
+        (base / HEAD[1]).write_text(json.dumps({"head": head, "labels": list("abc"), "place": place}), encoding="utf-8")
     Onnx().write(merged(base, head=head, labels=("a", "b", "c")), out)
     tokens, runtime = some_tokens(SIZE), OnnxModel(out)
     found = runtime.logits(tokens)
@@ -127,7 +142,7 @@ def test_what_reads_a_row_at_once_is_written_with_its_head(name: str, head: str,
     mask = (np.arange(26)[None] < np.array([[24], [5]])).astype(np.int64)
     both = runtime.run(padded, mask)[0]
     short = runtime.logits(tokens[:5])
-    np.testing.assert_allclose(both[1:2] if place == "first" else both[1, :5], short, atol=2e-5)
+    np.testing.assert_allclose(both[1, :5] if place == "every" else both[1:2], short, atol=2e-5)
 
 
 @pytest.mark.slow

@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from affina.core.errors import Refused
-from affina.core.example import Example, Labelled, MultiLabelled, Rated
+from affina.core.example import Example, Labelled, MultiLabelled, Rated, Tagged
 from affina.core.kinds import Desk, Transform
 from affina.data import stratify
+from affina.data.classes import labels_of
 from affina.data.minhash import Indices
 from affina.data.moments import moments
 from affina.data.together import Groups
@@ -23,7 +24,7 @@ NAMES = ("train", "validation", "test")
 
 class Split(Transform):
     """Deals clusters of near-duplicates into three splits, class by class; ratings part by part of their range, and
-    sets of classes so that each class keeps its share.
+    sets of classes, and sentences by their tags, so that each class and tag keeps its share.
 
     The deal depends on the seed and on what the rows say, not on their order or their file. A class of three clusters
     or more has a row in every split; one of two has none in validation; a single cluster goes to training.
@@ -66,7 +67,7 @@ class Split(Transform):
         if self.time is not None:
             return self._by_time(examples, groups, self.time)
         first = next(iter(examples), None)
-        if self.by == "label" and isinstance(first, MultiLabelled):
+        if self.by == "label" and isinstance(first, (MultiLabelled, Tagged)):
             return self._by_sets(examples, groups)
         chosen = [TRAIN] * len(groups.size_G)
         stratum_G = self._strata(examples, groups, first)
@@ -91,8 +92,7 @@ class Split(Transform):
     def _by_sets(self, examples: Collection[Example], groups: Groups) -> list[int]:
         sets: list[list[Sequence[str]]] = [[] for _ in groups.size_G]
         for example, which in zip(examples, groups.which_N.tolist(), strict=True):
-            if isinstance(example, MultiLabelled):
-                sets[which].append(example.right)
+            sets[which].append([*dict.fromkeys(labels_of(example))])
         order = np.argsort(groups.order_G).tolist()
         shares = {"train": 1 - self.test - self.validation, "test": self.test, "validation": self.validation}
         chosen = [TRAIN] * len(sets)

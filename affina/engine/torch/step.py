@@ -9,14 +9,27 @@ from pathlib import Path
 import torch
 
 from affina.core.errors import Failed, Refused
-from affina.core.kinds import Averaging, Batch, Forward, Noise, Objective, Optimizer, Penalty, Schedule, Tuning
+from affina.core.kinds import (
+    Averaging,
+    Batch,
+    Forward,
+    Measure,
+    Noise,
+    Objective,
+    Optimizer,
+    Penalty,
+    Schedule,
+    Tuning,
+)  # fmt: skip
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint, noise, rounding
 from affina.engine.torch.average import Average, put
 from affina.engine.torch.load import Network
 from affina.engine.torch.model import TorchModel
 from affina.engine.torch.penalised import Penalised
-from affina.engine.torch.tuned import attach, edges, trainable
+from affina.engine.torch.tuned import UNITLESS, attach, edges, trainable
+
+HEAD = ("head.weight", "head.bias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,8 @@ class Course:
     penalties: Sequence[Penalty] = ()
     noise: Noise | None = None
     averaging: Averaging | None = None
+    measure: Measure = UNITLESS
+    """Of a new head's numbers. Learning goes as if they were given in units of their spread, whatever they count."""
 
 
 class TorchEngine(TorchModel):
@@ -42,10 +57,12 @@ class TorchEngine(TorchModel):
         self.course, self.step = course, 0
         self.heard: list[tuple[int, float]] = []
         self.known: Mapping[str, float] = {}
-        attach(network, course.tuning, course.seed)
+        attach(network, course.tuning, course.seed, course.measure)
         _room(network, renderer)
         scales = {f"model.{name}": scale for name, scale in course.tuning.scales(network.model).items()}
+        scales |= dict.fromkeys(HEAD, course.measure.spread)
         self.optimizer = course.optimizer.build(self.trainable(), scales, edges(network))
+        _measured(self.optimizer, network.head, course.measure.spread)
         if course.noise is not None:
             noise.add(network, course.noise)
         self.penalised = Penalised(course.penalties, self.trainable())
@@ -110,7 +127,8 @@ class TorchEngine(TorchModel):
                 each.requires_grad_(True)
 
     def _backward(self, batches: Sequence[Batch], objective: Objective) -> dict[str, float]:
-        """Leaves the gradient of (sum of totals) / (sum of counts) in every trainable tensor."""
+        """Leaves the gradient of (sum of totals) / (sum of counts) in every trainable tensor, a new head's numbers
+        counted in units of their spread."""
         total, count, metrics = 0.0, 0.0, dict[str, float]()
         for batch in batches:
             if not batch.ids:
@@ -123,9 +141,10 @@ class TorchEngine(TorchModel):
             total, count = total + value, count + loss.count
             for name, each in loss.metrics.items():
                 metrics[name] = metrics.get(name, 0.0) + each
-        for parameter in self.trainable().values():
+        spread = self.course.measure.spread
+        for name, parameter in self.trainable().items():
             if parameter.grad is not None:
-                parameter.grad.div_(count)
+                parameter.grad.div_(count * (spread if name in HEAD else spread * spread))
         return {"loss": total / count, **{name: each / count for name, each in metrics.items()}}
 
     def gradients(self, batches: Sequence[Batch], objective: Objective) -> dict[str, torch.Tensor]:
@@ -190,6 +209,16 @@ class TorchEngine(TorchModel):
                 group["lr"] = rate
             self.optimizer.zero_grad(set_to_none=True)
             self.step, self.heard, self.known = step, heard, known
+
+
+def _measured(optimizer: torch.optim.Optimizer, head: torch.nn.Module | None, spread: float) -> None:
+    """Tells the groups of a new head, which learn at a rate times `spread`, that its weights are as many times larger:
+    decay, which goes with the rate, is then the same share as before."""
+    held = {id(each) for each in head.parameters()} if head is not None else set()
+    for group in optimizer.param_groups:
+        if spread != 1 and any(id(each) in held for each in group["params"]):
+            group["weight_decay"] /= spread
+            group["unit"] = spread
 
 
 def _room(network: Network, renderer: Renderer) -> None:

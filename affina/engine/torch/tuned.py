@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from affina.core.compute import Computing
-from affina.core.kinds import Ending, Tuning
+from affina.core.kinds import Ending, Measure, Tuning
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint
 from affina.engine.torch.blocks import restage
@@ -15,10 +15,13 @@ from affina.engine.torch.model import TorchModel
 from affina.engine.torch.rounding import narrow
 from affina.engine.torch.trunk import Trunk
 
+UNITLESS = Measure()
 
-def attach(network: Network, tuning: Tuning, seed: int) -> None:
+
+def attach(network: Network, tuning: Tuning, seed: int, measure: Measure = UNITLESS) -> None:
     """Makes what trains: the tuning's tensors, in float32 or as `masters` says, and a new head, drawn by the seed.
 
+    The head begins by giving the middle of its measure, give or take as much as its spread says.
     A trunk that is to be kept begins where nothing below learns.
     """
     torch.manual_seed(seed)
@@ -27,9 +30,9 @@ def attach(network: Network, tuning: Tuning, seed: int) -> None:
     if network.how.masters == "bf16":
         narrow(network.model)
     if network.head is not None:
-        torch.nn.init.normal_(network.head.weight, std=0.02)
+        torch.nn.init.normal_(network.head.weight, std=0.02 * measure.spread)
         if network.head.bias is not None:
-            torch.nn.init.zeros_(network.head.bias)
+            torch.nn.init.constant_(network.head.bias, measure.middle)
         network.head.requires_grad_(True)
     network.eval()
     network.trunk = Trunk(probed(network)[0]) if network.how.trunk in PLACES else Trunk()

@@ -1,11 +1,13 @@
 """A number for every text: squared error, or Huber's where outliers would rule."""
 
+from collections.abc import Sequence
+from statistics import fmean, pstdev
 from typing import ClassVar
 
 from pydantic import Field
 
-from affina.core.example import Rated
-from affina.core.kinds import Batch, Forward, Loss, Objective
+from affina.core.example import Example, Rated
+from affina.core.kinds import Batch, Forward, Loss, Measure, Objective
 
 
 class Regression(Objective):
@@ -17,6 +19,11 @@ class Regression(Objective):
 
     huber: float | None = Field(None, gt=0)
     """The error from which on the loss is linear, in the number's own units; none: squared everywhere."""
+
+    def measure(self, examples: Sequence[Example]) -> Measure:
+        """Mean and standard deviation of the numbers, which may be years as well as prices."""
+        values = [each.value for each in examples if isinstance(each, Rated)]
+        return Measure(fmean(values), pstdev(values) or 1.0) if values else Measure()
 
     def loss(self, forward: Forward, batch: Batch) -> Loss:
         from torch.nn.functional import huber_loss, mse_loss

@@ -53,7 +53,7 @@ class Adafactor(Ruled):
         change = self._scaled(gradient, state)
         change.div_((_size(change) / self.threshold).clamp_(min=1.0))
         if self.relative:
-            change.mul_(_size(parameter).clamp_(min=self.least))
+            change.mul_((_size(parameter) / group.get("unit", 1.0)).clamp_(min=self.least))
         if self.beta1:
             change = state["exp_avg"].lerp_(change, 1 - self.beta1)
         shrunk(parameter, group)

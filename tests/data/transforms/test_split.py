@@ -102,6 +102,26 @@ def test_sets_of_classes_keep_every_class_in_proportion() -> None:
     assert found == split(examples[::-1]) and found != split(examples, by="none")
 
 
+def test_sentences_keep_every_tag_in_proportion_and_a_rare_one_in_training() -> None:
+    dice = random.Random(1)
+    odds = {"B-PER": 0.4, "B-LOC": 0.2, "B-MISC": 0.05}
+    examples: list[Example] = [
+        Tagged(
+            id=f"a:{n}",
+            words=(WORDS[n % 20], str(n * 7919), dice.choice(WORDS)),
+            tags=("B-RARE" if n == 211 else "O", *(dice.choices([*odds, "O"], [*odds.values(), 0.35], k=2))),
+        )
+        for n in range(400)
+    ]
+    found = split(examples)
+    for tag in odds:
+        having = [each for each in examples if isinstance(each, Tagged) and tag in each.tags]
+        counts = Counter(found[each.id] for each in having)
+        for name, share in (("train", 0.7), ("test", 0.2), ("validation", 0.1)):
+            assert abs(counts[name] - share * len(having)) <= 2, (tag, name)
+    assert found["a:211"] == "train"
+
+
 def test_ratings_keep_their_range_in_every_split() -> None:
     examples: list[Example] = [Rated(id=f"a:{n}", text=f"{WORDS[n % 20]} {n * 7919}", value=n * n) for n in range(200)]
     found = split(examples)

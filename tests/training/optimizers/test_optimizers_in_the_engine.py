@@ -2,16 +2,20 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from statistics import pstdev
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
-from families import row
+from families import labelled, row
 
 import affina
 from affina.core.compute import Computing
+from affina.core.example import Rated
 from affina.core.kinds import Ending, objectives, optimizers, schedules, tunings
 from affina.data.layout import layout
 from affina.data.rows import Renderer
@@ -131,3 +135,42 @@ def test_a_run_shows_every_proof_and_finishes(name: str, tmp_path: Path, chat_mo
     run = affina.train(file, root=tmp_path / "runs", offline=True)
     assert run.state == "finished"
     assert all(each["passed"] for each in run.read("proofs.json")["findings"])
+
+
+SCALE_FREE: list[dict[str, Any]] = [
+    {"name": "adamw", "weight_decay": 0.1},
+    {"name": "lion", "weight_decay": 0.1},
+    {"name": "sgd", "weight_decay": 0.1},
+    {"name": "adafactor", "relative": True, "least": 1e-6},
+]
+
+
+@pytest.mark.parametrize("spec", SCALE_FREE, ids=lambda spec: spec["name"])
+def test_numbers_are_learnt_alike_whatever_they_count(spec: Any, family: Folder) -> None:
+    """Goals times 4,096 (exact in binary): the same steps, and a head that is 4,096 times as large."""
+    objective = objectives.build("regression")
+    goals = [0.5, -1.0, 2.0, 0.25, -0.75, 1.5]
+
+    def learnt(unit: float) -> dict[str, torch.Tensor]:
+        examples = [Rated(id=f"row:{n}", text=f"text {n}", value=goal * unit) for n, goal in enumerate(goals)]
+        part, schedule = optimizers.build(spec), schedules.build({"name": "constant", "warmup": 0.0})
+        measure = objective.measure(examples)
+        assert measure.middle == pytest.approx(unit * 2.5 / 6) and measure.spread == pytest.approx(unit * pstdev(goals))
+        rate = {"sgd": 0.02, "lion": 1e-3}.get(part.name, 5e-3)
+        course = Course(tunings.build("full"), part, schedule, rate, 100, 3, measure=measure)
+        network = load(family("bert"), Computing("float32"), objective.ending(0))
+        made = TorchEngine(network, Renderer.open(family("bert")), course)
+        bare = [labelled(each, -1) for each in ROWS]
+        rows = [
+            replace(each, goals=np.array([goal * unit], np.float32)) for each, goal in zip(bare, goals, strict=True)
+        ]
+        before, after = made.learn([layout(rows)], objective, 1), {}
+        for step in range(2, 9):
+            after = made.learn([layout(rows)], objective, step)
+        assert after["loss"] < before["loss"]
+        return {name: each.detach().clone() for name, each in made.trainable().items()}
+
+    plain, large = learnt(1.0), learnt(4096.0)
+    for name, each in plain.items():
+        unit = 4096.0 if name.startswith("head.") else 1.0
+        torch.testing.assert_close(large[name], each * unit, rtol=1e-4, atol=1e-6 * unit, msg=name)
