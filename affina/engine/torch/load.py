@@ -123,9 +123,7 @@ class Network(nn.Module):
         with attention.computing(batch.segments, self.how.kernels, read):
             return self.at(tokens_T, depths_T, self._typed(batch.types_T))
 
-    def at(
-        self, tokens_T: torch.Tensor, depths_T: torch.Tensor, types_T: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def at(self, tokens_T: torch.Tensor, depths_T: torch.Tensor, types_T: torch.Tensor | None = None) -> torch.Tensor:
         """[T, D] hidden states after the final norm of tokens at these depths; who sees whom is the context's."""
         size = self.model.get_input_embeddings().num_embeddings
         with attention.standing(tokens_T - size) if self.before else nullcontext():

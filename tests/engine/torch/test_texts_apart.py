@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from families import build
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModel, AutoTokenizer
 
 from affina.core.compute import Computing
@@ -30,6 +32,11 @@ ASKED = [
 @pytest.mark.parametrize(("name", "changes"), [("bert", {}), ("deberta", {"type_vocab_size": 2})])
 def test_a_question_and_its_context_have_types_of_their_own(name: str, changes: dict[str, Any], tmp_path: Path) -> None:
     folder = build(name, tmp_path / name, **changes)
+    paired = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ends = [(token, paired.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    form = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
+    paired.post_processor = TemplateProcessing(**form, special_tokens=ends)
+    paired.save(str(folder / "tokenizer.json"))
     model = TorchModel(load(folder, Computing("float32"), Ending("span", 2)), Renderer.open(folder))
     rows = model.renderer.rows(ASKED)
     library, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
