@@ -39,8 +39,10 @@ class Otherwise:
     rendered: str | None = None
     encoded: list[int] | None = None
 
-    def logits(self, tokens: Sequence[int], source: Sequence[int] = ()) -> npt.NDArray[np.float32]:
-        found: npt.NDArray[np.float32] = self.of.logits(tokens, source).copy()
+    def logits(
+        self, tokens: Sequence[int], source: Sequence[int] = (), types: Sequence[int] = ()
+    ) -> npt.NDArray[np.float32]:
+        found: npt.NDArray[np.float32] = self.of.logits(tokens, source, types).copy()
         found[-1, 3] += self.more
         return found
 

@@ -41,9 +41,11 @@ class Exportable:
 class Served(Protocol):
     """A model in the engine that serves it."""
 
-    def logits(self, tokens: Sequence[int], source: Sequence[int] = ()) -> npt.NDArray[np.float32]:
+    def logits(
+        self, tokens: Sequence[int], source: Sequence[int] = (), types: Sequence[int] = ()
+    ) -> npt.NDArray[np.float32]:
         """[T, V] for a head of words, [1, L] for one on the whole row, [T, L] for one on every token, [1, D] for
-        a vector. `source` is what an encoder reads before a decoder."""
+        a vector. `source` is what an encoder reads before a decoder, `types` which of two texts each token is of."""
 
     def greedy(self, tokens: Sequence[int], most: int, stops: frozenset[int]) -> list[int]:
         """The likeliest continuation, at most so many tokens, without the stop token; of an encoder–decoder, of what

@@ -128,6 +128,8 @@ class Row:
     """What an encoder reads before these tokens are decoded."""
     orders: npt.NDArray[np.int32] | None = None
     """The turn in which a hidden place is said, -1 for what is not hidden; None: all at once."""
+    types: npt.NDArray[np.int32] | None = None
+    """Which of two texts each token is of, 0 or 1, for bases that tell them apart (BERT's token types); None: all 0."""
     cloze: Cloze | None = None
     tied: bool = False
     """It never parts from the row before it: the two are one example."""
@@ -152,7 +154,7 @@ class Row:
 
     def kept(self, places: Ints) -> Row:
         """The row with these of its tokens alone."""
-        names = ("tokens", "weights", "said", "orders")
+        names = ("tokens", "weights", "said", "orders", "types")
         held = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(self, cloze=None, **{name: column[places] for name, column in held.items()})
 
@@ -188,6 +190,8 @@ class Batch:
     """Tokens of the whole rows, shared prefixes counted once per row: what throughput is measured in."""
     rows: tuple[Row, ...] = ()
     """What was laid out."""
+    types_T: npt.NDArray[np.int64] | None = None
+    """Which of two texts each token is of: see `Row`; None where all are of the first."""
 
 
 class Distributions(Protocol):

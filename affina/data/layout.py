@@ -31,7 +31,7 @@ def layout(rows: Sequence[Row], share: bool = True, before: Sequence[int] = ()) 
     owners_S = np.repeat(np.arange(len(rows)), told.counts_R)
     return Batch(
         ids=tuple([row.id for row in rows]),
-        tokens_T=_tokens(rows, tree),
+        tokens_T=_joined([row.tokens for row in rows], tree),
         depths_T=np.arange(tree.tokens) + np.repeat(tree.starts_K - begins_K, tree.sizes_K),
         segments=tuple(map(Segment, begins_K.tolist(), edges_K.tolist(), tree.parents_K.tolist())),
         sources_S=_places(tree, begins_K, np.repeat(leaf_R, told.counts_R), told.sources_S),
@@ -43,18 +43,20 @@ def layout(rows: Sequence[Row], share: bool = True, before: Sequence[int] = ()) 
         labels_R=np.array([row.label for row in rows], dtype=np.int64),
         tokens=own,
         rows=tuple(rows),
+        types_T=_types(rows, tree),
     )
 
 
 def behind(row: Row, before: Sequence[int]) -> Row:
     """The row with these unsupervised tokens before its own."""
-    ahead, said, orders = np.array(before, np.int32), row.said, row.orders
+    ahead, said, orders, types = np.array(before, np.int32), row.said, row.orders, row.types
     return replace(
         row,
         tokens=np.concatenate([ahead, row.tokens]),
         weights=np.concatenate([np.zeros(len(ahead), np.float32), row.weights]),
         said=None if said is None else np.concatenate([0 * ahead, said]),
         orders=None if orders is None else np.concatenate([0 * ahead - 1, orders]),
+        types=None if types is None else np.concatenate([0 * ahead, types]),
     )
 
 
@@ -87,9 +89,15 @@ def neighbours(rows: Sequence[Row], most_tokens: int) -> Iterator[list[int]]:
         yield [*range(first, len(rows))]
 
 
-def _tokens(rows: Sequence[Row], tree: Tree) -> Ints:
-    """[T] every node's; of no rows none (a micro-batch may be empty at an epoch's end)."""
-    parts = [row.tokens for row in rows]
+def _types(rows: Sequence[Row], tree: Tree) -> Ints | None:
+    """[T] where any row is of two texts; rows with the same tokens have the same."""
+    if all(row.types is None for row in rows):
+        return None
+    return _joined([0 * row.tokens if row.types is None else row.types for row in rows], tree)
+
+
+def _joined(parts: Sequence[Ints], tree: Tree) -> Ints:
+    """[T] every node's part of its first row; of no rows none (a micro-batch may be empty at an epoch's end)."""
     if tree.shared:
         nodes = zip(tree.firsts_K.tolist(), tree.starts_K.tolist(), tree.stops_K.tolist(), strict=True)
         parts = [parts[r][start:stop] for r, start, stop in nodes]

@@ -62,7 +62,8 @@ def _row(name: str, whole: Any, keep: list[int], inside: range, question: Questi
     begins, ends = _answer(spans, question)
     said[places[begins]] += START
     said[places[ends]] += END
-    return Row(name, np.array([whole.ids[each] for each in keep], dtype=np.int32), weights, said=said), spans
+    ids, types = (np.array([of[each] for each in keep], dtype=np.int32) for of in (whole.ids, whole.type_ids))
+    return Row(name, ids, weights, said=said, types=types if types.any() else None), spans
 
 
 def _answer(spans: Sequence[Span], question: Question) -> tuple[int, int]:

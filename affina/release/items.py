@@ -32,6 +32,8 @@ class Item:
     """Its class, where it has one."""
     answers: tuple[int, ...] = ()
     """The places whose logits say its answer: where the model is asked; () where all are."""
+    types: tuple[int, ...] = ()
+    """Which of two texts each token is of; () where there is one."""
 
 
 def items_of(opened: Opened, on: str | None, say: Say, most: int = MOST) -> list[Item]:
@@ -72,4 +74,5 @@ def _item(opened: Opened, example: Example) -> Item:
     weights = tuple(row.weights.tolist())
     before = int(row.said is None)  # what is said of a place by its own state, or by the state before it
     answers = tuple(place - before for place, weight in enumerate(weights) if weight and place >= before)
-    return Item(row.id, tokens, example.given, source, prompt, chat, weights, row.label, answers)
+    types = () if row.types is None else tuple(row.types.tolist())
+    return Item(row.id, tokens, example.given, source, prompt, chat, weights, row.label, answers, types)

@@ -131,9 +131,9 @@ def _compared(run: Served, others: tuple[Served, Served | None], asked: Asked, s
     known = [each for each in others if each is not None]
     sums = [_Sums(asked) for _ in known]
     for place, item in enumerate(asked.items):
-        right = run.logits(item.tokens, item.source)
+        right = run.logits(item.tokens, item.source, item.types)
         for served, held in zip(known, sums, strict=True):
-            held.add(item, right, served.logits(item.tokens, item.source))
+            held.add(item, right, served.logits(item.tokens, item.source, item.types))
         say.progress("parity: logits", place + 1, len(asked.items))
     found = [each.done() for each in sums]
     return found[0], found[1] if len(found) > 1 else None

@@ -20,11 +20,14 @@ class Exact:
         self.renderer: Any = model.renderer
 
     @torch.no_grad()
-    def logits(self, tokens: Sequence[int], source: Sequence[int] = ()) -> npt.NDArray[np.float32]:
+    def logits(
+        self, tokens: Sequence[int], source: Sequence[int] = (), types: Sequence[int] = ()
+    ) -> npt.NDArray[np.float32]:
         """[T, V], [1, L], [T, L] or [1, D]."""
         network, ids = self.model.network, np.array(tokens, np.int32)
         read = np.array(source, np.int32) if source else None
-        row = Row("row", ids, np.ones(len(ids), np.float32), label=0, said=ids, source=read)
+        parts = np.array(types, np.int32) if types else None
+        row = Row("row", ids, np.ones(len(ids), np.float32), label=0, said=ids, source=read, types=parts)
         batch = self.model.layout([row], share=False)
         if network.ending.head != "words":
             found = self.model.forward(batch)

@@ -63,6 +63,12 @@ def packs(model: Any, ending: Ending) -> bool:
     return bool(getattr(model, "_supports_attention_backend", False)) and ending.reads not in ("source", "order")
 
 
+def tells_texts_apart(config: Any) -> bool:
+    """Whether it adds to a token which of two texts it is of: BERT and its kin."""
+    kinds = getattr(config, "type_vocab_size", 0)
+    return isinstance(kinds, int) and kinds > 1
+
+
 def _headless(config: Any) -> Any:
     """The library's class of a base without its words. Raises Refused where an encoder does not come without one."""
     if not config.is_encoder_decoder:

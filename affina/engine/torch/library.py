@@ -19,7 +19,7 @@ from transformers.utils import logging
 from affina.core.errors import Refused
 from affina.core.export import HEAD
 from affina.engine.torch import tensor_file
-from affina.engine.torch.family import UNREADABLE
+from affina.engine.torch.family import UNREADABLE, tells_texts_apart
 from affina.engine.torch.load import SAFELY
 from affina.engine.torch.quantised import Quantised
 from affina.engine.torch.whole import WEIGHTS, buffers_of
@@ -39,10 +39,14 @@ class LibraryModel:
         self.tokenizer: Any = tokenizer or AutoTokenizer.from_pretrained(folder)
 
     @torch.no_grad()
-    def logits(self, tokens: Sequence[int], source: Sequence[int] = ()) -> npt.NDArray[np.float32]:
+    def logits(
+        self, tokens: Sequence[int], source: Sequence[int] = (), types: Sequence[int] = ()
+    ) -> npt.NDArray[np.float32]:
         """[T, V], [1, L], [T, L] or [1, D]: see `Served.logits`."""
         row = torch.tensor([list(tokens)])
         given = {"input_ids": torch.tensor([list(source)]), "decoder_input_ids": row} if source else {"input_ids": row}
+        if types and tells_texts_apart(self.config):
+            given["token_type_ids"] = torch.tensor([list(types)])
         said = self.model(**given)
         if hasattr(said, "start_logits"):
             found = torch.stack([said.start_logits[0], said.end_logits[0]], -1)

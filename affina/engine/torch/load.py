@@ -121,13 +121,20 @@ class Network(nn.Module):
         tokens_T = torch.from_numpy(batch.tokens_T).to(device())
         depths_T = torch.from_numpy(batch.depths_T).to(device())
         with attention.computing(batch.segments, self.how.kernels, read):
-            return self.at(tokens_T, depths_T)
+            return self.at(tokens_T, depths_T, self._typed(batch.types_T))
 
-    def at(self, tokens_T: torch.Tensor, depths_T: torch.Tensor) -> torch.Tensor:
+    def at(self, tokens_T: torch.Tensor, depths_T: torch.Tensor, types_T: torch.Tensor | None = None) -> torch.Tensor:
         """[T, D] hidden states after the final norm of tokens at these depths; who sees whom is the context's."""
         size = self.model.get_input_embeddings().num_embeddings
         with attention.standing(tokens_T - size) if self.before else nullcontext():
-            return self._run(tokens_T[None], position_ids=(depths_T + self._first_position)[None])[0]
+            more = {} if types_T is None else {"token_type_ids": types_T[None]}
+            return self._run(tokens_T[None], position_ids=(depths_T + self._first_position)[None], **more)[0]
+
+    def _typed(self, types: Ints | None) -> torch.Tensor | None:
+        """Token types as the body takes them; None where it tells no texts apart, or there is one."""
+        if types is None or not family.tells_texts_apart(self.config):
+            return None
+        return torch.from_numpy(types).long().to(device())
 
     def _over(self, rows: Sequence[Row]) -> padded.Run:
         """How groups of these rows are computed, padded on the right."""
@@ -135,7 +142,10 @@ class Network(nn.Module):
         def run(tokens_BL: torch.Tensor, mask_BL: torch.Tensor | None, group: Sequence[int]) -> torch.Tensor:
             if self._reader is not None:
                 return self._reader.padded(tokens_BL, mask_BL, [rows[r] for r in group])
-            return self._run(tokens_BL, **({} if mask_BL is None else {"attention_mask": mask_BL}))
+            more = {} if mask_BL is None else {"attention_mask": mask_BL}
+            if (types_BL := self._typed(padded.types([rows[r] for r in group]))) is not None:
+                more["token_type_ids"] = types_BL
+            return self._run(tokens_BL, **more)
 
         return run
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from affina.core.kinds import Row, Segment
+from affina.core.kinds import Ints, Row, Segment
 
 TOKENS = 4096  # computed at once, padding included: bounds memory, changes no number
 ALIKE = 0.75  # a row joins rows at most this much longer: what is padded is at most a quarter
@@ -48,6 +48,17 @@ def _padded(rows: Sequence[torch.Tensor], pad: int) -> tuple[torch.Tensor, torch
     if all(len(row) == len(rows[0]) for row in rows):
         return tokens_BL, None
     return tokens_BL, pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+
+
+def types(rows: Sequence[Row]) -> Ints | None:
+    """[B, L] which of two texts each token is of, 0 in the padding; None where all are of the first."""
+    if all(row.types is None for row in rows):
+        return None
+    made = np.zeros((len(rows), max(len(row.tokens) for row in rows)), np.int64)
+    for at, row in enumerate(rows):
+        if row.types is not None:
+            made[at, : len(row.types)] = row.types
+    return made
 
 
 @cache

@@ -17,7 +17,7 @@ from transformers.cache_utils import DynamicCache
 
 from affina.core.errors import Refused
 from affina.engine.torch import library
-from affina.engine.torch.family import UNREADABLE
+from affina.engine.torch.family import UNREADABLE, tells_texts_apart
 
 LARGEST = 1_500_000_000
 """Bytes of weights inside the graph's own file; beyond, beside it: one file holds 2 GB."""
@@ -76,12 +76,14 @@ class Encoder(nn.Module):
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """tokens [B, T], mask [B, T] with 0 for padding on the right → [B, T, V], [B, L], [B, T, L] or [B, D]."""
+    def forward(self, tokens: Tensor, mask: Tensor, types: Tensor | None = None) -> Tensor:
+        """tokens [B, T], mask [B, T] with 0 for padding on the right, types [B, T] where it tells two texts apart
+        → [B, T, V], [B, L], [B, T, L] or [B, D]."""
         seen = (mask[:, None, :] > 0).expand(-1, tokens.shape[1], -1)
         if self.causal:
             seen = seen & torch.ones_like(seen[0]).tril()[None]
-        said = self.model(input_ids=tokens, attention_mask=_added(seen))
+        more = {} if types is None else {"token_type_ids": types}
+        said = self.model(input_ids=tokens, attention_mask=_added(seen), **more)
         if self.weight is None and hasattr(said, "logits"):
             logits_BTV: Tensor = said.logits
             return logits_BTV.float()
@@ -96,8 +98,9 @@ class Encoder(nn.Module):
         return nn.functional.linear(row_BD, self.weight, self.bias)
 
 
-def write(folder: Path, file: Path, decodes: bool) -> list[tuple[int, int, int]]:
-    """The model in `folder` as `file`; of a decoder the shape [heads, width] of each cached tensor, with its layer.
+def write(folder: Path, file: Path, decodes: bool, pairs: bool = False) -> tuple[list[tuple[int, int, int]], bool]:
+    """The model in `folder` as `file`; of a decoder the shape [heads, width] of each cached tensor, with its layer, and
+    whether it is to be told which of two texts a token is of, as `pairs` of texts are where the model minds.
 
     Raises Refused for a model that the exporter cannot follow.
     """
@@ -108,33 +111,34 @@ def write(folder: Path, file: Path, decodes: bool) -> list[tuple[int, int, int]]
         loaded.model.set_attn_implementation("eager")
         with _quiet(), torch.no_grad():
             if not decodes:
-                _export(
-                    Encoder(loaded, _causal(loaded.model, tokens)),
-                    (tokens, torch.ones_like(tokens)),
-                    [[0, 1], [0, 1]],
-                    file,
-                    ["said"],
-                )
-                return []
+                names = ["tokens", "mask", *(["types"] if pairs and tells_texts_apart(loaded.config) else [])]
+                taken = (tokens, torch.ones_like(tokens), tokens % 2)[: len(names)]
+                encoder = Encoder(loaded, _causal(loaded.model, tokens))
+                _export(encoder, taken, [[0, 1]] * len(names), file, (names, ["said"]))
+                return [], "types" in names
             shapes = _cached(loaded.model, tokens)
             past = [torch.zeros(rows, heads, before, width) for _, heads, width in shapes]
             mask = torch.ones(rows, before + length, dtype=torch.int64)
-            names = ["logits", *(f"present_{n}" for n in range(len(past)))]
-            _export(Decoder(loaded.model), (tokens, mask, past), [[0, 1], [0, 1], [[0, 2]] * len(past)], file, names)
-            return shapes
+            given = ["tokens", "mask", *(f"past_{n}" for n in range(len(past)))]
+            said = ["logits", *(f"present_{n}" for n in range(len(past)))]
+            free = [[0, 1], [0, 1], [[0, 2]] * len(past)]
+            _export(Decoder(loaded.model), (tokens, mask, past), free, file, (given, said))
+            return shapes, False
     except (*UNREADABLE, IndexError, torch.onnx.OnnxExporterError) as error:
         why = f"torch's exporter does not follow its classes: {str(error).strip().splitlines()[0]}"
         raise Refused(f"{folder.name} cannot be written as ONNX", why) from error
 
 
-def _export(model: nn.Module, given: tuple[Any, ...], free: Sequence[Any], file: Path, outputs: list[str]) -> None:
-    """`free` are the dimensions of each argument that may be of any size."""
+def _export(
+    model: nn.Module, given: tuple[Any, ...], free: Sequence[Any], file: Path, names: tuple[list[str], list[str]]
+) -> None:
+    """`free` are the dimensions of each argument that may be of any size, `names` those of what goes in and out."""
     dynamic = [
         [dict.fromkeys(each, Dim.DYNAMIC) for each in dims] if dims and isinstance(dims[0], list) else
         dict.fromkeys(dims, Dim.DYNAMIC)
         for dims in free
     ]  # fmt: skip
-    inputs = ["tokens", "mask", *(f"past_{n}" for n in range(len(outputs) - 1))]
+    inputs, outputs = names
     program = torch.onnx.export(
         model.eval(), given, dynamo=True, dynamic_shapes=tuple(dynamic), input_names=inputs, output_names=outputs,
         verbose=False,

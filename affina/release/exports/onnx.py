@@ -58,12 +58,13 @@ class Onnx(Export):
             if (source.merged / name).is_file():
                 shutil.copy(source.merged / name, folder / name)
         decodes = source.head == "words" and source.reads == "past"
-        shapes = traced.write(source.merged, folder / GRAPH, decodes)
+        shapes, types = traced.write(source.merged, folder / GRAPH, decodes, pairs=source.head == "span")
         if self.weights == "int8":
             from affina.release.onnx.rounded import rounded
 
             rounded(folder / GRAPH)
-        write_json(folder / ABOUT, {"head": source.head, "labels": list(source.labels), "past": shapes})
+        about = {"head": source.head, "labels": list(source.labels), "past": shapes, "types": types}
+        write_json(folder / ABOUT, about)
 
     def open(self, folder: Path) -> Served:
         from affina.release.onnx.session import OnnxModel

@@ -42,7 +42,9 @@ class LlamaModel:
         self._freed: Any = None
         self._room = 0
 
-    def logits(self, tokens: Sequence[int], source: Sequence[int] = ()) -> npt.NDArray[np.float32]:
+    def logits(
+        self, tokens: Sequence[int], source: Sequence[int] = (), types: Sequence[int] = ()
+    ) -> npt.NDArray[np.float32]:
         """[T, V]; of an encoder [1, L] or [1, D], the mean of its states."""
         self._make_room(len(tokens))
         if self._encodes:

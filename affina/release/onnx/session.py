@@ -35,10 +35,12 @@ class OnnxModel:
         self.vocabulary = Vocabulary(folder)
         self._template = Template.find(folder, self.vocabulary.named)
 
-    def logits(self, tokens: Sequence[int], source: Sequence[int] = ()) -> npt.NDArray[np.float32]:
+    def logits(
+        self, tokens: Sequence[int], source: Sequence[int] = (), types: Sequence[int] = ()
+    ) -> npt.NDArray[np.float32]:
         """[T, V], [1, L], [T, L] or [1, D]."""
         given = np.array([list(tokens)], np.int64)
-        found = self.run(given, np.ones_like(given))[0]
+        found = self.run(given, np.ones_like(given), types=np.array([list(types)], np.int64) if types else None)[0]
         return found[0] if found.ndim == 3 else found
 
     def greedy(self, tokens: Sequence[int], most: int, stops: frozenset[int]) -> list[int]:
@@ -56,12 +58,19 @@ class OnnxModel:
         return made
 
     def run(
-        self, tokens: npt.NDArray[np.int64], mask: npt.NDArray[np.int64], past: Sequence[Any] | None = None
+        self,
+        tokens: npt.NDArray[np.int64],
+        mask: npt.NDArray[np.int64],
+        past: Sequence[Any] | None = None,
+        types: npt.NDArray[np.int64] | None = None,
     ) -> list[npt.NDArray[np.float32]]:
-        """The graph as it is: [B, T], [B, past + T], keys and values → what the head gives, keys and values."""
+        """The graph as it is: [B, T], [B, past + T], keys and values, and [B, T] which of two texts each token is of
+        where it tells them apart → what the head gives, keys and values."""
         held = self.empty(len(tokens)) if past is None else past
-        cached = {f"past_{n}": each for n, each in enumerate(held)}
-        found: list[npt.NDArray[np.float32]] = self._session.run(None, {"tokens": tokens, "mask": mask, **cached})
+        given = {"tokens": tokens, "mask": mask, **{f"past_{n}": each for n, each in enumerate(held)}}
+        if self._about.get("types"):
+            given["types"] = np.zeros_like(tokens) if types is None else types
+        found: list[npt.NDArray[np.float32]] = self._session.run(None, given)
         return found
 
     def empty(self, rows: int) -> list[npt.NDArray[np.float32]]:
