@@ -36,9 +36,7 @@ def test_every_recipe_is_golden_or_the_quickstart() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "golden", [each for each in GOLDEN if not (each.undecided or each.long)], ids=lambda golden: golden.recipe
-)
+@pytest.mark.parametrize("golden", [each for each in GOLDEN if not each.long], ids=lambda golden: golden.recipe)
 def test_a_golden_recipe_is_better_than_its_base_on_real_data(golden: Golden, tmp_path: Path) -> None:
     shared("data", golden.folder)
     before = stands()
