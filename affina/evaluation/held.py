@@ -119,7 +119,7 @@ def whole(run: Run, near: tuple[Path, bool, Say]) -> Source:
 
 def form_of(run: Run, recipe: Recipe, near: tuple[Path, bool, Say]) -> Path:
     """A folder with the configuration of a run's base, of whose weights nothing is read where that can be."""
-    drafted = outline(run.read("lock.json")["base"]["reference"], near[2].progress)
+    drafted = outline(run.read("lock.json")["base"]["reference"], near[1], near[2].progress)
     return (drafted or base_of(run, recipe, "", near)).folder
 
 

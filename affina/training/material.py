@@ -189,7 +189,7 @@ Near = tuple[Path, bool, Say]
 def _from_base(recipe: Recipe, near: Near) -> Found:
     """The data as the base reads them; the base without its digest where its weights were not looked at."""
     reference = _base(recipe)
-    source = outline(reference, near[2].progress) or begun(reference, near)
+    source = outline(reference, near[1], near[2].progress) or begun(reference, near)
     renderer = _renderer(recipe, source)
     fits(recipe, source.folder)
     return source, renderer, prepare(recipe, Objection(renderer.vocabulary.digest, renderer.objection), reach(*near))

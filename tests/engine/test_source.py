@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from gguf import GGUFWriter
 from safetensors.numpy import save_file
+from tiny import affina_process, chat_base, recipe, tickets
 
 from affina.core.errors import AffinaError, Failed, Refused
 from affina.engine.source import ALIASES, Source, find
@@ -461,6 +462,23 @@ def test_a_hub_name_is_downloaded_without_pickles_then_used_without_a_network(tm
         asked.clear()
         assert ask("org/tiny", "offline") == ask("org/tiny", "online") == first and asked == []
         assert ask("org/absent", "online").startswith("2 no model 'org/absent' on the hub")
+
+
+def test_a_tuning_that_a_base_on_the_hub_cannot_take_is_refused_before_its_weights_are_fetched(tmp_path: Path) -> None:
+    folder = chat_base(tmp_path / "served")
+    tickets(tmp_path, 30)
+    tuning = {"name": "lora", "targets": ["no_such_layer"]}
+    path = recipe(tmp_path, "org/tiny", tuning=tuning)
+    with hub(folder) as (endpoint, asked):
+        more = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hf"), "AFFINA_CACHE": str(tmp_path / "cache")}
+        for verb in ("check", "train"):
+            done = affina_process(verb, path, "--quiet", cwd=tmp_path, **more)
+            assert done.returncode == 2 and "no_such_layer" in done.stdout + done.stderr, done.stdout + done.stderr
+        assert any("config.json" in each for each in asked)
+        assert not any("safetensors" in each for each in asked)
+        recipe(tmp_path, "org/tiny")
+        done = affina_process("check", path, "--quiet", cwd=tmp_path, **more)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 # --- everything -------------------------------------------------------------------------------------------------------
