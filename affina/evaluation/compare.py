@@ -11,6 +11,7 @@ import numpy.typing as npt
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Ints, Metric
+from affina.evaluation.flips import moves
 from affina.evaluation.measure import finite, is_share, light, validate
 from affina.evaluation.statistics import (
     agresti_min,
@@ -117,11 +118,18 @@ def _resampled(a: Answers, b: Answers, metric: Metric, alpha: float, seed: int) 
     """Both models' items are resampled together, and exchanged item by item for the test."""
     n, value = len(a), metric.value(b) - metric.value(a)
     drawn_B, p = _weighed(a, b, metric, seed) if isinstance(metric, Weighted) else _retaken(a, b, metric, seed)
-    # Such metrics see only which items changed their answer: when none did, one more item could still have, which is
-    # what Agresti and Min's half items say for accuracy. Scores are continuous: equal ones come from equal models.
-    least_se = 1 / (n + 2) if metric.reads in COUNTED else 0.0
-    low, high, se = bootstrap_interval(value, drawn_B, n, alpha, least_se)
+    low, high, se = bootstrap_interval(value, drawn_B, n, alpha, _least_se(a, b, metric))
     return value, low, high, p, se, RESAMPLED
+
+
+def _least_se(a: Answers, b: Answers, metric: Metric) -> float:
+    """Such metrics see only which items changed their answer: when none did, one more item could still have, which is
+    what Agresti and Min's half items say for accuracy. An item of a rare class weighs more. Scores are continuous: equal
+    ones come from equal models."""
+    if metric.reads not in COUNTED:
+        return 0.0
+    n, most = len(a), max(abs(move) for each in (a, b) for move in moves(light(each, metric), metric))
+    return max(1.0, n * most) / (n + 2)
 
 
 def _retaken(a: Answers, b: Answers, metric: Metric, seed: int) -> tuple[Floats, float]:

@@ -170,6 +170,7 @@ def test_weights_that_the_verdict_is_not_about_are_not_released(finished: Finish
         (lambda folder: (folder / "lock.json").write_text("{}"), "lock.json was changed"),
         (lambda folder: (folder / "tokenizer" / "chat_template.jinja").unlink(), "chat_template.jinja is gone"),
         (lambda folder: (folder / "model" / "more.json").write_text("{}"), "model/more.json was added"),
+        (lambda folder: (folder / "model" / "more").symlink_to(folder.parent), "model/more was added"),
         (lambda folder: (folder / "model" / "weights.bin").write_text(""), "model/weights.bin is a pickle"),
         (lambda folder: (folder / MANIFEST).write_text("[]"), "manifest.json cannot be read"),
         (lambda folder: (folder / MANIFEST).write_text('{"release.json": "0"}'), "is not the one that was released"),

@@ -18,6 +18,8 @@ from affina.release.gguf import architecture, write
 
 pytest.importorskip("llama_cpp", reason="llama.cpp is not installed: pip install 'affina[llama]'")
 
+import llama_cpp
+
 from affina.release.gguf.llama import LlamaModel
 
 pytestmark = pytest.mark.slow  # with llama.cpp, which `make test-slow` builds
@@ -181,3 +183,11 @@ def test_llama_3_stretches_slow_frequencies_alone() -> None:
     assert factors is not None
     waves = 2 * np.pi * 10000.0 ** (np.arange(0, 8, 2) / 8)
     assert np.all(factors[waves < 16] == 1) and np.all(factors[waves > 64] == 8)
+
+
+def test_up_to_three_tokens_end_an_answer_in_the_file(tmp_path: Path) -> None:
+    folder = build("llama", tmp_path / "base")
+    settings(folder, "generation_config.json", eos_token_id=[1, 5, 7])
+    model = exported(folder, "f16", tmp_path)
+    ends = [n for n in range(20) if llama_cpp.llama_vocab_is_eog(model._vocab, n)]
+    assert {1, 5, 7} <= {*ends} and 6 not in ends
