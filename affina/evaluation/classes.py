@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Ints
+from affina.evaluation.statistics import wilson
 from affina.evaluation.weighted import over
 
 Average = Literal["macro", "micro"]
@@ -57,6 +58,17 @@ def positive(answers: Answers, named: str) -> int:
         return answers.labels.index(named)
     counts_L = np.bincount(answers.target_N, minlength=len(answers.labels))
     return len(counts_L) - 1 - int(counts_L[::-1].argmin())
+
+
+def ordered(answers: Answers, ends: tuple[float, float], alpha: float) -> tuple[float, float]:
+    """The ends of an area's interval. Where every item of a class stands before all others, so that no resample moves the
+    area, the lower one is Wilson's of as many items that are all right as the smallest class has."""
+    assert answers.target_N is not None, "counting classes reads chances"
+    low, high = ends
+    if low < high or low < 1:
+        return ends
+    fewest = int(np.unique(answers.target_N, return_counts=True)[1].min())
+    return float(wilson(fewest, fewest, alpha)[0]), 1.0
 
 
 def unknown(named: str, labels: Sequence[str]) -> str:

@@ -4,17 +4,19 @@ all alike, does not show.
 Axes: N items · P items whose answer is changed, one at a time.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Metric
-from affina.evaluation.statistics import normal_quantile
+from affina.evaluation.statistics import around, normal_quantile
 from affina.evaluation.weighted import Weighted
 
 _CELLS = 2_000_000
 """Weights that are laid out at a time."""
+ROUNDING = 1e-12
 
 
 def moves(answers: Answers, metric: Metric) -> tuple[float, float]:
@@ -35,14 +37,19 @@ def moves(answers: Answers, metric: Metric) -> tuple[float, float]:
     return float(moved_P.min()), float(moved_P.max())
 
 
-def interval(answers: Answers, metric: Metric, alpha: float) -> tuple[float, float]:
-    """Of a metric of labels that no resample moves: as many answers may be others as Wilson's interval has at its end
-    where all items are right, n·z² / (n + z²); for accuracy the two are the same (Wilson, 1927)."""
-    n, z2, value = len(answers), normal_quantile(1 - alpha / 2) ** 2, metric.value(answers)
-    items = n * z2 / (n + z2)
-    fall, rise = moves(answers, metric)
-    lowest = min(value, metric.value(_turned(answers))) if fall else value
-    return max(value + items * fall, lowest), min(value + items * rise, 1.0)
+def interval(answers: Answers, metric: Weighted, resampled_B: Floats, alpha: float) -> tuple[float, float]:
+    """(low, high) of a metric of labels, from what it is in resamples, and as wide as one other answer makes it
+    where few items are of a class.
+
+    Where no resample moves it, as many answers may be others as Wilson's interval has at its end where all items are
+    right, n·z² / (n + z²); for accuracy the two are the same (Wilson, 1927).
+    """
+    n, value, (fall, rise) = len(answers), metric.value(answers), moves(answers, metric)
+    low, high = around(value, resampled_B, n, alpha)
+    z2 = normal_quantile(1 - alpha / 2) ** 2
+    items = n * z2 / (n + z2) if high - low < ROUNDING else math.sqrt(z2) * n / (n + 2)
+    lowest = min(value, metric.value(_turned(answers)))
+    return min(low, max(value + items * fall, lowest)), max(high, min(value + items * rise, 1.0))
 
 
 def _turned(answers: Answers) -> Answers:

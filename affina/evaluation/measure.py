@@ -42,8 +42,8 @@ class Estimate:
 
 
 def measure(answers: Answers, metrics: Sequence[Metric], alpha: float, seed: int) -> dict[str, Estimate]:
-    """Every metric by name, with its 1 - alpha interval: Wilson's for shares of items, the bootstrap's for the rest. One
-    of labels that no resample moves has one as wide as Wilson's is there.
+    """Every metric by name, with its 1 - alpha interval: Wilson's for shares of items, the bootstrap's for the rest, as
+    a metric of labels, or one with an interval of its own, widens it (`flips.interval`, `Weighted.interval`).
 
     Raises Refused when there is nothing to measure and Failed when the model's scores are not numbers.
     """
@@ -89,10 +89,12 @@ def _estimate(answers: Answers, metric: Metric, alpha: float, seed: int) -> Esti
     if each_N is not None:
         resampled_B = bootstrap_mean(each_N, seed)
     elif isinstance(metric, Weighted):
-        weighed = metric.of(light(answers, metric))
+        held = light(answers, metric)
+        weighed = metric.of(held)
         resampled_B = np.concatenate([weighed(weights_BN) for weights_BN in bootstrap_weights(n, seed)])
-        if metric.reads == "label" and n > 1 and np.ptp(resampled_B) < 1e-12:  # rounding alone
-            return Estimate(value, *interval(light(answers, metric), metric, alpha), n)
+        if metric.reads == "label":
+            return Estimate(value, *interval(held, metric, resampled_B, alpha), n)
+        return Estimate(value, *metric.interval(held, resampled_B, (alpha, seed)), n)
     else:
         columns = light(answers, metric)
 

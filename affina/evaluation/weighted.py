@@ -10,6 +10,7 @@ import numpy as np
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Metric
+from affina.evaluation.statistics import around
 
 
 class Weighted(Metric):
@@ -21,6 +22,10 @@ class Weighted(Metric):
 
     def value(self, answers: Answers) -> float:
         return float(self.of(answers)(np.ones((1, len(answers))))[0])
+
+    def interval(self, answers: Answers, resampled_B: Floats, design: tuple[float, int]) -> tuple[float, float]:
+        """(low, high), from what it is in resamples; the design is (alpha, seed)."""
+        return around(self.value(answers), resampled_B, len(answers), design[0])
 
 
 class Counted(Weighted):

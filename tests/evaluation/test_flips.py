@@ -8,7 +8,7 @@ from affina.core.gate import Gate
 from affina.core.kinds import metrics
 from affina.evaluation.compare import compare
 from affina.evaluation.detail import classes
-from affina.evaluation.flips import interval, moves
+from affina.evaluation.flips import moves
 from affina.evaluation.gate import Standard, judge
 from affina.evaluation.measure import measure
 from affina.evaluation.statistics import wilson
@@ -37,9 +37,9 @@ def test_one_other_answer_moves_a_rare_class_most_by_hand() -> None:
 @pytest.mark.parametrize("n", [5, 20, 400])
 def test_of_items_that_are_all_right_a_share_has_wilsons_interval(n: int) -> None:
     # Recall over all items together is accuracy.
-    low, high = interval(answered([0, 1] * n), MICRO, 0.05)
+    found = measure(answered([0, 1] * n), [MICRO], 0.05, 0)["recall"]
     exact = wilson(2 * n, 2 * n, 0.05)
-    assert (low, high) == (pytest.approx(float(exact[0])), 1.0)
+    assert (found.low, found.high) == (pytest.approx(float(exact[0])), 1.0)
 
 
 @pytest.mark.parametrize("metric", [F1, MCC])
@@ -74,3 +74,35 @@ def test_a_rare_class_of_which_no_item_changed_leaves_the_gate_open() -> None:
         said.append(judge(gate, {"base": Standard("the base", found)}, {"f1": True}).decision)
         assert found["accuracy"].low == pytest.approx(-0.0192, abs=1e-4)  # 1.96 / 102
     assert said == ["not enough data", "promote"]
+
+
+def sure(n: int, off: float, seed: int) -> Answers:
+    """Two classes told with confidences from 0.5 to 1, and right as often as that less `off`."""
+    draws = np.random.default_rng(seed)
+    confidence_N, target_N = 0.5 + 0.5 * draws.beta(5, 2, n), draws.integers(0, 2, n)
+    right_N = draws.random(n) < confidence_N - off
+    predicted_N, chances_NL = np.where(right_N, target_N, 1 - target_N), np.empty((n, 2))
+    chances_NL[np.arange(n), predicted_N], chances_NL[np.arange(n), 1 - predicted_N] = confidence_N, 1 - confidence_N
+    ids = tuple(map(str, range(n)))
+    return Answers(ids, np.ones(n), np.ones(n), ("a", "b"), target_N, predicted_N, chances_NL)
+
+
+@pytest.mark.parametrize("off", [0.0, 0.1])
+def test_a_calibration_errors_interval_covers_it_though_few_items_make_it_larger(off: float) -> None:
+    """A calibrated model's error is 0; percentiles of resamples never reach down to it."""
+    metric, runs = metrics.build("ece"), 60
+    found = [measure(sure(80, off, run), [metric], 0.05, run)["ece"] for run in range(runs)]
+    true = metric.value(sure(200_000, off, 1)) if off else 0.0
+    assert sum(each.low <= true <= each.high for each in found) / runs >= 0.88
+    assert all(each.low <= each.value <= each.high for each in found)
+    assert (measure(sure(1000, off, 0), [metric], 0.05, 0)["ece"].low > 0) == bool(off), "a thousand items show a tenth"
+
+
+def test_classes_that_are_wholly_parted_may_yet_overlap() -> None:
+    """Wilson's lower end of 8 items that are all right, the smaller class's: 8 / (8 + 1.96²)."""
+    chances_NL = np.column_stack([np.linspace(0, 1, 28), np.linspace(1, 0, 28)])
+    target_N = np.array([1] * 20 + [0] * 8)
+    answers = Answers(tuple(map(str, range(28))), np.ones(28), np.ones(28), ("a", "b"), target_N, target_N, chances_NL)
+    for name in ("roc_auc", "pr_auc"):
+        found = measure(answers, [metrics.build(name)], 0.05, 0)[name]
+        assert (found.value, found.high, found.low) == (1.0, 1.0, pytest.approx(8 / (8 + 1.959964**2)))
