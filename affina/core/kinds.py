@@ -840,7 +840,7 @@ class Metric(Part):
         return None
 
     def settled(self, answers: Answers) -> Metric:
-        """The metric as all the items settle it, for parts of them: the rarer class of all may be the commoner there."""
+        """The metric as all the items settle it, for parts of them: the rarer class of all may be commoner there."""
         return self
 
     def objection(self, labels: Sequence[str]) -> str:

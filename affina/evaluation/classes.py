@@ -60,9 +60,9 @@ def positive(answers: Answers, named: str) -> int:
     return len(counts_L) - 1 - int(counts_L[::-1].argmin())
 
 
-def ordered(answers: Answers, ends: tuple[float, float], alpha: float) -> tuple[float, float]:
-    """The ends of an area's interval. Where every item of a class stands before all others, so that no resample moves the
-    area, the lower one is Wilson's of as many items that are all right as the smallest class has."""
+def parted(answers: Answers, ends: tuple[float, float], alpha: float) -> tuple[float, float]:
+    """The ends of an area's interval. Where every item of a class stands before all others, so that no resample moves
+    the area, the lower one is Wilson's of as many items that are all right as the smallest class has."""
     assert answers.target_N is not None, "counting classes reads chances"
     low, high = ends
     if low < high or low < 1:

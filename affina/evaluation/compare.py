@@ -21,6 +21,7 @@ from affina.evaluation.statistics import (
     bootstrap_weights,
     detectable,
     exchange_p,
+    fewest,
     holm,
     mcnemar,
     permutation_p,
@@ -103,8 +104,8 @@ Found = tuple[float, float, float, float, float, str]
 def matched(each_a: Floats, each_b: Floats, alpha: float) -> Found:
     """The difference of two shares of the same items.
 
-    Of few items the interval may leave 0 out where the exact test does not; it is then widened to 0, so that equal models
-    are told apart no oftener than the exact test tells them apart.
+    Of few items the interval may leave 0 out where the exact test does not; it is then widened to 0, so that equal
+    models are told apart no oftener than the exact test tells them apart.
     """
     n, gained, lost = len(each_a), int((each_b > each_a).sum()), int((each_b < each_a).sum())
     low, high, se = agresti_min(gained, lost, n, alpha)
@@ -114,9 +115,11 @@ def matched(each_a: Floats, each_b: Floats, alpha: float) -> Found:
 
 
 def means(differences_N: Floats, alpha: float, seed: int) -> Found:
-    """The mean of differences by item."""
-    value = float(differences_N.mean())
-    low, high, se = bootstrap_interval(value, bootstrap_mean(differences_N, seed), len(differences_N), alpha)
+    """The mean of differences by item. A few that are all the same tell no spread."""
+    value, n = float(differences_N.mean()), len(differences_N)
+    if value and n < fewest(alpha) and not np.ptp(differences_N):
+        return value, -math.inf, math.inf, sign_flip_p(differences_N, seed), math.inf, MEANS
+    low, high, se = bootstrap_interval(value, bootstrap_mean(differences_N, seed), n, alpha)
     return value, low, high, sign_flip_p(differences_N, seed), se, MEANS
 
 
@@ -130,8 +133,8 @@ def _resampled(a: Answers, b: Answers, metric: Metric, alpha: float, seed: int) 
 
 def _least_se(a: Answers, b: Answers, metric: Metric) -> float:
     """Such metrics see only which items changed their answer: when none did, one more item could still have, which is
-    what Agresti and Min's half items say for accuracy. An item of a rare class weighs more. Scores are continuous: equal
-    ones come from equal models."""
+    what Agresti and Min's half items say for accuracy. An item of a rare class weighs more. Scores are continuous:
+    equal ones come from equal models."""
     if metric.reads not in COUNTED:
         return 0.0
     n, most = len(a), max(abs(move) for each in (a, b) for move in moves(light(each, metric), metric))

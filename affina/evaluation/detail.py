@@ -23,8 +23,8 @@ MOST_CLASSES = 200
 
 def classes(answers: Answers, alpha: float, seed: int) -> dict[str, Any]:
     """{"classes": {label: {"items", "precision", "recall", "f1"}}, "confusion": {"labels", "counts"}}; empty where
-    items have no class. Precision and recall have Wilson's interval, F1 the bootstrap's; where no resample moves it, what
-    the ends of the other two make."""
+    items have no class. Precision and recall have Wilson's interval, F1 the bootstrap's; where no resample moves it,
+    what the ends of the other two make."""
     if answers.target_N is None:
         return {}
     labels, table_LL = confusion(answers)

@@ -1,5 +1,5 @@
-"""By how much a metric of labels moves when one item's answer is another: what resampling answers that are all right, or
-all alike, does not show.
+"""By how much a metric of labels moves when one item's answer is another: what resampling answers that are all right,
+or all alike, does not show.
 
 Axes: N items · P items whose answer is changed, one at a time.
 """

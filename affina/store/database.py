@@ -60,7 +60,7 @@ class Database:
         self._engine.dispose()
 
     def _connected(self, isolation: str, changes: bool = False) -> Connection:
-        """A connection; SQLite's snapshots are of one kind, PostgreSQL's of that which is named, whatever is usual there."""
+        """SQLite's snapshots are of one kind, PostgreSQL's of that which is named, whatever is usual there."""
         named = {"isolation_level": isolation} if self._engine.dialect.name == "postgresql" else {}
         return self._engine.connect().execution_options(changes=changes, **named)
 

@@ -79,7 +79,7 @@ def test_a_slices_numbers_are_those_of_its_items_alone() -> None:
 
 
 def test_the_rarer_class_of_all_items_is_looked_for_in_every_slice() -> None:
-    """Of 60 items 15 are frauds, and 9 of the 12 in the slice "two" are: average precision is that of frauds there too."""
+    """Of 60 items 15 are frauds, and 9 of the 12 in the slice "two": average precision is that of frauds there too."""
     draws, metric = np.random.default_rng(1), metrics.build("pr_auc")
     who = ["one"] * 48 + ["two"] * 12
     target_N = np.array([1] * 6 + [0] * 42 + [1] * 9 + [0] * 3)

@@ -170,8 +170,8 @@ def test_a_resampled_metric_finds_a_gain_with_about_the_power_that_its_items_hav
 
 @pytest.mark.parametrize("n", [2, 5, 6, 7, 10, 18])
 def test_of_few_items_too_equal_models_are_promoted_with_half_alpha_at_most(n: int) -> None:
-    """Summed over every outcome: discordant items are Binomial(n, ψ), gains among them Binomial(k, 1/2). By the interval
-    alone, 7 items of which 6 are won and 1 is lost would be promoted, which chance makes in 6 %."""
+    """Summed over every outcome: discordant items are Binomial(n, ψ), gains among them Binomial(k, 1/2). By the
+    interval alone, 7 items of which 6 are won and 1 is lost would be promoted, which chance makes in 6 %."""
     won = np.zeros((n + 1, n + 1))
     for k in range(n + 1):
         for gained in range(k + 1):

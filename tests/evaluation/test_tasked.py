@@ -87,8 +87,8 @@ def test_better_is_nearer_to_the_ideal_and_a_gate_reads_the_distance() -> None:
 
 
 def test_on_either_side_of_the_ideal_none_is_better_that_is_not_shown_to_be_nearer() -> None:
-    """70 % → 42 %: it moved for certain, but in 100 items 20 points above a half are not shown to be more than 8 below. In
-    400 they are."""
+    """70 % → 42 %: it moved for certain, but in 100 items 20 points above a half are not shown to be more than 8 below.
+    In 400 they are."""
     for times, better in ((1, 0.0), (4, 0.12)):
         a, b = given(([1] * 70 + [0] * 30) * times), given(([1] * 42 + [0] * 58) * times)
         found = differences(a, b, Given(), 0.05, 0.8, 0)["bias"]

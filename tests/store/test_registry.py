@@ -338,7 +338,10 @@ def test_a_change_sees_the_one_before_it_whatever_the_database_is_set_to(place: 
     """A server may give every transaction the view of its beginning, which is before it waits for its turn."""
     registry = place.open()
     if place.registry:
-        directly(place, f"ALTER DATABASE {place.registry.rpartition('/')[2]} SET default_transaction_isolation = 'serializable'")
+        directly(
+            place,
+            f"ALTER DATABASE {place.registry.rpartition('/')[2]} SET default_transaction_isolation = 'serializable'",
+        )
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda number: add(place.open(), number), range(8)))
     assert sorted(each.number for each in made) == list(range(1, 9)) and registry.tampered == ""
@@ -401,7 +404,9 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         Place(tmp_path).open()
 
 
-@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a" * 81, "a@1", "ä", "a b", "a\n", "registry.db-wal", "Registry.DB"])
+@pytest.mark.parametrize(
+    "name", ["", "../up", "a/b", ".hidden", "a" * 81, "a@1", "ä", "a b", "a\n", "registry.db-wal", "Registry.DB"]
+)
 def test_a_name_that_is_no_name_is_refused(tmp_path: Path, name: str) -> None:
     known = {"digest": "0" * 64, "run": "r", "verdict": "promote", "override": ""}
     with pytest.raises(Refused, match="a release cannot be called"):

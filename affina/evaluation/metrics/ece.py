@@ -16,8 +16,8 @@ CALIBRATED = 1000
 class Ece(Counted):
     """Mean of |accuracy - confidence| over bins of equal width, by their items (Guo et al., 2017). Lower is better.
 
-    On few items it is above 0 even where every confidence is true. So the interval reaches down to 0 where items drawn by
-    these confidences give as much (Bröcker and Smith, 2007), and else by twice what resampling adds.
+    On few items it is above 0 even where every confidence is true. So the interval reaches down to 0 where items drawn
+    by these confidences give as much (Bröcker and Smith, 2007), and else by twice what resampling adds.
     """
 
     reads: ClassVar[str] = "chances"
@@ -53,4 +53,4 @@ class Ece(Counted):
         return np.asarray(np.abs(gaps).sum(axis=1) / len(confidence_N))
 
     def _bins(self, confidence_N: Floats) -> Ints:
-        return np.clip(np.ceil(confidence_N * self.bins) - 1, 0, self.bins - 1).astype(np.int64)
+        return np.asarray(np.clip(np.ceil(confidence_N * self.bins) - 1, 0, self.bins - 1), np.int64)

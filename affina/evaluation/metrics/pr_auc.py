@@ -7,7 +7,7 @@ import numpy as np
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Metric
-from affina.evaluation.classes import ordered, positive, unknown
+from affina.evaluation.classes import parted, positive, unknown
 from affina.evaluation.weighted import Ordered, Weighted, over
 
 
@@ -30,7 +30,7 @@ class PrAuc(Weighted):
         return self.model_copy(update={"positive": named})
 
     def interval(self, answers: Answers, resampled_B: Floats, design: tuple[float, int]) -> tuple[float, float]:
-        return ordered(answers, super().interval(answers, resampled_B, design), design[0])
+        return parted(answers, super().interval(answers, resampled_B, design), design[0])
 
     def of(self, answers: Answers) -> Callable[[Floats], Floats]:
         assert answers.target_N is not None and answers.chances_NL is not None, "pr_auc reads chances"

@@ -1,4 +1,4 @@
-"""ROUGE-Lsum: how much of a summary stands, sentence by sentence and in order, in the right one that is nearest to it."""
+"""ROUGE-Lsum: how much of a summary stands, sentence by sentence and in order, in the right one nearest to it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,8 +12,9 @@ from affina.evaluation.references import best
 
 
 class RougeLsum(Metric):
-    """Mean F1 of the words of every right sentence that stand in order in some sentence of what is said, no word counted
-    oftener than it is said (Lin, 2004, section 3.2: union of longest common subsequences); the best over the right texts.
+    """Mean F1 of the words of every right sentence that stand in order in some sentence of what is said, no word
+    counted oftener than it is said (Lin, 2004, section 3.2: union of longest common subsequences); the best over the
+    right texts.
 
     The sentences are a text's lines, where it has several. In lower case without stemming.
     """
