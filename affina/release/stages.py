@@ -136,6 +136,7 @@ def _shown(version: Version, place: Place, registry: Registry) -> dict[str, Any]
     del plain["id"]
     number = plain.pop("number")
     folder = place.of(version)
-    tampered = folder.is_dir() and not intact(folder, version.digest, FILES)
-    more = {"folder": str(folder), "tampered": tampered, "approved": registry.approvals(version)}
+    gone = not folder.is_dir()
+    tampered = not gone and not intact(folder, version.digest, FILES)
+    more = {"folder": str(folder), "gone": gone, "tampered": tampered, "approved": registry.approvals(version)}
     return {**plain, "version": number, "id": plain.pop("digest"), **more}
