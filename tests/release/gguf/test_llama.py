@@ -43,6 +43,7 @@ BASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama, stretched": ("llama", {"rope_parameters": LLAMA3}),
     "llama, linear": ("llama", {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0}}),
     "llama, yarn": ("llama", {"rope_parameters": YARN}),
+    "llama, yarn, louder": ("llama", {"rope_parameters": {**YARN, "attention_factor": 1.5}}),
     "qwen2": ("qwen2", {}),
     "qwen3, tied": ("qwen3", {"tie_word_embeddings": True}),
     "mistral": ("mistral", {"sliding_window": None}),
@@ -158,6 +159,7 @@ def test_a_bert_with_wordpiece_gives_the_same_vector_and_tokens(lowercase: bool,
         ({"model_type": "llama", "hidden_act": "relu"}, "words", "computes llama with silu, and this base with relu"),
         ({"model_type": "mistral", "sliding_window": 9, "max_position_embeddings": 99}, "words", "9 tokens alone"),
         ({"model_type": "llama", "rope_scaling": {"type": "dynamic"}}, "words", "scaled by 'dynamic'"),
+        ({"model_type": "llama", "rope_scaling": {"type": "yarn", "beta_fast": 8}}, "words", "between other bounds"),
     ],
 )  # fmt: skip
 def test_what_llama_cpp_cannot_run_is_refused_with_the_reason(config: dict[str, Any], head: str, why: str) -> None:
