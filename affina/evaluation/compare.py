@@ -127,11 +127,11 @@ def _resampled(a: Answers, b: Answers, metric: Metric, alpha: float, seed: int) 
     """Both models' items are resampled together, and exchanged item by item for the test."""
     n, value = len(a), metric.value(b) - metric.value(a)
     drawn_B, p = _weighed(a, b, metric, seed) if isinstance(metric, Weighted) else _retaken(a, b, metric, seed)
-    low, high, se = bootstrap_interval(value, drawn_B, n, alpha, _least_se(a, b, metric))
+    low, high, se = bootstrap_interval(value, drawn_B, n, alpha, _unseen_se(a, b, metric))
     return value, low, high, p, se, RESAMPLED
 
 
-def _least_se(a: Answers, b: Answers, metric: Metric) -> float:
+def _unseen_se(a: Answers, b: Answers, metric: Metric) -> float:
     """Such metrics see only which items changed their answer: when none did, one more item could still have, which is
     what Agresti and Min's half items say for accuracy. An item of a rare class weighs more. Scores are continuous:
     equal ones come from equal models."""

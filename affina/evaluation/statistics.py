@@ -97,17 +97,17 @@ def around(value: float, resampled_B: Floats, n: int, alpha: float) -> tuple[flo
 
 
 def bootstrap_interval(
-    value: float, resampled_B: Floats, n: int, alpha: float, least_se: float = 0.0
+    value: float, resampled_B: Floats, n: int, alpha: float, unseen_se: float = 0.0
 ) -> tuple[float, float, float]:
     """Interval (low, high) and standard error for a decision: the hull of `percentiles` and of value ± t·se.
 
     No percentile lies outside what was drawn, so that a handful of items would look certain; Student's t keeps the
-    level there. `least_se` is a floor for the standard error.
+    level there. `unseen_se` is what one more item would add that no resample shows.
     """
     low, high = percentiles(resampled_B, n, alpha)
     if n < 2:
         return low, high, math.inf
-    se = max(float(resampled_B.std()) * math.sqrt(n / (n - 1)), least_se)
+    se = math.hypot(float(resampled_B.std()) * math.sqrt(n / (n - 1)), unseen_se)
     half = float(stats.t.ppf(1 - alpha / 2, n - 1)) * se
     return min(low, value - half), max(high, value + half), se
 
