@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats, Ints
-from affina.evaluation.statistics import wilson
 from affina.evaluation.weighted import over
 
 Average = Literal["macro", "micro"]
@@ -67,6 +66,8 @@ def parted(answers: Answers, ends: tuple[float, float], alpha: float) -> tuple[f
     low, high = ends
     if low < high or low < 1:
         return ends
+    from affina.evaluation.statistics import wilson  # which loads scipy, and training needs none
+
     fewest = int(np.unique(answers.target_N, return_counts=True)[1].min())
     return float(wilson(fewest, fewest, alpha)[0]), 1.0
 
