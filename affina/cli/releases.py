@@ -42,6 +42,8 @@ def show(found: dict[str, Any], screen: Screen) -> None:
     for one in found["releases"]:
         if one["tampered"]:
             screen.text(f"{one['release']}@{one['version']} is not what was released: restore {one['folder']}")
+        if one["gone"]:
+            screen.text(f"{one['release']}@{one['version']} does not lie here: there is no {one['folder']}")
     if found["log"]:
         screen.heading("log")
         entries = [(one["at"], _who(one), one["action"], one["subject"], _why(one)) for one in found["log"]]

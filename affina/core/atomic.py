@@ -55,7 +55,9 @@ def sealed(folder: Path) -> Iterator[Path]:
         for name in files:
             _sync(aside / name)
         _sync(aside)
-        if folder.exists():
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
             shutil.rmtree(folder)
         os.rename(aside, folder)
         _sync(folder.parent)

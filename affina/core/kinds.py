@@ -855,6 +855,10 @@ class Metric(Part):
         """One number per item whose mean is the metric, where there is such a thing: it makes paired tests exact."""
         return None
 
+    def settled(self, answers: Answers) -> Metric:
+        """The metric as all the items settle it, for parts of them: the rarer class of all may be commoner there."""
+        return self
+
     def objection(self, labels: Sequence[str]) -> str:
         """Why it cannot be computed here, with these labels, in a sentence; empty where it can."""
         return ""

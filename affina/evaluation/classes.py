@@ -59,6 +59,19 @@ def positive(answers: Answers, named: str) -> int:
     return len(counts_L) - 1 - int(counts_L[::-1].argmin())
 
 
+def parted(answers: Answers, ends: tuple[float, float], alpha: float) -> tuple[float, float]:
+    """The ends of an area's interval. Where every item of a class stands before all others, so that no resample moves
+    the area, the lower one is Wilson's of as many items that are all right as the smallest class has."""
+    assert answers.target_N is not None, "counting classes reads chances"
+    low, high = ends
+    if low < high or low < 1:
+        return ends
+    from affina.evaluation.statistics import wilson  # which loads scipy, and training needs none
+
+    fewest = int(np.unique(answers.target_N, return_counts=True)[1].min())
+    return float(wilson(fewest, fewest, alpha)[0]), 1.0
+
+
 def unknown(named: str, labels: Sequence[str]) -> str:
     """The complaint about a positive label that is none of the known ones; empty where there is none."""
     return f"the positive label '{named}' is none of {', '.join(labels)}" if named and named not in labels else ""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Ints, Metric
+from affina.evaluation.flips import moves
 from affina.evaluation.measure import finite, is_share, light, validate
 from affina.evaluation.statistics import (
     agresti_min,
@@ -20,6 +21,7 @@ from affina.evaluation.statistics import (
     bootstrap_weights,
     detectable,
     exchange_p,
+    fewest,
     holm,
     mcnemar,
     permutation_p,
@@ -100,16 +102,24 @@ Found = tuple[float, float, float, float, float, str]
 
 
 def matched(each_a: Floats, each_b: Floats, alpha: float) -> Found:
-    """The difference of two shares of the same items."""
+    """The difference of two shares of the same items.
+
+    Of few items the interval may leave 0 out where the exact test does not; it is then widened to 0, so that equal
+    models are told apart no oftener than the exact test tells them apart.
+    """
     n, gained, lost = len(each_a), int((each_b > each_a).sum()), int((each_b < each_a).sum())
     low, high, se = agresti_min(gained, lost, n, alpha)
-    return (gained - lost) / n, float(low), float(high), mcnemar(gained, lost), float(se), MATCHED
+    if (p := mcnemar(gained, lost)) > alpha:
+        low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
+    return (gained - lost) / n, float(low), float(high), p, float(se), MATCHED
 
 
 def means(differences_N: Floats, alpha: float, seed: int) -> Found:
-    """The mean of differences by item."""
-    value = float(differences_N.mean())
-    low, high, se = bootstrap_interval(value, bootstrap_mean(differences_N, seed), len(differences_N), alpha)
+    """The mean of differences by item. A few that are all the same tell no spread."""
+    value, n = float(differences_N.mean()), len(differences_N)
+    if value and n < fewest(alpha) and not np.ptp(differences_N):
+        return value, -math.inf, math.inf, sign_flip_p(differences_N, seed), math.inf, MEANS
+    low, high, se = bootstrap_interval(value, bootstrap_mean(differences_N, seed), n, alpha)
     return value, low, high, sign_flip_p(differences_N, seed), se, MEANS
 
 
@@ -117,11 +127,18 @@ def _resampled(a: Answers, b: Answers, metric: Metric, alpha: float, seed: int) 
     """Both models' items are resampled together, and exchanged item by item for the test."""
     n, value = len(a), metric.value(b) - metric.value(a)
     drawn_B, p = _weighed(a, b, metric, seed) if isinstance(metric, Weighted) else _retaken(a, b, metric, seed)
-    # Such metrics see only which items changed their answer: when none did, one more item could still have, which is
-    # what Agresti and Min's half items say for accuracy. Scores are continuous: equal ones come from equal models.
-    least_se = 1 / (n + 2) if metric.reads in COUNTED else 0.0
-    low, high, se = bootstrap_interval(value, drawn_B, n, alpha, least_se)
+    low, high, se = bootstrap_interval(value, drawn_B, n, alpha, _unseen_se(a, b, metric))
     return value, low, high, p, se, RESAMPLED
+
+
+def _unseen_se(a: Answers, b: Answers, metric: Metric) -> float:
+    """Such metrics see only which items changed their answer: when none did, one more item could still have, which is
+    what Agresti and Min's half items say for accuracy. An item of a rare class weighs more. Scores are continuous:
+    equal ones come from equal models."""
+    if metric.reads not in COUNTED:
+        return 0.0
+    n, most = len(a), max(abs(move) for each in (a, b) for move in moves(light(each, metric), metric))
+    return max(1.0, n * most) / (n + 2)
 
 
 def _retaken(a: Answers, b: Answers, metric: Metric, seed: int) -> tuple[Floats, float]:

@@ -23,7 +23,8 @@ MOST_CLASSES = 200
 
 def classes(answers: Answers, alpha: float, seed: int) -> dict[str, Any]:
     """{"classes": {label: {"items", "precision", "recall", "f1"}}, "confusion": {"labels", "counts"}}; empty where
-    items have no class. Precision and recall have Wilson's interval, F1 the bootstrap's."""
+    items have no class. Precision and recall have Wilson's interval, F1 the bootstrap's; where no resample moves it,
+    what the ends of the other two make."""
     if answers.target_N is None:
         return {}
     labels, table_LL = confusion(answers)
@@ -32,11 +33,15 @@ def classes(answers: Answers, alpha: float, seed: int) -> dict[str, Any]:
     found = {}
     for place in np.argsort(-actual_L, kind="stable")[:MOST_CLASSES].tolist():
         f1 = float(over(2 * right_L, actual_L + given_L)[place])
+        precision, recall = (_share(right_L[place], of_L[place], alpha) for of_L in (given_L, actual_L))
+        low, high = percentiles(f1_BL[:, place], len(answers), alpha)
+        if low == high:
+            low, high = _harmonic(precision, recall)
         found[answers.labels[place]] = {
             "items": int(actual_L[place]),
-            "precision": _share(right_L[place], given_L[place], alpha).as_dict(),
-            "recall": _share(right_L[place], actual_L[place], alpha).as_dict(),
-            "f1": Estimate(f1, *percentiles(f1_BL[:, place], len(answers), alpha), len(answers)).as_dict(),
+            "precision": precision.as_dict(),
+            "recall": recall.as_dict(),
+            "f1": Estimate(f1, low, high, len(answers)).as_dict(),
         }
     return {"classes": found, "confusion": {"labels": list(labels), "counts": table_LL.tolist()}}
 
@@ -76,7 +81,7 @@ def slices(
     of what is given and of what is right. The design is (alpha, seed). Raises Refused for a column that no example has.
     """
     alpha, seed = design
-    asked = _asked(answers, examples)
+    asked, metrics = _asked(answers, examples), [each.settled(answers) for each in metrics]
     found: dict[str, dict[str, Any]] = {}
     for grouping, groups_N in _groupings(asked, by).items():
         names = sorted(set(groups_N))
@@ -110,6 +115,13 @@ def _asked(answers: Answers, examples: Sequence[Example]) -> list[Example]:
     """The example of every item; a text may be several items, whose ids begin with its own."""
     by_id = {example.id: example for example in examples}
     return [by_id[id] if id in by_id else by_id[id.rpartition("#")[0]] for id in answers.ids]
+
+
+def _harmonic(precision: Estimate, recall: Estimate) -> tuple[float, float]:
+    """F1 of both lower ends and of both upper ones; of what nothing is known anything may be."""
+    ends = [(max(each.low, 0.0), min(each.high, 1.0)) for each in (precision, recall)]
+    low, high = (2 * p * r / (p + r) if p + r else 0.0 for p, r in zip(*ends, strict=True))
+    return low, high
 
 
 def _share(right: float, of: float, alpha: float) -> Estimate:

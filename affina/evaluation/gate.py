@@ -7,9 +7,9 @@ from typing import Any, Literal
 from affina.core.errors import Refused
 from affina.core.gate import Gate, Rule
 from affina.core.kinds import Metric
-from affina.evaluation.compare import OTHER_TOKENS, Difference
+from affina.evaluation.compare import MEANS, OTHER_TOKENS, Difference
 from affina.evaluation.measure import finite
-from affina.evaluation.statistics import n_needed
+from affina.evaluation.statistics import fewest, n_needed
 
 Decision = Literal["promote", "reject", "not enough data"]
 Outcome = Literal["holds", "fails", "open"]
@@ -60,8 +60,9 @@ def judge(gate: Gate, standards: Mapping[str, Standard], better_up: Mapping[str,
     """Promotes when every rule holds with confidence, rejects when one fails, and else says how many items it takes.
 
     `standards` are by what a rule names (`base` is always there), `better_up` says of every measured name whether more
-    is better; without rules its first must be better than the base. As all rules must hold together, no correction for
-    their number is due (Berger, 1982: intersection–union tests). Raises Refused for a rule on an unmeasured name.
+    is better; without rules its first must be better than the base. Below `fewest` items nothing is decided, but of
+    means of items, whose own spread tells how sure they are. As all rules must hold together, no correction for their
+    number is due (Berger, 1982: intersection–union tests). Raises Refused for a rule on an unmeasured name.
     """
     rules = gate.judged(next(iter(better_up)))
     rulings = []
@@ -89,6 +90,11 @@ def _ruling(gate: Gate, rule: Rule, standard: Standard, up: bool) -> _Ruling:
         return _Ruling("fails", f"{_incomparable(found, rule.metric)}; name another metric in evaluate.gate")
     low, high = (found.low, found.high) if up else (-found.high, -found.low)
     said = _sentence(gate, found, rule.metric)
+    if found.method != MEANS and found.n < (least := fewest(gate.alpha)):
+        needed = n_needed(found.n, found.detectable, rule.tolerance or gate.margin)
+        few = f"what fewer than {least} items show may be chance, even where they all agree"
+        reason = f"{said}: not judged beside {standard.said}, since {few}"
+        return _Ruling("open", reason, None if needed is None else max(least, needed))
     if rule.tolerance is None:
         return _better(gate, found, (low, high), (said, standard.said))
     return _not_worse(gate, found, (low, high), (said, standard.said), rule.tolerance)

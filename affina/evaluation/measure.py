@@ -10,7 +10,8 @@ import numpy as np
 from affina.core.answers import Answers
 from affina.core.errors import Failed, Refused
 from affina.core.kinds import Floats, Ints, Metric
-from affina.evaluation.statistics import bootstrap, bootstrap_mean, bootstrap_weights, percentiles, wilson
+from affina.evaluation.flips import interval
+from affina.evaluation.statistics import around, bootstrap, bootstrap_mean, bootstrap_weights, wilson
 from affina.evaluation.weighted import Weighted
 
 COLUMNS = {
@@ -41,7 +42,8 @@ class Estimate:
 
 
 def measure(answers: Answers, metrics: Sequence[Metric], alpha: float, seed: int) -> dict[str, Estimate]:
-    """Every metric by name, with its 1 - alpha interval: Wilson's for shares of items, the bootstrap's for the rest.
+    """Every metric by name, with its 1 - alpha interval: Wilson's for shares of items, the bootstrap's for the rest, as
+    a metric of labels, or one with an interval of its own, widens it (`flips.interval`, `Weighted.interval`).
 
     Raises Refused when there is nothing to measure and Failed when the model's scores are not numbers.
     """
@@ -87,8 +89,12 @@ def _estimate(answers: Answers, metric: Metric, alpha: float, seed: int) -> Esti
     if each_N is not None:
         resampled_B = bootstrap_mean(each_N, seed)
     elif isinstance(metric, Weighted):
-        weighed = metric.of(light(answers, metric))
+        held = light(answers, metric)
+        weighed = metric.of(held)
         resampled_B = np.concatenate([weighed(weights_BN) for weights_BN in bootstrap_weights(n, seed)])
+        if metric.reads == "label":
+            return Estimate(value, *interval(held, metric, resampled_B, alpha), n)
+        return Estimate(value, *metric.interval(held, resampled_B, (alpha, seed)), n)
     else:
         columns = light(answers, metric)
 
@@ -96,4 +102,4 @@ def _estimate(answers: Answers, metric: Metric, alpha: float, seed: int) -> Esti
             return metric.value(columns.take(index_N))
 
         resampled_B = bootstrap(resampled, n, seed)
-    return Estimate(value, *percentiles(resampled_B, n, alpha), n)
+    return Estimate(value, *around(value, resampled_B, n, alpha), n)

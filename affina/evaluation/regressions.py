@@ -3,7 +3,6 @@
 Axes: N items.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from affina.core.kinds import Metric
 from affina.evaluation.compare import Difference, compare
 from affina.evaluation.measure import finite
 from affina.evaluation.slices import grouped, places_of, quarters
-from affina.evaluation.statistics import holm
+from affina.evaluation.statistics import fewest, holm
 
 EMPTY = "(empty)"
 
@@ -52,7 +51,7 @@ def regressions(
     `groupings` give by name the group of each of a's items; one of a single item is left out. The p of all groups are
     corrected together (Holm, 1979).
     """
-    made = []
+    made, metric = [], metric.settled(a)
     for by, groups_N in groupings.items():
         for group in (group for group, items in Counter(groups_N).items() if items > 1):
             index_N = places_of(groups_N, group)
@@ -82,11 +81,6 @@ def called(differences: Sequence[Difference], gate: Gate) -> list[tuple[float | 
     tested = [n for n, each in enumerate(differences) if each.comparable and each.n >= least]
     adjusted = dict(zip(tested, holm([differences[n].p for n in tested]), strict=True))
     return [(adjusted.get(n), shows(each, adjusted.get(n), gate.alpha)) for n, each in enumerate(differences)]
-
-
-def fewest(alpha: float) -> int:
-    """Items below which an exact paired test finds nothing at `alpha`, whatever they say: 2 · 0.5ⁿ ≤ α."""
-    return math.ceil(1 + math.log2(1 / alpha))
 
 
 def shows(difference: Difference, adjusted: float | None, alpha: float) -> str:

@@ -165,7 +165,7 @@ def _colour(difference: Differs) -> str:
         return "open"
     if not low > 0 and not high < 0:  # type: ignore[operator]
         return "open"
-    return "good" if better > 0 else "bad"  # type: ignore[operator]
+    return "good" if better > 0 else "bad" if better else "open"  # type: ignore[operator]
 
 
 def _points(events: Iterable[Mapping[str, Any]], kind: str, key: str) -> list[svg.Point]:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from affina.evaluation.report import MOST_SAMPLES, MOST_SLICES, Divided, excerpt, number, of_metric, of_suite
 from affina.evaluation.summary import Differs, Measured, MetricSummary, SampleSummary, Summary
 
-SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|:(?=//)|(?<=www)\.|^[#+=-]|(?<=^\d)[.)])")
+SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|:(?=//)|(?<=www)\.|^[#+=-])")
 """What could begin markup, a link or, at the beginning, a block; `<`, `>` and `&` are written as HTML has them."""
+NUMBERED = re.compile(r"^(\d{1,9})([.)])")
+"""The beginning of a list."""
 HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 LONGEST_FENCE = re.compile(r"`+")
 
@@ -41,7 +43,7 @@ def report_markdown(summary: Summary) -> str:
 def escaped(text: str) -> str:
     """One line of plain text: no character of it means anything in Markdown or HTML."""
     shown = HIDDEN.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
-    return html.escape(SPECIAL.sub(r"\\\1", shown), quote=False)
+    return html.escape(NUMBERED.sub(r"\1\\\2", SPECIAL.sub(r"\\\1", shown)), quote=False)
 
 
 def _differences(what: str, measured: Mapping[str, MetricSummary]) -> list[str]:

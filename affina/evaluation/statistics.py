@@ -89,18 +89,25 @@ def percentiles(resampled_B: Floats, n: int, alpha: float) -> tuple[float, float
     return float(low), float(high)
 
 
+def around(value: float, resampled_B: Floats, n: int, alpha: float) -> tuple[float, float]:
+    """`percentiles`, widened to the value itself: a number that resampling moves to one side, as it does a calibration
+    error or the largest of several gaps, may lie outside of them."""
+    low, high = percentiles(resampled_B, n, alpha)
+    return min(low, value), max(high, value)
+
+
 def bootstrap_interval(
-    value: float, resampled_B: Floats, n: int, alpha: float, least_se: float = 0.0
+    value: float, resampled_B: Floats, n: int, alpha: float, unseen_se: float = 0.0
 ) -> tuple[float, float, float]:
     """Interval (low, high) and standard error for a decision: the hull of `percentiles` and of value ± t·se.
 
     No percentile lies outside what was drawn, so that a handful of items would look certain; Student's t keeps the
-    level there. `least_se` is a floor for the standard error.
+    level there. `unseen_se` is what one more item would add that no resample shows.
     """
     low, high = percentiles(resampled_B, n, alpha)
     if n < 2:
         return low, high, math.inf
-    se = max(float(resampled_B.std()) * math.sqrt(n / (n - 1)), least_se)
+    se = math.hypot(float(resampled_B.std()) * math.sqrt(n / (n - 1)), unseen_se)
     half = float(stats.t.ppf(1 - alpha / 2, n - 1)) * se
     return min(low, value - half), max(high, value + half), se
 
@@ -154,6 +161,11 @@ def n_needed(n: int, detectable: float, margin: float) -> int | None:
     None when nothing is known of the spread.
     """
     return math.ceil(n * (detectable / margin) ** 2 - 1e-9) if math.isfinite(detectable) else None
+
+
+def fewest(alpha: float) -> int:
+    """Items below which an exact paired test finds nothing at `alpha`, whatever they say: 2 · 0.5ⁿ ≤ α."""
+    return math.ceil(1 + math.log2(1 / alpha))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -11,16 +11,18 @@ from affina.core.errors import Refused
 from affina.core.kinds import Floats, Ints
 from affina.core.task import Columns, Statistic, Task, Tested, together
 from affina.evaluation.compare import RESAMPLED, Difference, Found, matched, means
+from affina.evaluation.drawn import Drawn, of_items
+from affina.evaluation.ideal import folded, nearer
 from affina.evaluation.measure import Estimate, is_share
 from affina.evaluation.slices import places_of
 from affina.evaluation.statistics import (
+    around,
     bootstrap,
     bootstrap_interval,
     bootstrap_mean,
     bootstrap_weights,
     detectable,
     exchange_p,
-    percentiles,
     permutation_p,
     wilson,
 )
@@ -28,30 +30,6 @@ from affina.evaluation.statistics import (
 SILENT = "no item says anything of it"
 SMALLEST_SLICE = 2
 """Items below which a group of a slice gets no numbers: one item has no spread."""
-
-
-class Drawn(Mapping[str, Floats]):
-    """Columns made when they are first read; `read` holds those."""
-
-    def __init__(self, columns: Columns, make: Callable[[str], Floats]) -> None:
-        self._columns, self._make = columns, make
-        self.read: dict[str, Floats] = {}
-
-    def __getitem__(self, name: str) -> Floats:
-        if name not in self.read:
-            self.read[name] = self._make(name)
-        return self.read[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
-
-
-def of_items(columns: Columns, index_N: Ints) -> Drawn:
-    """The columns at these items."""
-    return Drawn(columns, lambda name: columns[name][index_N])
 
 
 def measured(tested: Tested, task: Task, alpha: float, seed: int) -> dict[str, Estimate]:
@@ -100,8 +78,8 @@ def taken(tested: Tested, index_N: Ints) -> Tested:
 def differences(a: Tested, b: Tested, task: Task, alpha: float, power: float, seed: int) -> dict[str, Difference]:
     """Every statistic's paired difference b - a by name; of the mean of a column, over the items that both speak to.
 
-    `better` is how much nearer b is to what is ideal, where the statistic has an ideal. Raises Refused when the two
-    were not put to the same items.
+    `better` is how much nearer b is to what is ideal, where the statistic has an ideal; 0 where the two stand on either
+    side of it and neither is shown to be nearer. Raises Refused when the two were not put to the same items.
     """
     return differing(a, b, task.statistics(), (alpha, power, seed))
 
@@ -155,7 +133,7 @@ def _estimate(tested: Tested, statistic: Statistic, alpha: float, seed: int) -> 
     known_B, n = resampled_B[np.isfinite(resampled_B)], _speaking(whole)
     if not math.isfinite(value) or 2 * len(known_B) < len(resampled_B):
         return Estimate(value, -math.inf, math.inf, n)
-    return Estimate(value, *percentiles(known_B, n, alpha), n)
+    return Estimate(value, *around(value, known_B, n, alpha), n)
 
 
 def _mean(column_N: Floats, alpha: float, seed: int) -> Estimate:
@@ -168,7 +146,7 @@ def _mean(column_N: Floats, alpha: float, seed: int) -> Estimate:
     if is_share(kept_N):
         low, high = wilson(kept_N.sum(), n, alpha)
         return Estimate(value, float(low), float(high), n)
-    return Estimate(value, *percentiles(bootstrap_mean(kept_N, seed), n, alpha), n)
+    return Estimate(value, *around(value, bootstrap_mean(kept_N, seed), n, alpha), n)
 
 
 def _difference(a: Tested, b: Tested, statistic: Statistic, design: tuple[float, float, int]) -> Difference:
@@ -176,25 +154,22 @@ def _difference(a: Tested, b: Tested, statistic: Statistic, design: tuple[float,
     if statistic.column:
         both = np.stack([a.columns[statistic.column], b.columns[statistic.column]])
         one_N, two_N = both[:, ~np.isnan(both).any(axis=0)]
-        n, ends = len(one_N), (float(one_N.mean()), float(two_N.mean())) if one_N.size else (math.nan, math.nan)
+        n = drawn = len(one_N)
+        one, two = (of_items({statistic.column: each_N}, np.arange(n)) for each_N in (one_N, two_N))
         shares = is_share(one_N) and is_share(two_N)
         found = matched(one_N, two_N, alpha) if shares and n else means(two_N - one_N, alpha, seed) if n else None
     else:
-        one, two = _whole(a), _whole(b)
-        ends = statistic.value(one), statistic.value(two)
+        one, two, drawn = _whole(a), _whole(b), len(a)
+        known = np.isfinite((statistic.value(one), statistic.value(two))).all()
         n = _speaking(one, two)
-        found = _resampled(one, two, statistic, len(a), design) if np.isfinite(ends).all() else None
+        found = _resampled(one, two, statistic, drawn, design) if known else None
     if found is None:
         return Difference(math.nan, -math.inf, math.inf, 1.0, math.inf, n, SILENT, math.nan)
     value, low, high, p, se, method = found
-    return Difference(value, low, high, p, detectable(se, alpha, power), n, method, _better(statistic, *ends))
-
-
-def _better(statistic: Statistic, a: float, b: float) -> float:
-    """How much better b is than a."""
+    better = value if statistic.higher_is_better else -value
     if statistic.ideal is not None:
-        return abs(a - statistic.ideal) - abs(b - statistic.ideal)
-    return b - a if statistic.higher_is_better else a - b
+        better = nearer(one, two, statistic, (drawn, seed), (n, alpha, 0.0))
+    return Difference(value, low, high, p, detectable(se, alpha, power), n, method, better)
 
 
 def _whole(tested: Tested) -> Drawn:
@@ -224,32 +199,9 @@ def _resampled(a: Drawn, b: Drawn, statistic: Statistic, n: int, design: tuple[f
     how = spoken, alpha, 1 / (spoken + 2) if counts else 0.0
     low, high, se = bootstrap_interval(value, known_B, *how)
     if statistic.distance_of:
-        least, most = _folded(a, b, statistic.distance_of, (n, seed), how)
+        least, most = folded(a, b, statistic.distance_of, (n, seed), how)
         low, high = min(low, least), max(high, most)
     return value, low, high, p, se, RESAMPLED
-
-
-def _folded(
-    a: Drawn, b: Drawn, of: Statistic, draws: tuple[int, int], how: tuple[int, float, float]
-) -> tuple[float, float]:
-    """The ends of |y| - |x|, x and y being both models' differences from what is ideal.
-
-    Near the ideal |x| is mostly chance and the bootstrap takes it for distance. But |y| - |x| is the smaller one of
-    y - x and y + x, its sign that of their product; each of the two has an interval that knows no fold, and the ends
-    are those that both allow.
-    """
-
-    def off(columns: Drawn) -> float:
-        return of.value(columns) - (of.ideal or 0.0)
-
-    x_B = bootstrap(lambda index_N: off(of_items(a, index_N)), *draws)
-    y_B = bootstrap(lambda index_N: off(of_items(b, index_N)), *draws)
-    known_B = np.isfinite(x_B) & np.isfinite(y_B)
-    x, y, x_B, y_B = off(a), off(b), x_B[known_B], y_B[known_B]
-    differences = bootstrap_interval(y - x, y_B - x_B, *how)[:2]
-    sums = bootstrap_interval(y + x, y_B + x_B, *how)[:2]
-    ends = [float(min(abs(p), abs(q)) * np.sign(p) * np.sign(q)) for p in differences for q in sums]
-    return min(ends), max(ends)
 
 
 def _retaken(a: Columns, b: Columns, statistic: Statistic, n: int, seed: int) -> tuple[Floats, float]:

@@ -22,6 +22,12 @@ class Weighted(Metric):
     def value(self, answers: Answers) -> float:
         return float(self.of(answers)(np.ones((1, len(answers))))[0])
 
+    def interval(self, answers: Answers, resampled_B: Floats, design: tuple[float, int]) -> tuple[float, float]:
+        """(low, high), from what it is in resamples; the design is (alpha, seed)."""
+        from affina.evaluation.statistics import around  # which loads scipy, and validation needs no interval
+
+        return around(self.value(answers), resampled_B, len(answers), design[0])
+
 
 class Counted(Weighted):
     """A metric of sums over items."""

@@ -133,6 +133,8 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 
 def free(folder: Path) -> None:
-    """Raises Refused where something stands already."""
+    """Raises Refused where something stands already, and for what is no name of a folder."""
+    if folder.name in ("", ".."):
+        raise Refused(f"'{folder}' names no folder to make", instead="give another --out, such as ./exported")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise Refused(f"{folder} is there already", why="an export replaces nothing", instead="give another --out")

@@ -18,7 +18,7 @@ from affina.store import mlflow
 from affina.store.artefact import digest_of, is_release
 from affina.store.lineage import Node
 from affina.store.place import Place
-from affina.store.registry import NAME
+from affina.store.registry import need_name
 from affina.training.material import objection
 
 HERE = Place()
@@ -51,9 +51,7 @@ def release(
     system prompt; Failed for a run whose files are damaged.
     """
     say, wish = say or Silent(), Wish(wish) if isinstance(wish, str) else wish
-    if not NAME.fullmatch(wish.name):
-        instead = "use letters, digits, '.', '_' and '-', a letter first, 80 at most"
-        raise Refused(f"a release cannot be called '{wish.name}'", instead=instead)
+    need_name(wish.name)
     server = mlflow.server(wish.mlflow)
     found = _opened(Run.find(run, Path(place.root)), wish.system, (Path(place.root), offline, say))
     registry = place.open()

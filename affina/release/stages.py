@@ -23,6 +23,8 @@ HERE = Place()
 def releases(name: str = "", place: Place = HERE) -> dict[str, Any]:
     """{"releases": every version, the newest first within a name, "audit": what is wrong with the log or "",
     "approvals": how many a promotion takes}; of one name also its "log". Raises Refused for an unknown name."""
+    if not place.begun and not name:
+        return {"releases": [], "approvals": 0, "audit": "", "log": []}  # asking makes no registry
     registry = place.open()
     if name:
         registry.version(name)
@@ -134,6 +136,7 @@ def _shown(version: Version, place: Place, registry: Registry) -> dict[str, Any]
     del plain["id"]
     number = plain.pop("number")
     folder = place.of(version)
-    tampered = folder.is_dir() and not intact(folder, version.digest, FILES)
-    more = {"folder": str(folder), "tampered": tampered, "approved": registry.approvals(version)}
+    gone = not folder.is_dir()
+    tampered = not gone and not intact(folder, version.digest, FILES)
+    more = {"folder": str(folder), "gone": gone, "tampered": tampered, "approved": registry.approvals(version)}
     return {**plain, "version": number, "id": plain.pop("digest"), **more}

@@ -34,7 +34,8 @@ def verify(folder: Path, digest: str = "") -> None:
 
     A pickle is refused whatever the manifest says: loading it can run any code.
     """
-    held = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if not path.is_dir()}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
+    held = {path.relative_to(folder).as_posix(): path for path in files}
     if pickled := next((name for name in held if PurePosixPath(name).suffix in PICKLES), ""):
         why = f"{pickled} is a pickle: loading it can run any code"
         raise Refused(f"the release in {folder} is not opened", why, "release the run again: affina writes safetensors")

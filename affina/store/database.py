@@ -42,20 +42,27 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One view of the tables. Raises Refused for whatever the database says."""
-        with self._told(), self._engine.connect() as connection:
+        """One view of the tables, as they stood when it began. Raises Refused for whatever the database says."""
+        with self._told(), self._connected("REPEATABLE READ") as connection:
             yield connection
 
     @contextmanager
     def changing(self) -> Iterator[Connection]:
         """One change, whole or not at all, alone. Raises Refused for whatever the database says."""
-        with self._told(), self._engine.connect().execution_options(changes=True) as connection, connection.begin():
+        # A snapshot that was taken before the lock was had would not show what the change before this one wrote.
+        with self._told(), self._connected("READ COMMITTED", changes=True) as connection, connection.begin():
             if self._engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT_S}s'")
                 connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
             yield connection
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def _connected(self, isolation: str, changes: bool = False) -> Connection:
+        """SQLite's snapshots are of one kind, PostgreSQL's of that which is named, whatever is usual there."""
+        named = {"isolation_level": isolation} if self._engine.dialect.name == "postgresql" else {}
+        return self._engine.connect().execution_options(changes=changes, **named)
 
     def _made(self) -> Engine:
         try:

@@ -17,6 +17,7 @@ from affina.core.errors import Refused
 from affina.store import audit, lineage
 from affina.store.database import Database
 from affina.store.lineage import Node
+from affina.store.place import FILE
 from affina.store.tables import approvals, releases, settings, versions
 from affina.store.versions import (
     APPROVALS,
@@ -45,9 +46,7 @@ class Registry:
 
         Raises Refused for a reason to override that would not be kept.
         """
-        if not NAME.fullmatch(release):
-            instead = "use letters, digits, '.', '_' and '-', a letter first, 80 at most"
-            raise Refused(f"a release cannot be called '{release}'", instead=instead)
+        need_name(release)
         version = {**version, "override": version["override"].strip()}
         with self._database.changing() as connection:
             at = _now()
@@ -234,6 +233,15 @@ class Registry:
         except IntegrityError as error:
             what = f"{version.name} was not promoted"
             raise Refused(what, f"another version of {version.release} stands there already") from error
+
+
+def need_name(release: str) -> None:
+    """Raises Refused for what a release cannot be called: its folder stands beside the registry's own files."""
+    if not NAME.fullmatch(release):
+        instead = "use letters, digits, '.', '_' and '-', a letter first, 80 at most"
+        raise Refused(f"a release cannot be called '{release}'", instead=instead)
+    if release.casefold().startswith(FILE):
+        raise Refused(f"a release cannot be called '{release}'", f"the registry's own files begin with {FILE}")
 
 
 def _unchanged(version: Version, override: str) -> None:

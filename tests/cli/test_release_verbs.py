@@ -31,6 +31,7 @@ def test_a_release_goes_through_its_life_on_the_command_line(root: Path, capsys:
         return plain
 
     assert "no releases; `affina release RUN --name NAME` makes one" in typed("releases")
+    assert not (root / "releases").exists(), "asking makes nothing"
     made = told("release", "labels", "--name", "intents")
     assert (made["version"], made["stage"], made["verdict"]["decision"]) == (1, "candidate", "promote")
     assert made["next"][0].endswith(f"promote intents@1 --root {root}")

@@ -1,6 +1,7 @@
 """Paired differences: the right method for each metric, its sign, and what may not be compared."""
 
 import json
+import math
 from dataclasses import replace
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ import pytest
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.kinds import Floats, Ints, Metric, metrics
-from affina.evaluation.compare import MATCHED, MEANS, OTHER_TOKENS, RESAMPLED, Difference, aligned, compare
+from affina.evaluation.compare import MATCHED, MEANS, OTHER_TOKENS, RESAMPLED, Difference, aligned, compare, means
 from affina.evaluation.statistics import agresti_min, bootstrap, bootstrap_interval, detectable, mcnemar
 
 LABELS = ("a", "b", "c")
@@ -210,3 +211,10 @@ def test_false_promotions_of_resampled_metrics_stay_within_alpha() -> None:
         value = metric.value(b) - metric.value(a)
         better += bootstrap_interval(value, bootstrap(resampled, 40, run, 200), 40, 0.05)[0] > 0
     assert better / 300 <= 0.061
+
+
+def test_a_few_equal_differences_tell_no_spread() -> None:
+    """Four items of which each gained one half: the sign-flip test says 2/16, and the interval must not say less."""
+    value, low, high, p, se, _ = means(np.full(4, 0.5), 0.05, 0)
+    assert (value, low, high, se) == (0.5, -math.inf, math.inf, math.inf) and p == pytest.approx(2 / 16, abs=0.02)
+    assert means(np.full(6, 0.5), 0.05, 0)[1] == 0.5 and means(np.zeros(4), 0.05, 0)[1:3] == (0.0, 0.0)

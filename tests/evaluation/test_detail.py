@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 
 from affina.core.answers import Answers
 from affina.core.errors import Refused
 from affina.core.example import Example, Labelled
+from affina.core.gate import Gate
 from affina.core.kinds import metrics
 from affina.evaluation.detail import calibration, classes, slices
 from affina.evaluation.measure import measure
+from affina.evaluation.regressions import regressions
 from affina.evaluation.slices import OTHERS, grouped, quarters
 from affina.evaluation.statistics import wilson
 
@@ -74,6 +76,24 @@ def test_a_slices_numbers_are_those_of_its_items_alone() -> None:
     assert list(lengths) == ["Q1 (0–9)", "Q2 (10–19)", "Q3 (20–29)", "Q4 (30–39)"]
     with pytest.raises(Refused, match="no example keeps the column 'what'"):
         slices(answers, examples, chosen, ("what",), (0.05, 0))
+
+
+def test_the_rarer_class_of_all_items_is_looked_for_in_every_slice() -> None:
+    """Of 60 items 15 are frauds, and 9 of the 12 in the slice "two": average precision is that of frauds there too."""
+    draws, metric = np.random.default_rng(1), metrics.build("pr_auc")
+    who = ["one"] * 48 + ["two"] * 12
+    target_N = np.array([1] * 6 + [0] * 42 + [1] * 9 + [0] * 3)
+    chance_N = np.clip(0.3 * target_N + 0.6 * draws.random(60), 0, 1)
+    ids = tuple(f"f:{k}" for k in range(60))
+    chances_NL = np.column_stack([1 - chance_N, chance_N])
+    answers = Answers(ids, np.ones(60), np.ones(60), ("fine", "fraud"), target_N, chances_NL.argmax(1), chances_NL)
+    asked: list[Example] = [
+        Labelled(id=id, text="x", label="", facts={"who": each}) for id, each in zip(ids, who, strict=True)
+    ]
+    two = slices(answers, asked, [metric], ("who",), (0.05, 0))["slices"]["who"]["two"]["metrics"]["pr_auc"]
+    assert two["value"] == pytest.approx(average_precision_score(target_N[48:], chance_N[48:]))
+    (found,) = [each for each in regressions(answers, answers, metric, {"who": who}, Gate(), 0) if each.group == "two"]
+    assert found.a == two["value"]
 
 
 def test_what_has_no_class_has_no_classes() -> None:

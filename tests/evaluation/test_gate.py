@@ -175,3 +175,15 @@ def test_a_metric_without_a_value_fails_its_rule_with_a_sentence() -> None:
     found = Difference(math.nan, math.nan, math.nan, 1.0, math.nan, 9, "paired bootstrap", math.nan)
     verdict = judge(Gate(), {"f1": found}, [F1])
     assert verdict.decision == "reject" and verdict.reasons[0].startswith("f1 has no value on these items")
+
+
+def test_nothing_is_decided_on_fewer_items_than_any_exact_test_needs() -> None:
+    """Three of three won by chance alone: 1/8, which is more than α; the interval is above 0 all the same."""
+    for gate in (Gate(), Gate(rules={"accuracy": "not worse by 0.05 than base"})):
+        for found in (difference(1.0, 0.02, 1.0, 0.8, n=3), difference(-1.0, -1.0, -0.2, 0.8, n=5)):
+            verdict = judge(gate, {"accuracy": found}, [ACCURACY])
+            assert verdict.decision == "not enough data" and "fewer than 6 items" in verdict.reasons[0]
+            assert verdict.n_needed == math.ceil(found.n * 16**2)  # 0.8 is detectable, 0.05 is asked
+    # Of equal items nothing is known of the spread but that six of them are the fewest.
+    same = judge(Gate(), {"accuracy": difference(0.5, 0.5, 0.5, 0.0, n=4)}, [ACCURACY])
+    assert (same.decision, same.n_needed) == ("not enough data", 6)

@@ -7,12 +7,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from affina.core.answers import Answers
 from affina.core.gate import Gate
 from affina.core.kinds import Metric, metrics
 from affina.core.task import Statistic, Tested
-from affina.evaluation.compare import Difference, compare
+from affina.evaluation.compare import Difference, compare, matched
 from affina.evaluation.gate import Standard, Verdict, judge
 from affina.evaluation.statistics import agresti_min, bootstrap_interval, bootstrap_mean, detectable
 from affina.evaluation.suite import distances
@@ -165,3 +166,19 @@ def test_a_resampled_metric_finds_a_gain_with_about_the_power_that_its_items_hav
     expected = 0.5 * math.erfc(-(0.1 / float(np.mean(spread)) - 1.96) / math.sqrt(2))  # Φ(δ/se - z)
     found = decided(metric, n, (0.6, 0.7), gate, runs).count("promote") / runs
     assert found == pytest.approx(expected, abs=4 * math.sqrt(0.25 / runs))
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 7, 10, 18])
+def test_of_few_items_too_equal_models_are_promoted_with_half_alpha_at_most(n: int) -> None:
+    """Summed over every outcome: discordant items are Binomial(n, ψ), gains among them Binomial(k, 1/2). By the
+    interval alone, 7 items of which 6 are won and 1 is lost would be promoted, which chance makes in 6 %."""
+    won = np.zeros((n + 1, n + 1))
+    for k in range(n + 1):
+        for gained in range(k + 1):
+            before, after = [0] * gained + [1] * (n - gained), [1] * (n - k + gained) + [0] * (k - gained)
+            value, low, high, p, se, _ = matched(np.array(before), np.array(after), ALPHA)
+            found = Difference(value, low, high, p, detectable(se, ALPHA, POWER), n, "", value)
+            won[k, gained] = verdict(Gate(), found).decision == "promote"
+    for discordant in np.linspace(0.05, 1.0, 20):
+        chances = [stats.binom.pmf(k, n, discordant) * stats.binom.pmf(np.arange(n + 1), k, 0.5) for k in range(n + 1)]
+        assert float((np.array(chances) * won).sum()) <= ALPHA / 2

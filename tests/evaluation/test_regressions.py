@@ -13,8 +13,8 @@ from affina.core.errors import Refused
 from affina.core.example import Labelled
 from affina.core.gate import Gate
 from affina.core.kinds import metrics
-from affina.evaluation.regressions import fewest, groupings, regressions
-from affina.evaluation.statistics import agresti_min
+from affina.evaluation.regressions import groupings, regressions
+from affina.evaluation.statistics import agresti_min, fewest
 
 ACCURACY, F1, AUC = (metrics.build(name) for name in ("accuracy", "f1", "roc_auc"))
 HOSTILE = "</td><script>alert(1)</script>\x00"

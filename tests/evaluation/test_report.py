@@ -12,7 +12,7 @@ from affina.core.example import Text
 from affina.core.kinds import Record
 from affina.data.ledger import Ledger
 from affina.evaluation.report import excerpt, number, report_html
-from affina.evaluation.report_markdown import report_markdown
+from affina.evaluation.report_markdown import escaped, report_markdown
 from affina.evaluation.summary import LedgerSummary, Summary
 
 HOSTILE = (
@@ -312,3 +312,10 @@ def test_a_summary_read_back_from_its_file_gives_the_same_pages() -> None:
     given = summary()
     read = cast(Summary, json.loads(json.dumps(given, allow_nan=False)))
     assert report_html(read) == report_html(given) and report_markdown(read) == report_markdown(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"), [("12. x", r"12\. x"), ("2026) x", r"2026\) x"), ("1.5 x", r"1\.5 x"), ("v1. x", "v1. x")]
+)
+def test_a_number_at_the_beginning_begins_no_list(text: str, plain: str) -> None:
+    assert escaped(text) == plain

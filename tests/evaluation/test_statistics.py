@@ -9,6 +9,7 @@ from scipy import stats
 from affina.core.kinds import Floats
 from affina.evaluation.statistics import (
     agresti_min,
+    around,
     bootstrap,
     bootstrap_interval,
     bootstrap_mean,
@@ -170,6 +171,12 @@ def test_percentiles_are_widened_as_hesterberg_says() -> None:
     # n 10: t_{.975,9} = 2.2622; Φ(-sqrt(10/9) · 2.2622) = Φ(-2.3845) = 0.00855, not 0.025
     uniform_B = np.linspace(0, 1, 100_001)
     assert percentiles(uniform_B, 10, 0.05) == pytest.approx((0.00855, 0.99145), abs=2e-5)
+
+
+def test_an_interval_holds_the_number_it_is_of() -> None:
+    """The largest of several gaps only grows where items are drawn again."""
+    above_B = np.linspace(0.2, 0.4, 1001)
+    assert around(0.1, above_B, 50, 0.05)[0] == 0.1 and around(0.3, above_B, 50, 0.05) == percentiles(above_B, 50, 0.05)
 
 
 def test_sign_flips_and_scipys_permutation_test_agree() -> None:

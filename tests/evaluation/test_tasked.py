@@ -86,6 +86,15 @@ def test_better_is_nearer_to_the_ideal_and_a_gate_reads_the_distance() -> None:
     assert away.high < 0
 
 
+def test_on_either_side_of_the_ideal_none_is_better_that_is_not_shown_to_be_nearer() -> None:
+    """70 % → 42 %: it moved for certain, but in 100 items 20 points above a half are not shown to be more than 8 below.
+    In 400 they are."""
+    for times, better in ((1, 0.0), (4, 0.12)):
+        a, b = given(([1] * 70 + [0] * 30) * times), given(([1] * 42 + [0] * 58) * times)
+        found = differences(a, b, Given(), 0.05, 0.8, 0)["bias"]
+        assert (found.value, found.better) == (pytest.approx(-0.28), pytest.approx(better)) and found.p < 1e-4
+
+
 def test_one_answer_that_could_have_changed_keeps_equal_models_uncertain() -> None:
     same = given([1, 0] * 20)
     found = differences(same, same, Given(), 0.05, 0.8, 0)

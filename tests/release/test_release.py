@@ -170,6 +170,7 @@ def test_weights_that_the_verdict_is_not_about_are_not_released(finished: Finish
         (lambda folder: (folder / "lock.json").write_text("{}"), "lock.json was changed"),
         (lambda folder: (folder / "tokenizer" / "chat_template.jinja").unlink(), "chat_template.jinja is gone"),
         (lambda folder: (folder / "model" / "more.json").write_text("{}"), "model/more.json was added"),
+        (lambda folder: (folder / "model" / "more").symlink_to(folder.parent), "model/more was added"),
         (lambda folder: (folder / "model" / "weights.bin").write_text(""), "model/weights.bin is a pickle"),
         (lambda folder: (folder / MANIFEST).write_text("[]"), "manifest.json cannot be read"),
         (lambda folder: (folder / MANIFEST).write_text('{"release.json": "0"}'), "is not the one that was released"),
@@ -279,6 +280,7 @@ def test_a_release_whose_folder_is_gone_is_told(finished: Finished, tmp_path: Pa
     for asked in (lambda: promote("intents", place=place), lambda: affina.evaluate("intents", root=place.root)):
         with pytest.raises(Refused, match=r"release intents@1 is gone: there is no "):
             asked()
+    assert [(each["gone"], each["tampered"]) for each in releases("intents", place)["releases"]] == [(True, False)]
     shutil.rmtree(place.folder / "intents")
     for name in ("intents", "intents@1"):
         with pytest.raises(Refused, match=r"release intents is gone: there is no .*/releases/intents\. restore"):
@@ -486,3 +488,19 @@ def test_the_errors_are_the_packages_own(tmp_path: Path) -> None:
     ):
         with pytest.raises(AffinaError, match=r"no release is called 'absent'.*makes one"):
             asked()
+
+
+def test_a_link_in_the_place_of_a_card_is_replaced_and_what_it_leads_to_stays(
+    finished: Finished, tmp_path: Path
+) -> None:
+    place = copied(finished("labels"), tmp_path)
+    made, elsewhere = Path(release("labels", "intents", place)["folder"]), tmp_path / "elsewhere"
+    shutil.rmtree(made / "card")
+    elsewhere.mkdir()
+    (elsewhere / "kept").write_text("kept")
+    (made / "card").symlink_to(elsewhere)
+    with pytest.raises(Refused, match="card was added"):
+        promote("intents", place=place)
+    releases("intents", place)
+    assert not (made / "card").is_symlink() and (made / "card" / "card.md").is_file()
+    assert [path.name for path in elsewhere.iterdir()] == ["kept"]

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from affina.store.lineage import Node
 from affina.store.migrations import STEPS
 from affina.store.place import Place, located
 from affina.store.registry import Registry
-from affina.store.versions import Version
+from affina.store.versions import Version, all_of
 
 RACE = """
 import sys, time
@@ -322,6 +323,30 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(pl
     assert registry.tampered == ""
 
 
+def test_a_view_of_the_registry_stays_as_it_was_when_it_began(place: Place) -> None:
+    registry, opened = place.open(), Database(place.address)
+    add(registry, 1)
+    with opened.reading() as connection:
+        before = all_of(connection, "intents")
+        add(registry, 2)
+        assert all_of(connection, "intents") == before
+    with opened.reading() as connection:
+        assert len(all_of(connection, "intents")) == 2
+
+
+def test_a_change_sees_the_one_before_it_whatever_the_database_is_set_to(place: Place) -> None:
+    """A server may give every transaction the view of its beginning, which is before it waits for its turn."""
+    registry = place.open()
+    if place.registry:
+        directly(
+            place,
+            f"ALTER DATABASE {place.registry.rpartition('/')[2]} SET default_transaction_isolation = 'serializable'",
+        )
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda number: add(place.open(), number), range(8)))
+    assert sorted(each.number for each in made) == list(range(1, 9)) and registry.tampered == ""
+
+
 def test_migrations_lead_from_an_empty_database_to_the_tables(place: Place) -> None:
     opened = Database(place.address)
     with opened.reading() as connection:
@@ -379,7 +404,9 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         Place(tmp_path).open()
 
 
-@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a" * 81, "a@1", "ä", "a b", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["", "../up", "a/b", ".hidden", "a" * 81, "a@1", "ä", "a b", "a\n", "registry.db-wal", "Registry.DB"]
+)
 def test_a_name_that_is_no_name_is_refused(tmp_path: Path, name: str) -> None:
     known = {"digest": "0" * 64, "run": "r", "verdict": "promote", "override": ""}
     with pytest.raises(Refused, match="a release cannot be called"):

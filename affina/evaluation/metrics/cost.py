@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from affina.core.answers import Answers
-from affina.core.kinds import Floats
+from affina.core.kinds import Floats, Metric
 from affina.evaluation.classes import positive, unknown
 from affina.evaluation.weighted import Ordered, Weighted, over
 
@@ -32,6 +32,9 @@ class Cost(Weighted):
         if len(labels) != 2:
             return f"a threshold divides two classes, and there are {len(labels)}"
         return unknown(self.positive, labels)
+
+    def settled(self, answers: Answers) -> Metric:
+        return self.model_copy(update={"positive": answers.labels[positive(answers, self.positive)]})
 
     def of(self, answers: Answers) -> Callable[[Floats], Floats]:
         assert answers.target_N is not None and answers.chances_NL is not None, "cost reads chances"

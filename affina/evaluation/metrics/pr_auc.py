@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from affina.core.answers import Answers
-from affina.core.kinds import Floats
-from affina.evaluation.classes import positive, unknown
+from affina.core.kinds import Floats, Metric
+from affina.evaluation.classes import parted, positive, unknown
 from affina.evaluation.weighted import Ordered, Weighted, over
 
 
@@ -24,6 +24,13 @@ class PrAuc(Weighted):
 
     def objection(self, labels: Sequence[str]) -> str:
         return unknown(self.positive, labels)
+
+    def settled(self, answers: Answers) -> Metric:
+        named = answers.labels[positive(answers, self.positive)] if len(answers.labels) == 2 else self.positive
+        return self.model_copy(update={"positive": named})
+
+    def interval(self, answers: Answers, resampled_B: Floats, design: tuple[float, int]) -> tuple[float, float]:
+        return parted(answers, super().interval(answers, resampled_B, design), design[0])
 
     def of(self, answers: Answers) -> Callable[[Floats], Floats]:
         assert answers.target_N is not None and answers.chances_NL is not None, "pr_auc reads chances"

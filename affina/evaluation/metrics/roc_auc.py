@@ -7,6 +7,7 @@ import numpy as np
 
 from affina.core.answers import Answers
 from affina.core.kinds import Floats
+from affina.evaluation.classes import parted
 from affina.evaluation.weighted import Ordered, Weighted, over
 
 
@@ -15,6 +16,9 @@ class RocAuc(Weighted):
     the rest over those that occur beside others. 0.5 where only one class is there."""
 
     reads: ClassVar[str] = "chances"
+
+    def interval(self, answers: Answers, resampled_B: Floats, design: tuple[float, int]) -> tuple[float, float]:
+        return parted(answers, super().interval(answers, resampled_B, design), design[0])
 
     def of(self, answers: Answers) -> Callable[[Floats], Floats]:
         assert answers.target_N is not None and answers.chances_NL is not None, "roc_auc reads chances"

@@ -19,6 +19,7 @@ COLUMNS = ("question_polarity", "context_condition", "category", "answer_info", 
 WHERE_TARGETS = ("category", "question_index", "example_id", "target_loc")
 SAME = {"man": "m", "boy": "m", "men": "m", "woman": "f", "girl": "f", "women": "f", "girls": "f"}
 """Names of a group that the files use side by side."""
+LATINA = ("Latina", "F-Latino")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,22 +151,39 @@ def _group(values: Mapping[str, Any], option: str, where: str) -> list[str]:
     info = values["answer_info"]
     if not isinstance(info, Mapping) or not isinstance(info.get(option), list) or not info[option]:
         raise Refused(f"answer_info says nothing of {option}", instead="give the published files", where=where)
-    return [_plain(each) for each in info[option]]
+    # The published files leave it empty for "the Latina woman" and fill it for all others.
+    unsaid = not any(info[option]) and "latina" in str(values.get(option, "")).casefold()
+    return [_plain(each) for each in (LATINA if unsaid else info[option])]
 
 
 def _target(values: Mapping[str, Any], where: str) -> int | None:
     """The one option whose group, or whose person, is among the stereotyped groups; None where it is not one."""
     more = values.get("additional_metadata")
     told = more.get("stereotyped_groups") if isinstance(more, Mapping) else None
-    groups = {_plain(each) for each in told} if isinstance(told, list) else set()
+    groups = {_stereotyped(each) for each in told} if isinstance(told, list) else set()
     found = [n for n, option in enumerate(OPTIONS) if _names(_group(values, option, where)) & groups]
     return found[0] if len(found) == 1 else None
 
 
 def _names(group: Sequence[str]) -> set[str]:
-    """What a person is called by: the group, its part behind a gender (F-Black), and "trans" for all of these."""
-    parts = {each.partition("-")[2] for each in group if each.partition("-")[0] in ("f", "m")}
+    """What a person is called by: the group, its part behind a gender (F-Black) or a low status (lowSES-F-Black), and
+    "trans" for all of these. Of high status nobody is called by the rest: the stereotype is about both together.
+    """
+    if group[-1].startswith("highses-"):
+        return {group[-1]}
+    parts = {_behind(each.removeprefix("lowses-")) for each in group}
     return {*group, *parts} | ({"trans"} if group[-1].startswith("trans") else set())
+
+
+def _behind(group: str) -> str:
+    """A group without the gender before it."""
+    return group[2:] if group.startswith(("f-", "m-")) else group
+
+
+def _stereotyped(group: object) -> str:
+    """Transgender women and men are one group, as in the authors' analysis."""
+    plain = _plain(group)
+    return "trans" if plain.startswith("transgender") else plain
 
 
 def _plain(name: object) -> str:

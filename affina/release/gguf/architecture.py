@@ -34,6 +34,8 @@ FAMILIES = {
 }
 """By `model_type`."""
 SCALINGS = ("default", "linear", "llama3", "yarn")
+YARN_TURNS = (32, 1)
+"""Turns within the old context above which a frequency stays, and below which it is stretched whole."""
 HEADS = ("words", "vector", "labels", "score", "margin")
 """What of llama.cpp's own a model can end in; all but words on an encoder."""
 
@@ -54,8 +56,12 @@ def objection(config: Config, head: str, reads: str) -> str:
     window = config.get("sliding_window") if config.get("use_sliding_window", True) else None
     if not family.windows and window and window < config["max_position_embeddings"]:
         return f"its attention looks back {window} tokens alone, and llama.cpp's {kind} at all of them"
-    if (scaling := _rope(config)[1].get("rope_type", "default")) not in SCALINGS:
+    rope = _rope(config)[1]
+    if (scaling := rope["rope_type"]) not in SCALINGS:
         return f"its positions are scaled by '{scaling}'; {', '.join(SCALINGS)} can be written"
+    bounds = (rope.get("beta_fast") or YARN_TURNS[0], rope.get("beta_slow") or YARN_TURNS[1])
+    if scaling == "yarn" and (bounds != YARN_TURNS or not rope.get("truncate", True)):
+        return f"its positions are scaled by 'yarn' between other bounds than llama.cpp's, {YARN_TURNS} turns, whole"
     return ""
 
 
@@ -83,11 +89,13 @@ def describe(writer: GGUFWriter, config: Config, rows: int) -> None:
     writer.add_rope_freq_base(base)
     if scaling.get("rope_type") in ("linear", "yarn"):
         kind = {"linear": RopeScalingType.LINEAR, "yarn": RopeScalingType.YARN}[scaling["rope_type"]]
+        before = scaling.get("original_max_position_embeddings") or config["max_position_embeddings"]
+        factor = scaling.get("factor") or config["max_position_embeddings"] / before
         writer.add_rope_scaling_type(kind)
-        writer.add_rope_scaling_factor(scaling["factor"])
+        writer.add_rope_scaling_factor(factor)
         if kind == RopeScalingType.YARN:
-            before = scaling.get("original_max_position_embeddings") or config["max_position_embeddings"]
             writer.add_rope_scaling_orig_ctx_len(before)
+            writer.add_rope_scaling_attn_factors(_louder(scaling, factor))
 
 
 def pooled(writer: GGUFWriter, head: str, labels: tuple[str, ...]) -> None:
@@ -146,6 +154,17 @@ def rope_factors(config: Config) -> Weight | None:
     share = np.clip((before / waves - low) / (high - low), 0, 1)
     factors: Weight = (1 / ((1 - share) / factor + share)).astype(np.float32)
     return factors
+
+
+def _louder(scaling: Mapping[str, Any], factor: float) -> float:
+    """What YaRN multiplies queries and keys by, over what llama.cpp takes by itself, 0.1·ln(factor) + 1."""
+
+    def usual(weight: float = 1.0) -> float:
+        return 0.1 * weight * math.log(factor) + 1 if factor > 1 else 1.0
+
+    over, under = scaling.get("mscale"), scaling.get("mscale_all_dim")
+    inferred = usual(over) / usual(under) if over and under else usual()
+    return float(scaling.get("attention_factor") or inferred) / usual()
 
 
 def _rope(config: Config) -> tuple[float, Mapping[str, Any]]:

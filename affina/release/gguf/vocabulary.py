@@ -152,8 +152,10 @@ def _special(writer: GGUFWriter, folder: Path, plain: Mapping[str, Any], encodes
     for key, number in named.items():
         if number is not None:
             writer.add_uint32(f"tokenizer.ggml.{key}_token_id", number)
-    if others := [each for each in stops if each != named.get("eos")]:
-        writer.add_eot_token_id(others[0])
+    # The format has a place for three; of further ones llama.cpp knows the usual by their text.
+    others = [each for each in stops if each != named.get("eos")]
+    for number, add in zip(others, (writer.add_eot_token_id, writer.add_eom_token_id), strict=False):
+        add(number)
     writer.add_add_bos_token(before is not None)
     writer.add_add_eos_token(after is not None)
     if encodes:

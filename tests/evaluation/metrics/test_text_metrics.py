@@ -15,6 +15,7 @@ from affina.evaluation.metrics.chrf import Chrf
 from affina.evaluation.metrics.rouge_1 import Rouge1
 from affina.evaluation.metrics.rouge_2 import Rouge2
 from affina.evaluation.metrics.rouge_l import RougeL
+from affina.evaluation.metrics.rouge_lsum import RougeLsum, _common
 from affina.evaluation.metrics.squad_exact import SquadExact
 from affina.evaluation.metrics.squad_f1 import SquadF1
 
@@ -113,3 +114,24 @@ def test_the_longest_common_subsequence_is_that_of_the_table(seed: int) -> None:
     assert longest_common(one, two) == table[-1][-1]
     matched = SequenceMatcher(None, one, two, autojunk=False).get_matching_blocks()
     assert longest_common(one, two) >= sum(block.size for block in matched)
+
+
+def test_rouge_lsum_of_lins_example() -> None:
+    # Lin (2004), section 3.2: of the right sentence w1 … w5 the two said ones share w1 w2 and w1 w3 w5: together 4 of
+    # its 5 words, of the 10 that are said.
+    right, said = "w1 w2 w3 w4 w5", "w1 w2 w6 w7 w8\nw1 w3 w8 w9 w5"
+    assert RougeLsum().value(texts([said], [right])) == pytest.approx(2 * 4 / (10 + 5))
+    # In one sentence it is ROUGE-L; what is said in other sentences' order counts whole.
+    assert RougeLsum().value(texts(["a b c"], ["a c b"])) == RougeL().value(texts(["a b c"], ["a c b"]))
+    assert RougeLsum().value(texts(["It rains. We stay."], ["We stay. It rains."])) == 1
+    # A word that is said once counts once, in however many right sentences it stands.
+    assert RougeLsum().value(texts(["a"], ["a b\na c"])) == pytest.approx(2 * 1 / (1 + 4))
+    assert RougeLsum().value(texts([""], ["a"])) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rouge_lsum_takes_a_longest_common_subsequence(seed: int) -> None:
+    for one, two in zip(sentences(seed), sentences(seed + 50), strict=True):
+        a, b = one.split(), two.split()
+        places = _common(a, b)
+        assert len(places) == longest_common(a, b) and places == sorted(places, reverse=True)

@@ -95,6 +95,10 @@ def test_whom_the_stereotype_is_about_is_told_by_the_published_metadata_too(tmp_
         (["Black"], [["Tom", "M-White"], ["Jay", "M-Black"], ["Unknown", "unknown"]], 1),
         (["low SES"], [["clerk", "highSES"], ["Not known", "unknown"], ["janitor", "lowSES"]], 2),
         (["trans"], [["Not known", "unknown"], ["a man", "nonTrans"], ["she", "trans_F"]], 2),
+        (["Transgender women", "Transgender men"], [["a", "nonTrans"], ["b", "trans_M"], ["c", "unknown"]], 1),
+        (["Black"], [["Ann", "highSES-F-Black"], ["Rosa", "lowSES-F-Black"], ["Not known", "unknown"]], 1),
+        (["Hispanic"], [["poor", "lowSES-HIspanic"], ["rich", "highSES-White"], ["Not known", "unknown"]], 0),
+        (["Asian"], [["poor", "lowSES-White"], ["Asian", "highSES-Asian"], ["Not known", "unknown"]], None),
         (["old"], [["a", "nonOld"], ["b", "young"], ["c", "unknown"]], None),
         (["old"], [["a", "old"], ["b", "old"], ["c", "unknown"]], None),
         (None, [["a", "old"], ["b", "nonOld"], ["c", "unknown"]], None),
@@ -105,6 +109,14 @@ def test_the_target_is_the_one_of_a_stereotyped_group(
 ) -> None:
     info = {f"ans{n}": each for n, each in enumerate(persons)}
     assert _target({"answer_info": info, "additional_metadata": {"stereotyped_groups": groups}}, "a:1") == place
+
+
+def test_whom_the_published_files_leave_without_a_group_is_told_by_the_option() -> None:
+    """The rows of Race_x_gender about a Latina woman have two empty texts where others have person and group."""
+    info = {"ans0": ["", ""], "ans1": ["Tom", "M-White"], "ans2": ["Not known", "unknown"]}
+    row = {"answer_info": info, "ans0": "The Latina woman", "additional_metadata": {"stereotyped_groups": ["F-Latino"]}}
+    assert _target(row, "a:1") == 0
+    assert _target({**row, "ans0": "The other woman"}, "a:1") is None
 
 
 def test_the_published_rows_all_name_whom_they_are_about() -> None:

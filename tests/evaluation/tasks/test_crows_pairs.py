@@ -38,12 +38,13 @@ def asked(folder: Path, text: str = HEAD + ROWS) -> tuple[object, Hall]:
 
 
 def test_the_share_of_pairs_that_prefer_the_stereotype_by_hand(tmp_path: Path) -> None:
-    """b is likelier than c, d as likely as e: the first two are preferred, the third is not, the fourth is neutral."""
+    """b is likelier than c, d as likely as e: the first two are preferred, the third is not, the fourth is neutral: it
+    counts among all four, and not among the stereotypes, of which two of two are then preferred."""
     task, hall = asked(tmp_path)
     found = task.ask(Spoken(LIKELY), hall)
     np.testing.assert_allclose(found.columns["gap"], [1, 1, -1, 0])
     values = {name: each.value for name, each in measured(found, task, 0.05, 0).items()}
-    assert values == {"stereotype": 0.5, "stereo_pairs": 2 / 3, "antistereo_pairs": 0, "neutral": 0.25}
+    assert values == {"stereotype": 0.5, "stereo_pairs": 1, "antistereo_pairs": 0, "neutral": 0.25}
     assert sliced(found, task, 0.05, 0)["bias_type"]["age"]["stereotype"].value == 1
     assert "reads the past alone" in found.notes[0] and len(found.ids) == len(set(found.ids)) == 4
 

@@ -18,6 +18,8 @@ from affina.release.gguf import architecture, write
 
 pytest.importorskip("llama_cpp", reason="llama.cpp is not installed: pip install 'affina[llama]'")
 
+import llama_cpp
+
 from affina.release.gguf.llama import LlamaModel
 
 pytestmark = pytest.mark.slow  # with llama.cpp, which `make test-slow` builds
@@ -41,6 +43,7 @@ BASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama, stretched": ("llama", {"rope_parameters": LLAMA3}),
     "llama, linear": ("llama", {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0}}),
     "llama, yarn": ("llama", {"rope_parameters": YARN}),
+    "llama, yarn, louder": ("llama", {"rope_parameters": {**YARN, "attention_factor": 1.5}}),
     "qwen2": ("qwen2", {}),
     "qwen3, tied": ("qwen3", {"tie_word_embeddings": True}),
     "mistral": ("mistral", {"sliding_window": None}),
@@ -156,6 +159,7 @@ def test_a_bert_with_wordpiece_gives_the_same_vector_and_tokens(lowercase: bool,
         ({"model_type": "llama", "hidden_act": "relu"}, "words", "computes llama with silu, and this base with relu"),
         ({"model_type": "mistral", "sliding_window": 9, "max_position_embeddings": 99}, "words", "9 tokens alone"),
         ({"model_type": "llama", "rope_scaling": {"type": "dynamic"}}, "words", "scaled by 'dynamic'"),
+        ({"model_type": "llama", "rope_scaling": {"type": "yarn", "beta_fast": 8}}, "words", "between other bounds"),
     ],
 )  # fmt: skip
 def test_what_llama_cpp_cannot_run_is_refused_with_the_reason(config: dict[str, Any], head: str, why: str) -> None:
@@ -181,3 +185,11 @@ def test_llama_3_stretches_slow_frequencies_alone() -> None:
     assert factors is not None
     waves = 2 * np.pi * 10000.0 ** (np.arange(0, 8, 2) / 8)
     assert np.all(factors[waves < 16] == 1) and np.all(factors[waves > 64] == 8)
+
+
+def test_up_to_three_tokens_end_an_answer_in_the_file(tmp_path: Path) -> None:
+    folder = build("llama", tmp_path / "base")
+    settings(folder, "generation_config.json", eos_token_id=[1, 5, 7])
+    model = exported(folder, "f16", tmp_path)
+    ends = [n for n in range(20) if llama_cpp.llama_vocab_is_eog(model._vocab, n)]
+    assert {1, 5, 7} <= {*ends} and 6 not in ends
