@@ -1,0 +1,103 @@
+"""What a family does that its class does not say is found when it is loaded: the numbers are the library's own."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from families import build, random_rows
+from transformers import AutoModelForCausalLM
+
+from affina.core.compute import Computing
+from affina.core.errors import Refused
+from affina.core.kinds import Row, Sampling
+from affina.data.rows import Renderer
+from affina.engine.torch import same
+from affina.engine.torch.load import load
+from affina.engine.torch.model import TorchModel
+
+ROWS = [row for row in random_rows(300) if row.targets]
+
+
+def library(folder: Path) -> Any:
+    auto: Any = AutoModelForCausalLM
+    return auto.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+
+
+@torch.no_grad()
+def logprobs(model: Any, row: Row) -> torch.Tensor:
+    tokens, at = torch.from_numpy(row.tokens).long(), np.flatnonzero(row.weights)
+    said = model(input_ids=tokens[None], use_cache=False).logits[0].log_softmax(-1)
+    return said[at - 1, tokens[at]]
+
+
+@pytest.mark.parametrize(
+    ("name", "flat"),
+    [("qwen2_moe", False), ("doge", False), ("phi", True), ("hyperclovax", True), ("recurrent_gemma", False)],
+)
+def test_log_probabilities_are_the_librarys(name: str, flat: bool, tmp_path: Path) -> None:
+    """Windows in masks alone, masks with numbers in them, a bias, a scale and a cap of the logits."""
+    folder = build(name, tmp_path / name)
+    model, reference = TorchModel(load(folder, Computing("float32")), Renderer.open(folder)), library(folder)
+    assert model.network.flat == flat
+    for row, found in zip(ROWS, model.score(ROWS), strict=True):
+        assert np.abs(found.logprobs_S - logprobs(reference, row).numpy()).max() < 2e-5
+
+
+def test_greedy_tokens_take_the_bias_of_the_output_head_into_account(tmp_path: Path) -> None:
+    folder = build("phi", tmp_path / "phi")
+    model, reference = TorchModel(load(folder, Computing("float32")), Renderer.open(folder)), library(folder)
+    model.network.model.lm_head.bias.data *= 20
+    reference.lm_head.bias.data *= 20
+    prompt = ROWS[0].tokens[:9].tolist()
+    made = reference.generate(
+        torch.tensor([prompt]), attention_mask=torch.ones(1, 9), max_new_tokens=8, do_sample=False, eos_token_id=None,
+        pad_token_id=0,
+    )  # fmt: skip
+    for precision in ("float32", "bf16"):
+        model.network.precision = precision
+        found = model.sample([prompt], Sampling(max_tokens=8))[0]
+        assert [*found.tokens] == made[0, 9:].tolist()[: len(found.tokens)]
+
+
+def test_logits_that_are_neither_scaled_nor_capped_as_the_configuration_says_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build("granite", tmp_path / "granite")
+    monkeypatch.setattr(same, "SCALES", {})
+    with pytest.raises(Refused, match="granite cannot say words here"):
+        load(folder, Computing("float32"))
+
+
+def text(**settings: Any) -> Any:
+    return SimpleNamespace(get_text_config=lambda: SimpleNamespace(**settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told", "right"),
+    [
+        ({}, [None, None], True),
+        ({"sliding_window": 4}, [4, 4], True),
+        ({"sliding_window": 4}, [None, None], False),
+        ({"sliding_window": 4, "use_sliding_window": False}, [None, None], True),
+        ({"attention_chunk_size": 4}, [None, None], False),
+        ({"layer_types": ["sliding_attention", "full_attention"]}, [4, None], True),
+        ({"layer_types": ["sliding_attention", "full_attention"]}, [4, 4], False),
+        ({"layer_types": ["chunked_attention", "full_attention"]}, [None, None], False),
+    ],
+)
+def test_a_window_that_a_layer_does_not_tell_is_noticed(
+    settings: dict[str, Any], told: list[int | None], right: bool
+) -> None:
+    heard = [{} if each is None else {"sliding_window": each} for each in told]
+    assert same.windows_told(text(**settings), heard) == right
+
+
+def test_what_rounds_as_the_library_itself_does_is_the_same() -> None:
+    expected, apart = torch.ones(100), torch.linspace(-1, 1, 100)
+    near, far = expected + 0.05 * apart, expected + 0.3 * apart
+    assert same.close(near, expected, None, torch.bfloat16) and not same.close(near, expected, None, torch.float32)
+    assert not same.close(far, expected, near, torch.bfloat16)
+    assert same.close(far, expected, expected + 0.1 * apart, torch.bfloat16)
