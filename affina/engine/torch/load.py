@@ -120,7 +120,7 @@ class Network(nn.Module):
         if not self.flat:
             tokens_T = torch.from_numpy(batch.tokens_T).to(device())
             return padded.hidden(self._over(batch.rows), tokens_T, batch.segments, self._padding, self.together)
-        places = None if read is None else torch.from_numpy(np.unique(read)).to(device())
+        places = None if read is None or not len(read) else torch.from_numpy(np.unique(read)).to(device())
         with self.trunk.lent(self, batch, again):
             return self.forest(batch, places if self.trunk.store is None else None)
 
@@ -184,9 +184,9 @@ class Network(nn.Module):
                 packed_TD = self.at(tokens_T, depths_T)
             if forest.calls != layers or not same.windows_told(self.config, forest.heard.values()):
                 return None
-            ways = [self._alone(rows, name) for name in dict.fromkeys(("eager", self._library_name))]
-        found = torch.cat([packed_TD[start:stop] for runs in paths_of(batch) for start, stop in runs])
-        alike = same.close(found, ways[0], ways[1] if len(ways) > 1 else None, self.dtype)
+            found = torch.cat([packed_TD[start:stop] for runs in paths_of(batch) for start, stop in runs])
+            other = None if self._library_name == "eager" else lambda: self._alone(rows, self._library_name)
+            alike = same.close(found, self._alone(rows, "eager"), self.dtype, other)
         return forest.heard if alike else None
 
     def _alone(self, rows: Sequence[Row], name: str) -> torch.Tensor:

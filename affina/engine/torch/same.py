@@ -4,7 +4,7 @@ What a class declares does not tell: a window may stand in a mask that packed ro
 elsewhere than at 0, logits may be scaled.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,10 @@ Shape = tuple[float, float | None]
 
 
 def rows(pad: int | None) -> list[Row]:
-    """Two rows that share a beginning and one alone; without the padding token, which some families do not count."""
+    """Two rows that share a beginning; without the padding token, which some families do not count."""
     ids = np.array([each for each in range(8) if each != pad], np.int32)
     head = np.tile(ids, 2)[:9]
-    tokens = [np.append(head, ids[[1, 2, 0]]), np.append(head, ids[[3]]), ids[[2, 4]]]
+    tokens = [np.append(head, ids[[1, 2, 0]]), np.append(head, ids[[3, 6]])]
     return [Row(f"small:{number}", each, np.zeros(len(each), np.float32)) for number, each in enumerate(tokens)]
 
 
@@ -41,12 +41,14 @@ def windows_told(config: Any, heard: Iterable[Mapping[str, Any]]) -> bool:
     return all(told) or not near or not getattr(text, "use_sliding_window", True)
 
 
-def close(found: torch.Tensor, expected: torch.Tensor, other: torch.Tensor | None, dtype: torch.dtype) -> bool:
+def close(
+    found: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype, other: Callable[[], torch.Tensor] | None = None
+) -> bool:
     """Whether these are the same but for rounding in products of `dtype`; `other`: the library's in another way."""
     far = _apart(found, expected)
     if not far > CLOSE[dtype]:  # what is no number at all is not told from the library's
         return True
-    return other is not None and not far > LOOSER * _apart(other, expected)
+    return other is not None and not far > LOOSER * _apart(other(), expected)
 
 
 def shapes(config: Any) -> list[Shape]:
@@ -65,7 +67,7 @@ def shape_of(config: Any, raw_SV: torch.Tensor, logits_SV: torch.Tensor, dtype: 
     """The shape that makes of the output embedding's products the library's logits; None where none does."""
     for scale, cap in shapes(config):
         found = raw_SV.float() * scale
-        if close(found if cap is None else torch.tanh(found / cap) * cap, logits_SV, None, dtype):
+        if close(found if cap is None else torch.tanh(found / cap) * cap, logits_SV, dtype):
             return scale, cap
     return None
 

@@ -170,3 +170,13 @@ def test_a_block_that_a_tuning_puts_in_attends_as_the_block_it_was_copied_from(t
     folder = families.build("qwen2", tmp_path / "qwen2", sliding_window=3, use_sliding_window=True, layer_types=kinds)
     made = engine(folder, Computing("float32"), {"name": "block_expansion", "groups": 1, "copies": 2})
     assert [each.heard["sliding_window"] for each in made.network.stages] == [None, 3, None, 3]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_batch_in_which_nothing_is_supervised_has_no_gradient(precision: str, tmp_path: Path) -> None:
+    folder = families.build("llama", tmp_path / "llama", **families.SIZES)
+    made = engine(folder, Computing(precision, kernels=True))
+    forward = made.forward(made.layout([families.row("bare", [*range(9)], [])]))
+    assert forward.logprobs_S is not None and not len(forward.logprobs_S)
+    torch.autograd.backward(forward.logprobs_S.sum())
+    assert not any(each.grad is not None and each.grad.any() for each in made.trainable().values())

@@ -98,6 +98,6 @@ def test_a_window_that_a_layer_does_not_tell_is_noticed(
 def test_what_rounds_as_the_library_itself_does_is_the_same() -> None:
     expected, apart = torch.ones(100), torch.linspace(-1, 1, 100)
     near, far = expected + 0.05 * apart, expected + 0.3 * apart
-    assert same.close(near, expected, None, torch.bfloat16) and not same.close(near, expected, None, torch.float32)
-    assert not same.close(far, expected, near, torch.bfloat16)
-    assert same.close(far, expected, expected + 0.1 * apart, torch.bfloat16)
+    assert same.close(near, expected, torch.bfloat16) and not same.close(near, expected, torch.float32)
+    assert not same.close(far, expected, torch.bfloat16, lambda: near)
+    assert same.close(far, expected, torch.bfloat16, lambda: expected + 0.1 * apart)
