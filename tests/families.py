@@ -99,6 +99,7 @@ ODD: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt_neo": ("GPTNeoConfig", {
         "hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]],
     }),
+    "data2vec-text": ("Data2VecTextConfig", {**_ENCODER, "type_vocab_size": 1}),
     "phi": ("PhiConfig", {**_GROUPED, "partial_rotary_factor": 0.5}),
     "doge": ("DogeConfig", _GROUPED),
     "hyperclovax": ("HyperCLOVAXConfig", {**_GROUPED, "logits_scaling": 0.3}),

@@ -210,12 +210,15 @@ class Network(nn.Module):
         head = self.model.get_output_embeddings()
         with self.computing(), self.library_attention():
             logits = self.model(input_ids=tokens, use_cache=False).logits[0]
-            for self._reader in (None, WholeModel(self.model, self._padding)):
+            for reader in (None, WholeModel(self.model, self._padding)):
+                self._reader = reader
                 raw = nn.functional.linear(self._run(tokens)[0], head.weight, getattr(head, "bias", None))
                 if (shape := same.shape_of(self.config, raw, logits, self.dtype)) is not None:
                     return shape
         why = "its logits are not its output embedding's, nor these scaled or capped as its configuration says"
-        raise Refused(f"{self.config.model_type} cannot say words here", why, "choose another base, and report this one")
+        raise Refused(
+            f"{self.config.model_type} cannot say words here", why, "choose another base, and report this one"
+        )
 
     def _looks_back_only(self) -> bool:
         """Two small forwards: families with an attention of their own do not say it, but the first token shows it."""

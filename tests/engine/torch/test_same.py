@@ -1,18 +1,20 @@
 """What a family does that its class does not say is found when it is loaded: the numbers are the library's own."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
-from families import build, random_rows
-from transformers import AutoModelForCausalLM
+from families import STOP, build, random_rows
+from transformers import AutoModel, AutoModelForCausalLM
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Row, Sampling
+from affina.core.kinds import Ending, Row, Sampling
+from affina.data.layout import layout
 from affina.data.rows import Renderer
 from affina.engine.torch import same
 from affina.engine.torch.load import load
@@ -44,6 +46,17 @@ def test_log_probabilities_are_the_librarys(name: str, flat: bool, tmp_path: Pat
     assert model.network.flat == flat
     for row, found in zip(ROWS, model.score(ROWS), strict=True):
         assert np.abs(found.logprobs_S - logprobs(reference, row).numpy()).max() < 2e-5
+
+
+def test_positions_that_start_behind_the_padding_tokens_number_do_so_in_packed_rows(tmp_path: Path) -> None:
+    folder = build("data2vec-text", tmp_path / "data2vec-text")
+    rows = [replace(row, tokens=np.where(row.tokens == STOP, 2, row.tokens)) for row in ROWS]  # padding is not counted
+    net, auto = load(folder, Computing("float32"), Ending("labels", 2)), cast(Any, AutoModel)
+    reference = auto.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        found = net.hidden(layout(rows, share=False))
+        alone = [reference(torch.from_numpy(row.tokens).long()[None]).last_hidden_state[0] for row in rows]
+    assert net.flat and torch.allclose(found, torch.cat(alone), atol=1e-5)
 
 
 def test_greedy_tokens_take_the_bias_of_the_output_head_into_account(tmp_path: Path) -> None:
