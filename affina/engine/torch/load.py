@@ -180,7 +180,7 @@ class Network(nn.Module):
         batch = layout(rows, share=self.causal)
         tokens_T, depths_T = (torch.from_numpy(each).to(device()) for each in (batch.tokens_T, batch.depths_T))
         with self.computing():
-            with attention.computing(batch.segments, self.how.kernels) as forest:
+            with attention.computing(batch.segments) as forest:  # without kernels bf16 rounds as the library does
                 packed_TD = self.at(tokens_T, depths_T)
             if forest.calls != layers or not same.windows_told(self.config, forest.heard.values()):
                 return None
