@@ -79,6 +79,9 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
         if needed and native.library() is None:
             what = f"run '{run.name}' was begun with fused kernels"
             raise Refused(what, native.reason(), "make them possible again to resume it")
+        if run.state != "finished" and (there := begun["machine"]["device"]) != str(device()):
+            what, why = f"run '{run.name}' was begun on {there}", f"on {device()} its numbers would be others"
+            raise Refused(what, why, "resume it there, or give this one its own --run name")
         lock["machine"] = {**begun["machine"], "folder": lock["machine"]["folder"]}
     machine = lock["machine"]
     return Plan(settled, steps, rate, Computing(**machine["compute"]), machine["threads"], lock)

@@ -63,12 +63,15 @@ class Network(nn.Module):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of how this base is computed."""
+        name, cannot = self.config.model_type, self.flat or not self.model.supports_gradient_checkpointing
+        kept = self.how.checkpoint and not self.stages and cannot
+        said = (f"{name} cannot compute its blocks once more in backward: all is kept",) if kept else ()
         if self.flat:
-            return self._computed_otherwise
+            return *self._computed_otherwise, *said
         how = "are padded and computed together" if self.together else "are computed one at a time: padding changes it"
         rows = "rows of similar length" if self.together else "rows"
         lost = "no prefix is shared, no frozen block's output kept"
-        return (f"the attention of {self.config.model_type} cannot pack rows: {rows} {how}; {lost}",)
+        return (f"the attention of {name} cannot pack rows: {rows} {how}; {lost}", *said)
 
     @property
     def _computed_otherwise(self) -> tuple[str, ...]:

@@ -180,3 +180,9 @@ def test_a_batch_in_which_nothing_is_supervised_has_no_gradient(precision: str, 
     assert forward.logprobs_S is not None and not len(forward.logprobs_S)
     torch.autograd.backward(forward.logprobs_S.sum())
     assert not any(each.grad is not None and each.grad.any() for each in made.trainable().values())
+
+
+@pytest.mark.parametrize(("name", "cannot"), [("bloom", False), ("mpnet", True), ("bert", False)])
+def test_a_base_that_cannot_compute_a_block_once_more_says_so(name: str, cannot: bool, family: Folder) -> None:
+    notes = load(family(name), Computing("float32", checkpoint=True), Ending("labels", 2)).notes
+    assert any("cannot compute its blocks once more" in each for each in notes) == cannot
