@@ -10,6 +10,7 @@ import pytest
 import torch
 from families import STOP, build, random_rows
 from transformers import AutoModel, AutoModelForCausalLM
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
@@ -57,6 +58,21 @@ def test_positions_that_start_behind_the_padding_tokens_number_do_so_in_packed_r
         found = net.hidden(layout(rows, share=False))
         alone = [reference(torch.from_numpy(row.tokens).long()[None]).last_hidden_state[0] for row in rows]
     assert net.flat and torch.allclose(found, torch.cat(alone), atol=1e-5)
+
+
+def test_a_base_that_looks_along_the_batch_outside_attention_is_not_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a convolution beside the attention of every block does; each layer still calls the forest function once."""
+    own = LlamaMLP.forward
+
+    def mixed(self: Any, x: torch.Tensor) -> torch.Tensor:
+        before = torch.nn.functional.pad(x, (0, 0, 1, 0))[:, :-1]
+        return own(self, x) + 0.3 * before
+
+    monkeypatch.setattr(LlamaMLP, "forward", mixed)
+    net = load(build("llama", tmp_path / "llama"), Computing("float32"))
+    assert not net.flat and net.together and "cannot pack rows" in net.notes[0]
 
 
 def test_greedy_tokens_take_the_bias_of_the_output_head_into_account(tmp_path: Path) -> None:
