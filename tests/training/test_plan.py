@@ -56,7 +56,7 @@ def test_a_run_begun_on_another_device_is_not_continued_here_without_a_word(tmp_
     run = Run.create(tmp_path / "runs", "tiny")
     lock = planned(tmp_path, chat_model).lock
     run.write("lock.json", {**lock, "machine": {**lock["machine"], "device": "npu"}})
-    with pytest.raises(Refused, match="run 'tiny' was begun on npu: on .* its numbers would be others"):
+    with pytest.raises(Refused, match=r"run 'tiny' was begun on npu: on .* its numbers would be others"):
         planned(tmp_path, chat_model, run)
     run.mark("finished")  # there is nothing to compute
     assert planned(tmp_path, chat_model, run).lock["machine"]["device"] == "npu"
