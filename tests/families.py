@@ -99,6 +99,18 @@ ODD: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt_neo": ("GPTNeoConfig", {
         "hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]],
     }),
+    "data2vec-text": ("Data2VecTextConfig", {**_ENCODER, "type_vocab_size": 1}),
+    "phi": ("PhiConfig", {**_GROUPED, "partial_rotary_factor": 0.5}),
+    "doge": ("DogeConfig", _GROUPED),
+    "hyperclovax": ("HyperCLOVAXConfig", {**_GROUPED, "logits_scaling": 0.3}),
+    "qwen2_moe": ("Qwen2MoeConfig", {
+        **_GROUPED, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 2, "num_experts": 2,
+        "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16,
+    }),
+    "recurrent_gemma": ("RecurrentGemmaConfig", {
+        **_SMALL, "num_hidden_layers": 3, "num_key_value_heads": 1, "head_dim": 8, "lru_width": 32,
+        "attention_window_size": 8, "logits_soft_cap": 2.0, "intermediate_size": 96,
+    }),
 }  # fmt: skip
 """Families that one test alone is about."""
 SIZES: dict[str, Any] = {

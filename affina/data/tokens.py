@@ -14,7 +14,10 @@ from affina.core.atomic import sha256
 from affina.core.errors import Refused
 
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
-PADDING_FIRST = ("roberta", "xlm-roberta", "camembert")  # positions start behind the padding token's
+PADDING_FIRST = (
+    "roberta", "xlm-roberta", "camembert", "data2vec-text", "roberta-prelayernorm", "xlm-roberta-xl", "xmod",
+)  # fmt: skip
+"""Families whose positions start behind the number of the padding token."""
 SPARE = 0.1  # share of the embedding that may have no token: published bases pad by up to 2 %
 
 
@@ -109,8 +112,19 @@ def _decoder_start(config: dict[str, Any]) -> int | None:
 
 
 def _positions(config: dict[str, Any]) -> int:
-    """The longest row a base takes, in tokens."""
-    embedded = int(config.get("max_position_embeddings") or config.get("n_positions") or 2**31)
+    """The longest row a base takes, in tokens.
+
+    Where longer rows turn their positions by other frequencies than shorter ones (LongRoPE, Ding et al. 2024), as many
+    as the shorter: rows that are computed together would take on the frequencies of the longest.
+    """
+    text = config.get("text_config")
+    config = {**text, **config} if isinstance(text, dict) else config
+    named = (config.get(name) for name in ("max_position_embeddings", "n_positions", "max_seq_len"))
+    embedded = int(next(filter(None, named), 2**31))
+    turned = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if isinstance(turned, dict) and (turned.get("rope_type") or turned.get("type")) in ("longrope", "su"):
+        shorter = config.get("original_max_position_embeddings") or turned.get("original_max_position_embeddings")
+        embedded = min(embedded, int(shorter or embedded))
     shifted = config.get("model_type") in PADDING_FIRST
     return embedded - int(config.get("pad_token_id") or 0) - 1 if shifted else embedded
 

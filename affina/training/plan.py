@@ -76,13 +76,20 @@ def plan(recipe: Recipe, prepared: Prepared, source: Source, rows: Sequence[Row]
     begun = run.read("lock.json") if run else None
     if run and begun:
         _same(run, begun, lock)
-        needed = device().type == "cpu" and begun["machine"]["compute"].get("kernels")
-        if needed and native.library() is None:
-            what = f"run '{run.name}' was begun with fused kernels"
-            raise Refused(what, native.reason(), "make them possible again to resume it")
+        _possible(run, begun["machine"])
         lock["machine"] = {**begun["machine"], "folder": lock["machine"]["folder"]}
     machine = lock["machine"]
     return Plan(settled, steps, rate, Computing(**machine["compute"]), machine["threads"], lock)
+
+
+def _possible(run: Run, begun: Mapping[str, Any]) -> None:
+    """Raises Refused where the run, begun on such a machine, cannot go on as it was computed there."""
+    if run.state != "finished" and begun["device"] != str(device()):
+        what, why = f"run '{run.name}' was begun on {begun['device']}", f"on {device()} its numbers would be others"
+        raise Refused(what, why, "resume it there, or give this one its own --run name")
+    if device().type == "cpu" and begun["compute"].get("kernels") and native.library() is None:
+        what = f"run '{run.name}' was begun with fused kernels"
+        raise Refused(what, native.reason(), "make them possible again to resume it")
 
 
 def _work(recipe: Recipe, rows: Sequence[Row], steps: int, source: Source) -> Work:

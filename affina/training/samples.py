@@ -1,6 +1,7 @@
 """A few test items whose answers are kept to read, before and after: drawn by the seed before anyone has answered."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -62,9 +63,16 @@ def _answered(shown: Sequence[Example], base: Answers, tuned: Answers) -> list[d
 
 
 def _shown(session: Session) -> list[Example]:
+    """No conversation that leaves the base no position for an answer (rows may be cut, prompts are not)."""
     test = session.expanded("test")
     order = np.random.default_rng(session.recipe.train.seed).permutation(len(test))
-    return [test[place] for place in order[:SAMPLES]]
+    positions = session.material.renderer.vocabulary.limit - len(session.engine.network.before)
+    fitting = (
+        test[place]
+        for place in order
+        if not isinstance(test[place], Chat) or len(_prompt(session, test[place])) < positions
+    )
+    return list(islice(fitting, SAMPLES))
 
 
 def _prompt(session: Session, example: Example) -> Sequence[int]:

@@ -145,3 +145,34 @@ def test_the_real_bases_give_the_ids_of_transformers(alias: str) -> None:
     for special in (False, True):
         for text, encoding in zip(TEXTS, own.encode(TEXTS, special=special), strict=True):
             assert encoding.ids == theirs(text, add_special_tokens=special)["input_ids"], text
+
+
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [
+        ({"max_position_embeddings": 9000}, 9000),
+        ({"max_seq_len": 700}, 700),
+        ({"text_config": {"max_position_embeddings": 800}}, 800),
+        ({"model_type": "xmod", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ({"max_position_embeddings": 9000, "rope_scaling": {"type": "linear", "factor": 2.0}}, 9000),
+        (
+            {
+                "max_position_embeddings": 9000,
+                "original_max_position_embeddings": 400,
+                "rope_scaling": {"type": "longrope"},
+            },
+            400,
+        ),
+        (
+            {
+                "max_position_embeddings": 9000,
+                "rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 300},
+            },
+            300,
+        ),
+    ],
+)
+def test_the_longest_row_is_what_positions_reach_without_other_frequencies(
+    config: dict[str, Any], limit: int, tmp_path: Path
+) -> None:
+    assert Vocabulary(folder_with(tmp_path, config)).limit == limit

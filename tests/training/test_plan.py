@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tiny import data, recipe, written
 
+from affina.core.errors import Refused
 from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.core.say import Silent
@@ -50,6 +51,16 @@ def test_the_lock_names_data_base_versions_and_machine(tmp_path: Path, chat_mode
         "dropout": 0.0,
         "targets": "all-linear",
     }
+
+
+def test_a_run_begun_on_another_device_is_not_continued_here_without_a_word(tmp_path: Path, chat_model: Path) -> None:
+    run = Run.create(tmp_path / "runs", "tiny")
+    lock = planned(tmp_path, chat_model).lock
+    run.write("lock.json", {**lock, "machine": {**lock["machine"], "device": "npu"}})
+    with pytest.raises(Refused, match=r"run 'tiny' was begun on npu: on .* its numbers would be others"):
+        planned(tmp_path, chat_model, run)
+    run.mark("finished")  # there is nothing to compute
+    assert planned(tmp_path, chat_model, run).lock["machine"]["device"] == "npu"
 
 
 def test_a_run_begun_keeps_its_threads_and_precision(tmp_path: Path, chat_model: Path) -> None:

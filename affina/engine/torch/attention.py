@@ -71,15 +71,15 @@ class Forest:
     def _hidden(self, plan: Plan, causal: bool, window: int | None) -> torch.Tensor | None:
         if plan.whole:
             depths, sees = self._relations()
-            distance, hidden = depths[:, None] - depths[None, :], ~sees
+            here, there, hidden = depths[:, None], depths, ~sees
         else:
-            queries = plan.stop - plan.start
-            distance = torch.arange(plan.keys - queries, plan.keys)[:, None] - torch.arange(plan.keys)[None, :]
-            hidden = torch.zeros_like(distance, dtype=torch.bool)
+            there = torch.arange(plan.keys)
+            here = there[plan.keys - (plan.stop - plan.start) :, None]
+            hidden = torch.zeros(len(here), plan.keys, dtype=torch.bool)
         if causal:
-            hidden = hidden | (distance < 0)
+            hidden |= there > here
         if window is not None:
-            hidden = hidden | (distance.abs() >= window)
+            hidden |= (there <= here - window) | (there >= here + window)
         return hidden if causal or window is not None or plan.whole else None
 
     def _relations(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -204,7 +204,7 @@ def forest_attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    mask: torch.Tensor | None,
+    mask: torch.Tensor | None = None,
     scaling: float | None = None,
     dropout: float = 0.0,
     **more: Any,
@@ -236,7 +236,7 @@ def forest_attention(
         )
         hidden = forest.hidden(plan, rule.causal, how.window, query.device)
         outputs.append(attended(query[0, :, plan.start : plan.stop], keys, values, how, hidden, dropout))
-    return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0), None
+    return torch.cat(outputs, dim=1).transpose(0, 1).contiguous()[None], None  # some families view it
 
 
 def _lent(*tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from affina.core.kinds import Segment
 from affina.engine.torch import attention, quantised
 from affina.engine.torch.fused.attach import FUSED, block_of, parts_of
 from affina.engine.torch.fused.block import Block, Fused
@@ -25,11 +26,15 @@ class Stage:
         self, network: "Network", place: int, layer: nn.Module, heard: Mapping[nn.Module, Mapping[str, Any]]
     ) -> None:
         self._network, self.place, self.layer = weakref.ref(network), place, layer  # no cycle: a model goes at once
-        self.heard = next((heard[each] for each in layer.modules() if each in heard), {})
+        self.hear(heard)
         self._library: Callable[..., Any] = layer.forward
         self._compiles = network.how.compile
         self._parts: tuple[Any, ...] = ()
         self._block: Block | None = None
+
+    def hear(self, heard: Mapping[nn.Module, Mapping[str, Any]]) -> None:
+        """Takes from all attention layers' calls how this block's own calls its function."""
+        self.heard = next((heard[each] for each in self.layer.modules() if each in heard), {})
 
     @property
     def network(self) -> "Network":
@@ -105,19 +110,32 @@ def stage(network: "Network", heard: Mapping[nn.Module, Mapping[str, Any]]) -> l
 
 
 def restage(network: "Network") -> None:
-    """A stand-in before every block that a tuning has put in: it calls its attention as the block before it does."""
+    """A stand-in before every block that a tuning has put in."""
     if not network.stages:
         return
     known, made = {id(each.layer): each for each in network.stages}, list[Stage]()
     for place, layer in enumerate(blocks_of(network.body, network.config.get_text_config().num_hidden_layers)):
-        stage = known.get(id(layer))
-        if stage is None:
-            stage = Stage(network, place, layer, {})
-            stage.heard = made[-1].heard
-            vars(layer)["forward"] = stage
+        stage = known.get(id(layer)) or Stage(network, place, layer, {})
         stage.place = place
         made.append(stage)
-    network.stages = made
+    network.stages, added = made, [each for each in made if id(each.layer) not in known]
+    if added:
+        heard = _heard(network)
+        for each in added:
+            each.hear(heard)
+    for each in made:
+        vars(each.layer)["forward"] = each
+
+
+@torch.no_grad()
+def _heard(network: "Network") -> Mapping[nn.Module, Mapping[str, Any]]:
+    """How each attention layer calls its function now: one token through the library's own blocks, which stay bare."""
+    for each in network.stages:
+        vars(each.layer).pop("forward", None)
+    nothing = torch.zeros(1, dtype=torch.long, device=device())
+    with network.computing(), attention.computing([Segment(0, 1, -1)]) as forest:
+        network.at(nothing, nothing)
+    return forest.heard
 
 
 def _widened(module: nn.Module, given: Any, embedded: Tensor) -> Tensor:

@@ -120,16 +120,16 @@ class Reading:
             values = torch.cat([*(run.layers[layer][1] for run in each.above), own_values], 1)
             hidden = self._hidden(each.stop - each.start, keys, how.window)
             outputs.append(attention.attended(query[0, :, each.start : each.stop], keys, values, how, hidden))
-        return torch.cat(outputs, 1).transpose(0, 1)[None]
+        return torch.cat(outputs, 1).transpose(0, 1).contiguous()[None]
 
     def _hidden(self, queries: int, keys: Tensor, window: int | None) -> Tensor:
         """[Q, K], True where a query must not look: the last Q keys are its own stretch."""
         size = keys.shape[1]
         if (queries, size, window) not in self._masks:
-            places = torch.arange(size, device=keys.device)
-            distance = places[size - queries :, None] - places[None, :]
-            hidden = distance < 0
-            self._masks[queries, size, window] = hidden if window is None else hidden | (distance >= window)
+            there = torch.arange(size, device=keys.device)
+            here = there[size - queries :, None]
+            hidden = there > here
+            self._masks[queries, size, window] = hidden if window is None else hidden | (there <= here - window)
         return self._masks[queries, size, window]
 
 

@@ -208,18 +208,22 @@ class _Head:
 
     def __init__(self, network: Network, copies: bool) -> None:
         self.words, dtype = network.words, network.dtype
-        weight_VD = self.words.weight_VD.detach().to(dtype)
+        self.wide = torch.promote_types(dtype, torch.float32)
+        weight_VD, bias_V = self.words.weight_VD.detach().to(dtype), self.words.bias_V
+        self.bias_V = None if bias_V is None else bias_V.detach().to(self.wide)
         self.product = product(weight_VD) if copies else lambda hidden_BD: hidden_BD.to(dtype) @ weight_VD.T
 
     def logits(self, hidden_BD: Tensor) -> Tensor:
         """[B, V], float32 at least; of the likeliest tokens bf16 logits, which may tie, are computed again wide."""
-        dtype, wide = self.words.dtype, torch.promote_types(self.words.dtype, torch.float32)
+        dtype = self.words.dtype
         hidden_BD = hidden_BD.to(dtype)
-        logits = self.product(hidden_BD).to(wide)
-        if dtype != wide:
+        logits = self.product(hidden_BD).to(self.wide)
+        logits = logits if self.bias_V is None else logits + self.bias_V
+        if dtype != self.wide:
             near = logits.topk(min(NEAR, logits.shape[1])).indices
-            rows_BND = self.words.weight_VD[near].to(dtype).to(wide)
-            logits.scatter_(1, near, (rows_BND @ hidden_BD.to(wide)[..., None])[..., 0])
+            rows_BND = self.words.weight_VD[near].to(dtype).to(self.wide)
+            again_BN = (rows_BND @ hidden_BD.to(self.wide)[..., None])[..., 0]
+            logits.scatter_(1, near, again_BN if self.bias_V is None else again_BN + self.bias_V[near])
         logits *= self.words.scale
         cap = self.words.softcap
         return logits if cap is None else torch.tanh(logits / cap) * cap

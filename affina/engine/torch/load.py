@@ -1,6 +1,6 @@
 """A verified local folder → a network: transformers' classes with forest attention, ending in words or a new head."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,15 @@ from transformers import GenerationConfig
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Batch, Ending, Ints, Row, Segment
-from affina.engine.torch import attention, blocks, dropout, family, native, padded, virtual
+from affina.core.kinds import Batch, Ending, Ints, Row
+from affina.data.layout import layout
+from affina.data.tokens import PADDING_FIRST
+from affina.engine.torch import attention, blocks, dropout, family, native, padded, same, virtual
 from affina.engine.torch.head import WordHead
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
-from affina.engine.torch.reading import reader_of
-from affina.engine.torch.trunk import Trunk
-
-SCALES: dict[str, Callable[[float], float]] = {"logits_scaling": lambda value: 1 / value, "logit_scale": float}
+from affina.engine.torch.reading import WholeModel, reader_of
+from affina.engine.torch.trunk import Trunk, paths_of
 
 DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
 """Of frozen weights and products, by precision; float64 is for checking, see `TorchEngine.exactly`."""
@@ -50,21 +50,28 @@ class Network(nn.Module):
         self.head = nn.Linear(width, ending.size, bias, device=device()) if ending.size else None
         self._reader = reader_of(model, ending)
         self.causal = ending.reads == "source" or bool(getattr(self.config, "is_decoder", False)) or _is_causal(model)
-        self.flat = family.packs(model, ending) and self._takes_forest()
+        heard = self._heard() if family.packs(model, ending) else None
+        self.flat = heard is not None
         if not self.flat and self.config._attn_implementation == attention.NAME:
             model.set_attn_implementation(self._library_name)
         self.causal = self.causal or (not self.flat and self._looks_back_only())
         self.together = not self.flat and self._takes_padding()
+        self._shape = self._logits() if ending.head == "words" else (1.0, None)
+        if heard is not None:
+            self.stages = blocks.stage(self, heard)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of how this base is computed."""
+        name, cannot = self.config.model_type, self.flat or not self.model.supports_gradient_checkpointing
+        kept = self.how.checkpoint and not self.stages and cannot
+        said = (f"{name} cannot compute its blocks once more in backward: all is kept",) if kept else ()
         if self.flat:
-            return self._computed_otherwise
+            return *self._computed_otherwise, *said
         how = "are padded and computed together" if self.together else "are computed one at a time: padding changes it"
         rows = "rows of similar length" if self.together else "rows"
         lost = "no prefix is shared, no frozen block's output kept"
-        return (f"the attention of {self.config.model_type} cannot pack rows: {rows} {how}; {lost}",)
+        return (f"the attention of {name} cannot pack rows: {rows} {how}; {lost}", *said)
 
     @property
     def _computed_otherwise(self) -> tuple[str, ...]:
@@ -81,7 +88,11 @@ class Network(nn.Module):
     @property
     def body(self) -> Any:
         """What turns tokens into hidden states."""
-        return self.model.get_decoder() if self.ending == WORDS else self.model
+        if self.ending != WORDS:
+            return self.model
+        named, rest = self.model.get_decoder(), (self.model.base_model, getattr(self.model, "model", self.model))
+        ends = self.model, self.model.get_output_embeddings()
+        return next((each for each in (named, *rest) if all(each is not end for end in ends)), named)
 
     @property
     def sums_up_last(self) -> bool:
@@ -112,7 +123,7 @@ class Network(nn.Module):
         if not self.flat:
             tokens_T = torch.from_numpy(batch.tokens_T).to(device())
             return padded.hidden(self._over(batch.rows), tokens_T, batch.segments, self._padding, self.together)
-        places = None if read is None else torch.from_numpy(np.unique(read)).to(device())
+        places = None if read is None or not len(read) else torch.from_numpy(np.unique(read)).to(device())
         with self.trunk.lent(self, batch, again):
             return self.forest(batch, places if self.trunk.store is None else None)
 
@@ -152,7 +163,7 @@ class Network(nn.Module):
     def _run(self, tokens_BL: torch.Tensor, **given: torch.Tensor) -> torch.Tensor:
         more = {"use_cache": False} if self.causal else {}
         if self._reader is not None:
-            return self._reader.states(input_ids=tokens_BL, **given)
+            return self._reader.states(input_ids=tokens_BL, **given, **(more if self.ending == WORDS else {}))
         state_BLD: torch.Tensor = self.body(input_ids=tokens_BL, **given, **more).last_hidden_state
         return state_BLD
 
@@ -163,31 +174,63 @@ class Network(nn.Module):
 
     @property
     def _first_position(self) -> int:
-        shifted = self.config.model_type in ("roberta", "xlm-roberta", "camembert")
-        return int(self.config.pad_token_id) + 1 if shifted else 0
+        return int(self.config.pad_token_id) + 1 if self.config.model_type in PADDING_FIRST else 0
 
     @property
     def words(self) -> WordHead:
-        """The output embedding with the family's own scale and soft cap."""
-        scale = 1.0
-        for name, turn in SCALES.items():
-            if getattr(self.config, name, None):
-                scale *= turn(getattr(self.config, name))
-        softcap = getattr(self.config, "final_logit_softcapping", None)
-        head = self.model.get_output_embeddings()
-        return WordHead(head.weight, self.dtype, scale, softcap, getattr(head, "bias", None))
+        """The output embedding with what the family does to its logits."""
+        head, added = self.model.get_output_embeddings(), getattr(self.model, "final_logits_bias", None)
+        bias = getattr(head, "bias", None)
+        if added is not None and bool(added.any()):
+            bias = added[0] if bias is None else bias + added[0]
+        return WordHead(head.weight, self.dtype, *self._shape, bias)
 
-    def _takes_forest(self) -> bool:
-        """One small forward: each attention layer must call the forest function exactly once."""
-        layers = self.config.get_text_config().num_hidden_layers
-        tokens = torch.zeros(2, dtype=torch.long, device=device())
-        roots = [Segment(0, 1, -1), Segment(1, 2, -1)]
-        with torch.no_grad(), attention.computing(roots) as forest, self.computing():
-            self.at(tokens, torch.zeros_like(tokens))
-        takes = bool(forest.calls == layers)
-        if takes:
-            self.stages = blocks.stage(self, forest.heard)
-        return takes
+    @torch.no_grad()
+    def _heard(self) -> Mapping[nn.Module, Mapping[str, Any]] | None:
+        """How each attention layer calls the forest function, where a packed row is computed as the library computes it
+        alone; None where it is not. A few small forwards: what a class declares does not tell."""
+        rows, layers = same.rows(self.config.pad_token_id), self.config.get_text_config().num_hidden_layers
+        batch = layout(rows, share=self.causal)
+        tokens_T, depths_T = (torch.from_numpy(each).to(device()) for each in (batch.tokens_T, batch.depths_T))
+        with self.computing():
+            with attention.computing(batch.segments) as forest:  # without kernels bf16 rounds as the library does
+                packed_TD = self.at(tokens_T, depths_T)
+            if forest.calls != layers or not same.windows_told(self.config, forest.heard.values()):
+                return None
+            last = torch.cat([packed_TD[start:stop] for start, stop in paths_of(batch)[-1]])
+            other = None if self._library_name == "eager" else lambda: self._alone(rows[-1], self._library_name)
+            alike = same.close(last, self._alone(rows[-1], "eager"), self.dtype, other)
+        return forest.heard if alike else None
+
+    def _alone(self, row: Row, name: str) -> torch.Tensor:
+        """[L, D] the states of a row alone, by an attention of the library's."""
+        self.model.set_attn_implementation(name)
+        try:
+            return self._run(torch.from_numpy(row.tokens).long().to(device())[None])[0]
+        finally:
+            self.model.set_attn_implementation(attention.NAME)
+
+    @torch.no_grad()
+    def _logits(self) -> same.Shape:
+        """What the family does to its logits: asked, but where a reader runs the library's whole model.
+
+        Raises Refused where its logits are not found. A network between states and output embedding is run by a reader.
+        """
+        if self._reader is not None:
+            return same.shapes(self.config)[0]
+        tokens = torch.from_numpy(same.rows(self.config.pad_token_id)[0].tokens[:3]).long().to(device())[None]
+        head = self.model.get_output_embeddings()
+        with self.computing(), self.library_attention():
+            logits = self.model(input_ids=tokens, use_cache=False).logits[0]
+            for reader in (None, WholeModel(self.model, self._padding)):
+                self._reader = reader
+                raw = nn.functional.linear(self._run(tokens)[0], head.weight, getattr(head, "bias", None))
+                if (shape := same.shape_of(self.config, raw, logits, self.dtype)) is not None:
+                    return shape
+        why = "its logits are not its output embedding's, nor these scaled or capped as its configuration says"
+        raise Refused(
+            f"{self.config.model_type} cannot say words here", why, "choose another base, and report this one"
+        )
 
     def _looks_back_only(self) -> bool:
         """Two small forwards: families with an attention of their own do not say it, but the first token shows it."""
@@ -246,6 +289,9 @@ def load(
             module.float()  # takes bf16 and the float32 that a low-rank sum leaves; bf16 weights would take only bf16
     network = Network(model.to(device()), computing, ending)
     dropout.before_head(network.head, (shares or {}).get("head"))
+    if computing.checkpoint and not network.flat and model.supports_gradient_checkpointing:
+        model.activation_checkpointing_enable()  # blocks behind stand-ins see to it themselves
+        model.disable_input_require_grads()  # which blocks that are computed again do not need
     return network.eval()
 
 

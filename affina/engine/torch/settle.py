@@ -22,6 +22,12 @@ SHARE_OF_PEAK = 0.5  # of the rate of a large product that a whole step reaches 
 ROOM = 0.6  # of the free memory that activations may fill before they are computed again instead of kept
 COPIES = 3.0  # of the weights' bytes that a network takes beside activations: itself, and laid out for both directions
 BYTES_KEPT = (34, 8)  # per token and block, times the width and the inner width: what a block keeps for backward
+SIZES = (
+    ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    ("hidden_size", "n_embd", "d_model", "dim"),
+    ("intermediate_size", "n_inner", "ffn_dim", "d_ff", "d_inner", "hidden_dim", "encoder_ffn_dim"),
+)
+"""Blocks, width and inner width, by the names that configurations give them; an inner width not named is 4 widths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +95,12 @@ def _rate(dtype: torch.dtype, size: int = 1024) -> float:
 def _crowded(work: Work) -> bool:
     """Whether what all blocks keep of the largest micro-batch would not leave room in the memory that is free."""
     config = json.loads((work.base / "config.json").read_text(encoding="utf-8"))
-    sizes = [config.get(name) for name in ("num_hidden_layers", "hidden_size", "intermediate_size")]
-    if not all(isinstance(size, int) for size in sizes):
-        return False
-    layers, width, inner = sizes
-    kept = work.largest * layers * (BYTES_KEPT[0] * width + BYTES_KEPT[1] * inner)
+    text = config.get("text_config")
+    parts = [text, config] if isinstance(text, dict) else [config]
+    layers, width, inner = (
+        next((part[name] for part in parts for name in names if isinstance(part.get(name), int)), 0) for names in SIZES
+    )
+    kept = work.largest * layers * (BYTES_KEPT[0] * width + BYTES_KEPT[1] * (inner or 4 * width))
     weights = sum(file.stat().st_size for file in work.base.glob("*.safetensors"))
     return bool(kept > ROOM * (_free() - COPIES * weights))
 

@@ -140,11 +140,11 @@ def test_rows_longer_than_768_tokens_agree_with_eager_attention(
         fused.append(given[1].shape[2])
         return library(*given, **more)
 
-    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
     draw = np.random.default_rng(0)
     head = draw.integers(0, 300, 780).tolist()
     rows = [row(str(n), head, draw.integers(0, 300, 20).tolist()) for n in range(2)]
     net, reference = network(family(name)), alone(family(name))
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
     batch = batch_of(net, rows)
     with torch.no_grad():
         hidden_TD = net.hidden(batch)

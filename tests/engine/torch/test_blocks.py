@@ -147,3 +147,42 @@ def test_after_the_last_attention_only_what_is_read_is_computed(name: str, check
     unread = np.setdiff1d(np.arange(size), read)
     assert (part[torch.from_numpy(unread)] == 0).all() and (whole[torch.from_numpy(unread)] != 0).any()
     assert apart(gradients, expected) <= 1e-10
+
+
+def test_a_base_that_is_padded_keeps_only_what_its_blocks_begin_with(family: Folder) -> None:
+    held, found = [], []
+    for checkpoint in (False, True):
+        made = engine(family("bloom"), Computing("float32", checkpoint=checkpoint), "full")
+        batch = made.layout([row for row in families.random_rows(made.network.config.vocab_size) if row.targets])
+        kept = Kept()
+        with torch.autograd.graph.saved_tensors_hooks(kept, lambda each: each):
+            made.network.train()
+            made.forward(batch)
+        held.append(kept.size)
+        made.learn([batch], objectives.build("cross_entropy"), 1)
+        found.append({name: each.detach().clone() for name, each in made.trainable().items()})
+    assert held[1] < held[0] / 2 and apart(found[1], found[0]) == 0.0
+
+
+def test_a_block_that_a_tuning_puts_in_attends_as_the_block_it_was_copied_from(tmp_path: Path) -> None:
+    """Two copies of a block that sees all and one that sees what is near: the first stands behind the second."""
+    kinds = ["full_attention", "sliding_attention"]
+    folder = families.build("qwen2", tmp_path / "qwen2", sliding_window=3, use_sliding_window=True, layer_types=kinds)
+    made = engine(folder, Computing("float32"), {"name": "block_expansion", "groups": 1, "copies": 2})
+    assert [each.heard["sliding_window"] for each in made.network.stages] == [None, 3, None, 3]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_batch_in_which_nothing_is_supervised_has_no_gradient(precision: str, tmp_path: Path) -> None:
+    folder = families.build("llama", tmp_path / "llama", **families.SIZES)
+    made = engine(folder, Computing(precision, kernels=True))
+    forward = made.forward(made.layout([families.row("bare", [*range(9)], [])]))
+    assert forward.logprobs_S is not None and not len(forward.logprobs_S)
+    torch.autograd.backward(forward.logprobs_S.sum())
+    assert not any(each.grad is not None and each.grad.any() for each in made.trainable().values())
+
+
+@pytest.mark.parametrize(("name", "cannot"), [("bloom", False), ("mpnet", True), ("bert", False)])
+def test_a_base_that_cannot_compute_a_block_once_more_says_so(name: str, cannot: bool, family: Folder) -> None:
+    notes = load(family(name), Computing("float32", checkpoint=True), Ending("labels", 2)).notes
+    assert any("cannot compute its blocks once more" in each for each in notes) == cannot

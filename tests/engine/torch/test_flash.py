@@ -113,6 +113,18 @@ def test_in_bf16_the_error_is_that_of_torch(segments: list[Segment], shape: tupl
         assert own <= max(BF16 * other, LEAST_BF16)
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_every_window_ends_at_the_distance_it_says(causal: bool) -> None:
+    """Tokens at depths 0 to 2, 3 to 6, 7 to 8 and, beside these, 7: each window ends between two of them."""
+    segments = grown([3, 4, 2, 1], [0, 1, 1, 4])
+    assert [each.parent for each in segments] == [-1, 0, 1, 1]
+    given = drawn(10, (2, 1, 16))
+    for window in range(1, 11):
+        rule = Rule(0.25, causal, window)
+        expected = by_torch(tuple(each.double() for each in given), segments, rule)
+        assert max(apart(by_kernels(given, segments, rule), expected)) <= FLOAT32
+
+
 @settings(max_examples=20, deadline=None)
 @given(forests, rules, st.integers(0, 10**6), st.sampled_from([torch.float32, torch.bfloat16]))
 def test_changing_a_segment_changes_no_bit_of_those_that_do_not_see_it(

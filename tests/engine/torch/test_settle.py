@@ -71,3 +71,23 @@ def test_blocks_are_computed_again_when_memory_would_not_hold_them(base: Path, m
 def test_free_memory_and_the_rate_of_products_are_those_of_this_machine() -> None:
     assert 10**7 < settle._free() < 10**14
     assert 10**8 < settle._rate(machine.torch.float32, 256) < 10**16
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"n_layer": 30, "n_embd": 576, "n_inner": None},
+        {"num_hidden_layers": 30, "hidden_size": 576, "ffn_dim": 2304},
+        {"n_layers": 30, "dim": 576, "hidden_dim": 2304},
+        {"text_config": {"num_hidden_layers": 30, "hidden_size": 576, "intermediate_size": 2304}},
+    ],
+)
+def test_sizes_are_found_by_whatever_name_a_family_has_for_them(
+    sizes: dict[str, object], base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (base / "config.json").write_text(json.dumps(sizes), encoding="utf-8")
+    monkeypatch.setattr(settle, "_free", lambda: 8 * 10**9)
+    per_token = 30 * (settle.BYTES_KEPT[0] * 576 + settle.BYTES_KEPT[1] * 2304)
+    limit = settle.ROOM * (8 * 10**9 - settle.COPIES * 270e6) / per_token
+    assert settled_on(Compute(), Work(1, int(limit * 1.01), base)).checkpoint is True
+    assert settled_on(Compute(), Work(1, int(limit * 0.99), base)).checkpoint is False

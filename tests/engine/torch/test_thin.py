@@ -41,6 +41,16 @@ def test_products_and_sums_are_those_of_float64(rows: int, columns: int, rank: i
 
 
 @needs_kernel
+def test_of_no_rows_there_is_no_product_and_sums_are_zero() -> None:
+    none, out = drawn(0, 48), drawn(0, 16)
+    assert thin.Wide(drawn(70, 48))(none, [Beside(torch.randn(16, 48), 0, out)]).shape == (0, 70)
+    held = [Summed(drawn(9, 48), drawn(9, 16))]
+    assert all(each.any() for each in thin.sums(held))  # what a thread's buffers hold afterwards
+    tall, across = thin.sums([Summed(none, out), Summed(none, out, across=True)])
+    assert tall.shape == (48, 16) and across.shape == (16, 48) and not tall.any() and not across.any()
+
+
+@needs_kernel
 def test_slices_of_wider_rows_are_read_as_they_lie() -> None:
     wide, u = drawn(50, 128), drawn(50, 40, seed=1)
     (made,) = thin.sums([Summed(wide[:, 32:96], u[:, 8:24])])

@@ -130,7 +130,7 @@ inline void multiply_block(const Product& job, int64_t x_row, int64_t t, int64_t
 
 inline void sum_block(const Sum& job, int64_t T, const int32_t* left, int64_t n, std::vector<int32_t>& right, std::vector<float>& sums) {
     const int64_t columns = job.N - n < PANEL ? job.N - n : PANEL, pairs = (T + 1) / 2, wide = job.u_words();
-    sums.resize(job.R * PANEL);
+    sums.assign(job.R * PANEL, 0.0f);  // what is given of no rows
     for (int64_t p = 0; p < pairs; p += PAIRS) {
         const int64_t rows = T - 2 * p < 2 * PAIRS ? T - 2 * p : 2 * PAIRS;
         interleave(job.x + 2 * p * job.x_row + n, job.x_row, rows, columns, right.data(), PANEL);
@@ -158,6 +158,7 @@ extern "C" void affina_thin_pack(const bf16* weight, int64_t row, int64_t N, int
 
 // Several products of columns of one x with T rows: a block of rows goes through all of them before the next.
 extern "C" void affina_thin_times(const Product* jobs, int64_t count, int64_t x_row, int64_t T) {
+    if (T == 0) return;
     int64_t panels = 0, floating = 0;
     for (int64_t j = 0; j < count; j++) {
         panels += jobs[j].panels();
