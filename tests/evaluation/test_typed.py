@@ -19,7 +19,7 @@ from affina.evaluation.typed import typed
 from affina.training.cells import task_rows
 
 BASES = {"reward": "chat", "masked_lm": "bert", "permutation_lm": "xlnet", "seq2seq": "t5"}
-STEPS = {"tag": 40, "seq2seq": 2}
+STEPS = {"tag": 80, "seq2seq": 2}
 FILES: dict[str, dict[str, Any]] = {
     "masked_lm": {"read": "prose.txt", "data": {"reader": {"name": "text", "by": "paragraph"}}},
     "permutation_lm": {"read": "prose.txt", "data": {"reader": {"name": "text", "by": "paragraph"}}},
