@@ -12,9 +12,13 @@ from tokenizers import Tokenizer
 
 from affina.core.atomic import sha256
 from affina.core.errors import Refused
+from affina.data.roles import roles
 
-ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
-PADDING_FIRST = ("roberta", "xlm-roberta", "camembert")  # positions start behind the padding token's
+PADDING_FIRST = (
+    "camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
+    "xlm-roberta", "xlm-roberta-xl", "xmod",
+)  # fmt: skip
+"""Families whose positions start behind the padding token's."""
 SPARE = 0.1  # share of the embedding that may have no token: published bases pad by up to 2 %
 
 
@@ -32,7 +36,7 @@ class Vocabulary:
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         config, settings = _json(folder / "config.json"), _json(folder / "tokenizer_config.json")
-        self.named = {role: text for role in ROLES if (text := _text(settings.get(role)))}
+        self.named = roles(settings, _json(folder / "special_tokens_map.json"), config, self.tokenizer)
         self.special = {token.content: number for number, token in self.tokenizer.get_added_tokens_decoder().items()}
         self.stops = self._stops(_json(folder / "generation_config.json"), config)
         self.limit = _positions(config)
@@ -108,11 +112,17 @@ def _decoder_start(config: dict[str, Any]) -> int | None:
     return int(declared if declared is not None else config.get("pad_token_id") or 0)
 
 
+def first_position(model_type: str, padding: int | None) -> int:
+    """The number of a row's first position in its family's table, given the padding token's id."""
+    if model_type not in PADDING_FIRST:
+        return 0
+    return 2 if padding is None or model_type == "mpnet" else padding + 1  # MPNet's is written down in its code
+
+
 def _positions(config: dict[str, Any]) -> int:
     """The longest row a base takes, in tokens."""
     embedded = int(config.get("max_position_embeddings") or config.get("n_positions") or 2**31)
-    shifted = config.get("model_type") in PADDING_FIRST
-    return embedded - int(config.get("pad_token_id") or 0) - 1 if shifted else embedded
+    return embedded - first_position(str(config.get("model_type", "")), config.get("pad_token_id"))
 
 
 def _tokenizer(path: Path) -> Tokenizer:
@@ -131,7 +141,3 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, error: Exception) -> Refused:
     return Refused(f"{path} cannot be read", str(error), "fetch or save the model folder again")
-
-
-def _text(token: Any) -> str:
-    return str(token["content"]) if isinstance(token, dict) else str(token or "")

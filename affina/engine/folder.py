@@ -16,6 +16,47 @@ VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spi
 
 _IDENTITY = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", *VOCABULARIES)
 
+ADAPTER, ADAPTER_SETTINGS = "adapter_model.safetensors", "adapter_config.json"
+
+UNMERGED = ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "ADAPTION_PROMPT", "CPT")
+"""What PEFT calls methods that no weight of a base can hold."""
+
+DISCRIMINATORS = ("ElectraForPreTraining", "FunnelForPreTraining")
+"""What tells real words from exchanged ones, and says none itself."""
+
+ENCODERS = (
+    "albert", "bert", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2", "distilbert",
+    "electra", "ernie", "esm", "eurobert", "fnet", "ibert", "longformer", "megatron-bert", "mobilebert", "modernbert",
+    "mpnet", "nystromformer", "rembert", "roberta", "roberta-prelayernorm", "roformer", "squeezebert", "xlm-roberta",
+    "xlm-roberta-xl", "xmod",
+)  # fmt: skip
+"""Families that read from both sides, by which a configuration is understood that names no class."""
+
+
+def snapshot(path: Path) -> Path:
+    """The folder itself; of a model's folder in the hub's cache, what its main branch holds there."""
+    branch = path / "refs" / "main"
+    return path / "snapshots" / branch.read_text(encoding="ascii").strip() if branch.is_file() else path
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether it holds an adapter in PEFT's format, and no model."""
+    return (folder / ADAPTER_SETTINGS).is_file() and not (folder / "config.json").is_file()
+
+
+def adapter_settings(folder: Path) -> dict[str, Any]:
+    """What an adapter's file says of it. Raises Refused for one that cannot be folded into its base."""
+    said, what = _config(folder / ADAPTER_SETTINGS), f"the adapter in {folder} cannot be a base"
+    kind, base = said.get("peft_type"), said.get("base_model_name_or_path")
+    if kind in UNMERGED:
+        why = f"{kind} adds inputs, not weights, so that there is no model that answers like it"
+        raise Refused(what, why, f"begin with its base, {base}")
+    if not base:
+        raise Refused(what, "it does not name its own base", f"write base_model_name_or_path in {ADAPTER_SETTINGS}")
+    if not (folder / ADAPTER).is_file():
+        raise Refused(what, f"it has no {ADAPTER}; a pickle beside it can run any code when loaded", "save it again")
+    return said
+
 
 def check_weights(folder: Path) -> list[Path]:
     """The safetensors files of a model folder, each whole. Raises Refused, saying what is missing and what to do."""
@@ -49,15 +90,18 @@ def reads(folder: Path) -> str:
     """How the base reads where it ends in words, as `Objective.reads` names it; empty for a base without words."""
     config = _config(folder / "config.json")
     names = config.get("architectures") or []
-    if config.get("is_encoder_decoder"):
-        return "source" if not names or any(name.endswith("ForConditionalGeneration") for name in names) else ""
+    if config.get("is_encoder_decoder"):  # a published BART says BartModel: its words are its embeddings
+        return "" if any(name.endswith("EncoderModel") for name in names) else "source"
     if config.get("model_type") == "xlnet":
         return "order" if any(name.endswith("LMHeadModel") for name in names) else ""
     heads = [name for name in names if not name.startswith("BertLM")]
     speaking = ("ForCausalLM", "LMHeadModel")
+    if not names and config.get("model_type") in ENCODERS and not config.get("is_decoder"):
+        return "both"
     if not names or config.get("is_decoder") or any(name.endswith(speaking) for name in heads):
         return "past"
-    return "both" if any(name.endswith(("ForMaskedLM", "ForPreTraining")) for name in names) else ""
+    masked = [name for name in names if name.endswith(("ForMaskedLM", "ForPreTraining")) and name not in DISCRIMINATORS]
+    return "both" if masked else ""
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from affina.core.cache import Progress, disk_errors
 from affina.engine.apart import run_apart
 from affina.engine.cache import Source, entry
-from affina.engine.folder import licence_of
+from affina.engine.folder import licence_of, snapshot
 from affina.engine.source import ALIASES, is_gguf, known_gguf
 
 DIGEST = ""  # of weights that nobody has looked at
@@ -17,7 +17,7 @@ def outline(reference: str, tell: Progress) -> Source | None:
     None where the weights come together with the rest (a registry's package, an address, a run), where they have been
     read before, and for what `find` refuses. Raises Refused for a GGUF that cannot be converted.
     """
-    path = Path(reference).expanduser()
+    path = snapshot(Path(reference).expanduser())
     if reference in ALIASES:
         return None
     if path.is_dir():

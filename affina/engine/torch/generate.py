@@ -220,6 +220,8 @@ class _Head:
             near = logits.topk(min(NEAR, logits.shape[1])).indices
             rows_BND = self.words.weight_VD[near].to(dtype).to(wide)
             logits.scatter_(1, near, (rows_BND @ hidden_BD.to(wide)[..., None])[..., 0])
+        if self.words.bias_V is not None:
+            logits += self.words.bias_V.to(wide)
         logits *= self.words.scale
         cap = self.words.softcap
         return logits if cap is None else torch.tanh(logits / cap) * cap

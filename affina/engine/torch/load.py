@@ -1,6 +1,6 @@
 """A verified local folder → a network: transformers' classes with forest attention, ending in words or a new head."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from transformers import GenerationConfig
 from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Ending, Ints, Row, Segment
+from affina.data.tokens import first_position
 from affina.engine.torch import attention, blocks, dropout, family, native, padded, virtual
 from affina.engine.torch.head import WordHead
+from affina.engine.torch.logits import Logits, logits_of
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
-from affina.engine.torch.reading import reader_of
+from affina.engine.torch.reading import WholeModel, reader_of
 from affina.engine.torch.trunk import Trunk
-
-SCALES: dict[str, Callable[[float], float]] = {"logits_scaling": lambda value: 1 / value, "logit_scale": float}
 
 DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
 """Of frozen weights and products, by precision; float64 is for checking, see `TorchEngine.exactly`."""
@@ -55,6 +55,11 @@ class Network(nn.Module):
             model.set_attn_implementation(self._library_name)
         self.causal = self.causal or (not self.flat and self._looks_back_only())
         self.together = not self.flat and self._takes_padding()
+        self.logits = Logits()
+        if ending.head == "words":
+            self.logits, states_11D = logits_of(model, self._one_token)
+            if self._reader is None and not self._hands_on(states_11D):
+                self._reader = WholeModel(model, self._padding)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -81,7 +86,10 @@ class Network(nn.Module):
     @property
     def body(self) -> Any:
         """What turns tokens into hidden states."""
-        return self.model.get_decoder() if self.ending == WORDS else self.model
+        found = self.model.get_decoder() if self.ending == WORDS else self.model
+        return (
+            found if hasattr(found, "config") else self.model.base_model
+        )  # some call their output embedding a decoder
 
     @property
     def sums_up_last(self) -> bool:
@@ -142,7 +150,7 @@ class Network(nn.Module):
     def _run(self, tokens_BL: torch.Tensor, **given: torch.Tensor) -> torch.Tensor:
         more = {"use_cache": False} if self.causal else {}
         if self._reader is not None:
-            return self._reader.states(input_ids=tokens_BL, **given)
+            return self._reader.states(input_ids=tokens_BL, **given, **more)
         state_BLD: torch.Tensor = self.body(input_ids=tokens_BL, **given, **more).last_hidden_state
         return state_BLD
 
@@ -153,19 +161,34 @@ class Network(nn.Module):
 
     @property
     def _first_position(self) -> int:
-        shifted = self.config.model_type in ("roberta", "xlm-roberta", "camembert")
-        return int(self.config.pad_token_id) + 1 if shifted else 0
+        return first_position(self.config.model_type, self.config.pad_token_id)
 
     @property
     def words(self) -> WordHead:
-        """The output embedding with the family's own scale and soft cap."""
-        scale = 1.0
-        for name, turn in SCALES.items():
-            if getattr(self.config, name, None):
-                scale *= turn(getattr(self.config, name))
-        softcap = getattr(self.config, "final_logit_softcapping", None)
-        head = self.model.get_output_embeddings()
-        return WordHead(head.weight, self.dtype, scale, softcap, getattr(head, "bias", None))
+        """The output embedding with the family's own scale, soft cap and bias."""
+        head, made = self.model.get_output_embeddings(), self.logits
+        own: torch.Tensor | None = getattr(head, "bias", None)
+        bias = own if made.bias_V is None else made.bias_V if own is None else own + made.bias_V
+        return WordHead(head.weight, self.dtype, made.scale, made.softcap, bias)
+
+    def _one_token(self) -> Any:
+        """What the library's whole model gives for one token, and one that is decoded."""
+        token_11 = torch.zeros(1, 1, dtype=torch.long, device=device())
+        more: dict[str, Any] = {"decoder_input_ids": token_11} if self.ending.reads == "source" else {}
+        more |= {"use_cache": False} if self.causal else {}
+        with self.computing(), attention.computing([Segment(0, 1, -1)]):
+            return self.model(input_ids=token_11, **more)
+
+    @torch.no_grad()
+    def _hands_on(self, states_11D: torch.Tensor) -> bool:
+        """Whether these states of one token, which went into the output embedding, are what the body gives: decoders
+        of BERT's kind have a layer between."""
+        token_11 = torch.zeros(1, 1, dtype=torch.long, device=device())
+        more = {"use_cache": False} if self.causal else {}
+        with self.computing(), attention.computing([Segment(0, 1, -1)]):
+            own_11D = self.body(input_ids=token_11, **more).last_hidden_state
+        close = padded.CLOSE[self.dtype] * float(own_11D.abs().max())
+        return own_11D.shape == states_11D.shape and float((own_11D - states_11D).abs().max()) <= close
 
     def _takes_forest(self) -> bool:
         """One small forward: each attention layer must call the forest function exactly once."""
@@ -234,7 +257,16 @@ def load(
             module.padding_idx = None  # the pad token may be the stop token, which must learn; padding is masked
         if isinstance(module, nn.LayerNorm):
             module.float()  # takes bf16 and the float32 that a low-rank sum leaves; bf16 weights would take only bf16
-    network = Network(model.to(device()), computing, ending)
+    try:
+        network = Network(model.to(device()), computing, ending)
+    except (*family.UNREADABLE, IndexError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        what, instead = (
+            f"the network of a {config.model_type} cannot be computed here",
+            "choose a base of another family",
+        )
+        raise Refused(what, " ".join(str(error).split("\n")[:1]), instead) from error
     dropout.before_head(network.head, (shares or {}).get("head"))
     return network.eval()
 

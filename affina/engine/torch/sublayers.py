@@ -13,12 +13,13 @@ from affina.engine.torch.low_rank import is_linear
 
 ATTENTION = (
     "self_attn.o_proj", "self_attn.out_proj", "self_attn.dense", "attn.c_proj", "attn.out_proj", "attention.dense",
-    "attention.output.dense", "attention.out_lin", "attention.attn.o", "self_attention.dense",
-    "layer.0.SelfAttention.o",
+    "attn.Wo", "attn.attention.out_proj", "attention.output.dense", "attention.out_lin", "attention.attn.o",
+    "self_attention.dense", "layer.0.SelfAttention.o",
 )  # fmt: skip
 INNER = (
     ("mlp.gate_proj", "mlp.down_proj"), ("mlp.gate_up_proj", "mlp.down_proj"), ("mlp.c_fc", "mlp.c_proj"),
-    ("mlp.fc1", "mlp.fc2"), ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"), ("fc1", "fc2"), ("ffn.lin1", "ffn.lin2"),
+    ("mlp.fc1", "mlp.fc2"), ("mlp.fc_in", "mlp.fc_out"), ("mlp.Wi", "mlp.Wo"),
+    ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"), ("fc1", "fc2"), ("ffn.lin1", "ffn.lin2"),
     ("ffn.up_proj", "ffn.down_proj"), ("intermediate.dense", "output.dense"),
     ("layer.1.DenseReluDense.wi", "layer.1.DenseReluDense.wo"),
     ("layer.1.DenseReluDense.wi_0", "layer.1.DenseReluDense.wo"),
