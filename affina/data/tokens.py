@@ -19,6 +19,10 @@ PADDING_FIRST = (
     "xlm-roberta", "xlm-roberta-xl", "xmod",
 )  # fmt: skip
 """Families whose positions start behind the padding token's."""
+POSITIONS = (
+    "max_position_embeddings", "n_positions", "max_encoder_position_embeddings", "max_decoder_position_embeddings",
+)  # fmt: skip
+"""What configurations call the size of a table of positions; the smallest counts."""
 SPARE = 0.1  # share of the embedding that may have no token: published bases pad by up to 2 %
 
 
@@ -121,7 +125,8 @@ def first_position(model_type: str, padding: int | None) -> int:
 
 def _positions(config: dict[str, Any]) -> int:
     """The longest row a base takes, in tokens."""
-    embedded = int(config.get("max_position_embeddings") or config.get("n_positions") or 2**31)
+    named = [int(config[name]) for name in POSITIONS if config.get(name)]
+    embedded = min(named, default=2**31)
     return embedded - first_position(str(config.get("model_type", "")), config.get("pad_token_id"))
 
 
