@@ -12,7 +12,7 @@ TABLES = re.compile(
     r"(^|[._])(embeddings|embed_norm|emb_norm|embeddings_project|embedding_hidden_mapping_in|project_in"
     r"|layernorm_embedding|word_embeddings_layernorm|layer_norm_emb)$"
 )
-"""What families call modules below the blocks that are no table themselves: of embeddings whole, and what widens them."""
+"""What families call modules below the blocks that are no table: of embeddings whole, and what widens them."""
 
 
 def stacked(model: "torch.nn.Module", asked: str) -> "list[torch.nn.Module]":

@@ -15,7 +15,8 @@ from transformers import AutoConfig
 
 from affina.core.errors import Refused
 from affina.engine.torch import convert, tensor_file
-from affina.engine.torch.library import UNREADABLE, quietly
+from affina.engine.torch.family import UNREADABLE
+from affina.engine.torch.library import quietly
 from affina.engine.torch.load import SAFELY
 from affina.engine.torch.whole import KEPT, write_folder
 

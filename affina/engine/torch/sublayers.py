@@ -30,7 +30,7 @@ INNER = (
 AFTER_SUM = ("output.LayerNorm", "output_layer_norm", "full_layer_layer_norm")
 """The norm that a post-norm block ends in: it takes the sum of the residual stream and the inner layer's output."""
 LAST_NORM, POST_NORM = "final_layer_norm", ("Bart", "BlenderbotSmall", "LED", "Marian", "Mvp", "PLBart")
-"""In these families, and in an OPT that says so, the same; elsewhere a norm of this name stands before the inner layer."""
+"""In these families, and in an OPT that says so, the same; elsewhere such a norm stands before the inner layer."""
 KEYS_VALUES = (
     ("k_proj", "v_proj"), ("key", "value"), ("k_lin", "v_lin"), ("key_proj", "value_proj"), ("kv_b_proj",), ("k", "v"),
     ("c_attn",), ("query_key_value",), ("qkv_proj",), ("Wqkv",), ("in_proj",),

@@ -153,7 +153,10 @@ def prompt(model: Any, encoder: nn.Module) -> None:
     """Puts what the encoder gives before every row, as states of the residual stream. Raises Refused for a family whose
     blocks read the words themselves too: other tools have no words for virtual tokens, and answer otherwise."""
     if getattr(model.config.get_text_config(), "hidden_size_per_layer_input", 0):
-        what, why = f"virtual tokens before {model.config.model_type}", "every block of it reads the words themselves too"
+        what, why = (
+            f"virtual tokens before {model.config.model_type}",
+            "every block of it reads the words themselves too",
+        )
         raise Refused(what, why, "choose the tuning prefix or lora")
     words = model.get_input_embeddings()
     model.set_input_embeddings(Prompted(words, encoder.to(words.weight.device)))

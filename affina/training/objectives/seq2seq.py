@@ -33,5 +33,5 @@ class Seq2seq(Worded):
             last = max(n for n, turn in enumerate(example.messages) if turn.role == "assistant")
             source = "\n".join(turn.content for turn in example.messages[:last])
             result, more = example.messages[last].content, ()
-        begun = {"source": self.instruction + source, "opening": self.opening}
-        return Parallel(**example.beside(), **begun, result=result, references=more)
+        source = self.instruction + source
+        return Parallel(**example.beside(), source=source, result=result, references=more, opening=self.opening)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 class LastLayers(Partial):
     """The last blocks and the norm after them move, kept in float32; embeddings and what ends in words stay. An
-    encoder–decoder's last blocks are its decoder's. With a label head, which always moves, 0 layers make a linear probe.
-    Written as a whole model folder."""
+    encoder–decoder's last blocks are its decoder's. With a label head, which always moves, 0 layers make a linear
+    probe. Written as a whole model folder."""
 
     learning_rate: ClassVar[float] = 1e-4
 

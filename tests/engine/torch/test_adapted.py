@@ -89,7 +89,7 @@ def test_what_cannot_be_a_base_is_refused_in_a_sentence(family: Folder, tmp_path
     told = json.loads((folder / "adapter_config.json").read_text()) | {"peft_type": "LORA"}
     gone = told | {"base_model_name_or_path": str(tmp_path / "gone")}
     (folder / "adapter_config.json").write_text(json.dumps(gone))
-    with pytest.raises(Refused, match="has no base: it was trained on .*gone, which is not there"):
+    with pytest.raises(Refused, match=r"has no base: it was trained on .*gone, which is not there"):
         find(str(folder))
     (folder / "adapter_model.safetensors").unlink()
     with pytest.raises(Refused, match="a pickle beside it can run any code"):

@@ -1,4 +1,4 @@
-"""Families beyond the usual ones: the engine's log-probabilities, packed or padded, are the library's own, row by row."""
+"""Families beyond the usual ones: the engine's log-probabilities, packed or padded, are the library's own."""
 
 from collections.abc import Callable
 from pathlib import Path
