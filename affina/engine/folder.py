@@ -12,7 +12,10 @@ from affina.core.errors import Refused
 
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
-VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+VOCABULARIES = (
+    "vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "spm.model", "sentencepiece.bpe.model",
+    "sentencepiece.model",
+)  # fmt: skip
 
 _IDENTITY = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", *VOCABULARIES)
 
