@@ -68,6 +68,8 @@ class Renderer:
             own = Template.find(folder, vocabulary.named) if template != "plain" else None
         if own is None and template == "own":
             raise Refused(f"{folder} has no chat template", instead="set data.template: plain")
+        if own is not None and own.folds:
+            notes.append("the base's chat template has no place for a system message: it is put before the user's")
         if own is None and template is None:
             notes.append("the base has no chat template: plain text is used (data.template: plain)")
         if max_tokens > vocabulary.limit:
