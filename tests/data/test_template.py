@@ -253,7 +253,9 @@ GEMMA = (
     "{{ bos_token }}{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
     "{% for m in messages %}{{ '<start>' + m.role + '\n' + m.content + '<end>\n' }}{% endfor %}"
 )
-DEAF = "{% for m in messages if m.role != 'system' %}{{ '<start>' + m.role + '\n' + m.content + '<end>\n' }}{% endfor %}"
+DEAF = (
+    "{% for m in messages if m.role != 'system' %}{{ '<start>' + m.role + '\n' + m.content + '<end>\n' }}{% endfor %}"
+)
 
 
 @pytest.mark.parametrize("source", [GEMMA, DEAF], ids=["refuses", "leaves out"])
