@@ -21,7 +21,9 @@ _IDENTITY = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_tem
 
 ADAPTER, ADAPTER_SETTINGS = "adapter_model.safetensors", "adapter_config.json"
 
-UNMERGED = ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "ADAPTION_PROMPT", "CPT")
+VIRTUAL = ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING")
+"""What PEFT calls methods whose numbers stand before every row."""
+UNMERGED = (*VIRTUAL, "MULTITASK_PROMPT_TUNING", "ADAPTION_PROMPT", "CPT")
 """What PEFT calls methods that no weight of a base can hold."""
 
 DISCRIMINATORS = ("ElectraForPreTraining", "FunnelForPreTraining")
@@ -47,18 +49,33 @@ def is_adapter(folder: Path) -> bool:
     return (folder / ADAPTER_SETTINGS).is_file() and not (folder / "config.json").is_file()
 
 
-def adapter_settings(folder: Path) -> dict[str, Any]:
-    """What an adapter's file says of it. Raises Refused for one that cannot be folded into its base."""
-    said, what = _config(folder / ADAPTER_SETTINGS), f"the adapter in {folder} cannot be a base"
-    kind, base = said.get("peft_type"), said.get("base_model_name_or_path")
-    if kind in UNMERGED:
-        why = f"{kind} adds inputs, not weights, so that there is no model that answers like it"
-        raise Refused(what, why, f"begin with its base, {base}")
+def base_of_adapter(folder: Path) -> str:
+    """The reference of the base that an adapter was trained on. Raises Refused where it names none that is there."""
+    base, what = _config(folder / ADAPTER_SETTINGS).get("base_model_name_or_path"), f"the adapter in {folder}"
     if not base:
-        raise Refused(what, "it does not name its own base", f"write base_model_name_or_path in {ADAPTER_SETTINGS}")
+        instead = f"write base_model_name_or_path in {ADAPTER_SETTINGS}"
+        raise Refused(f"{what} has no base", "it does not name its own", instead)
     if not (folder / ADAPTER).is_file():
-        raise Refused(what, f"it has no {ADAPTER}; a pickle beside it can run any code when loaded", "save it again")
-    return said
+        why = f"it has no {ADAPTER}, and a pickle beside it can run any code when loaded"
+        raise Refused(f"{what} cannot be read", why, "save it again")
+    at = Path(base).expanduser()
+    if at.is_absolute() and (not at.exists() or at.resolve() == folder):
+        why = f"it was trained on {base}, which is not there"
+        raise Refused(f"{what} has no base", why, f"bring it back, or write in {ADAPTER_SETTINGS} where it is")
+    return str(base)
+
+
+def refuse_unmerged(folder: Path) -> None:
+    """Raises Refused for an adapter that no weight of its base can hold."""
+    said = _config(folder / ADAPTER_SETTINGS)
+    if (kind := said.get("peft_type")) in UNMERGED:
+        what, why = f"the adapter in {folder} cannot be a base", f"{kind} adds inputs, and no weights answer like it"
+        raise Refused(what, why, f"begin with its base, {said.get('base_model_name_or_path')}")
+
+
+def holds_virtual_tokens(folder: Path) -> bool:
+    """Whether it is an adapter whose numbers stand before every row."""
+    return is_adapter(folder) and _config(folder / ADAPTER_SETTINGS).get("peft_type") in VIRTUAL
 
 
 def check_weights(folder: Path) -> list[Path]:

@@ -27,11 +27,12 @@ from affina.engine.folder import (
     ADAPTER,
     ADAPTER_SETTINGS,
     VOCABULARIES,
-    adapter_settings,
+    base_of_adapter,
     check_weights,
     digest_of,
     is_adapter,
     licence_of,
+    refuse_unmerged,
     sample,
     snapshot,
 )
@@ -214,11 +215,8 @@ def _from_folder(folder: Path, tell: Progress) -> Source:
 
 def _from_adapter(folder: Path, offline: bool, tell: Progress) -> Source:
     """The base of an adapter in PEFT's format, with the adapter folded in. Raises Refused for virtual tokens."""
-    reference = adapter_settings(folder)["base_model_name_or_path"]
-    if (at := Path(reference).expanduser()).is_absolute() and (not at.exists() or at.resolve() == folder):
-        what, why = f"the adapter in {folder} has no base", f"it was trained on {reference}, which is not there"
-        raise Refused(what, why, f"bring it back, or write in {ADAPTER_SETTINGS} where it is")
-    base = find(reference, offline, tell)
+    refuse_unmerged(folder)
+    base = find(base_of_adapter(folder), offline, tell)
     of = f"{sha256(folder / ADAPTER)} {sha256(folder / ADAPTER_SETTINGS)} {base.digest}"
 
     def make(aside: Path) -> tuple[str, Path]:

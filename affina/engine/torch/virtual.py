@@ -198,10 +198,11 @@ def keys_and_values(model: Any, tokens: Sequence[int]) -> list[tuple[Tensor, Ten
     cannot be written so."""
     layers, states_ND = attending(model), states(model, tokens)
     heard = [_Heard() for _ in layers]
-    body = model if model.get_output_embeddings() is None else model.get_decoder()
+    body = model if model.get_output_embeddings() is None else model.base_model
     for layer, each in zip(layers, heard, strict=True):
         vars(layer)[attention.PREFIX] = each
-    places_T, half = torch.arange(len(tokens), device=states_ND.device), states_ND.dtype == torch.bfloat16
+    half = model.get_input_embeddings().weight.dtype == torch.bfloat16  # fused blocks have their states widened
+    places_T = torch.arange(len(tokens), device=states_ND.device)
     rounded = torch.autocast(states_ND.device.type, torch.bfloat16) if half else nullcontext()
     try:
         with attention.computing([Segment(0, len(tokens), -1)]), rounded:

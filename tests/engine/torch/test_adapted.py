@@ -7,14 +7,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from peft import IA3Config, LoraConfig, PromptTuningConfig, get_peft_model
+from peft import (
+    IA3Config,
+    LoraConfig,
+    PrefixTuningConfig,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+    get_peft_model,
+)
 from transformers import AutoModel, AutoModelForCausalLM
 
+from affina.core.compute import Computing
 from affina.core.errors import Refused
+from affina.core.kinds import Ending, Row
+from affina.core.say import Silent
+from affina.data.rows import Renderer
 from affina.engine.source import find
 from affina.engine.torch.adapted import write
+from affina.engine.torch.foreign import with_virtual_tokens
+from affina.evaluation.open import open_model
 
 Folder = Callable[[str], Path]
 CAUSAL = {"task_type": "CAUSAL_LM"}
@@ -79,6 +93,35 @@ def test_an_adapter_of_another_base_is_refused(family: Folder, tmp_path: Path) -
     (tmp_path / "out").mkdir()
     with pytest.raises(Refused, match=r"does not fit its base: \d+ of its tensors are of no module there"):
         write(tmp_path / "adapter", family("gpt2"), tmp_path / "out")
+
+
+VIRTUAL: dict[str, Any] = {
+    "prompt": PromptTuningConfig(num_virtual_tokens=4, **CAUSAL),
+    "p_tuning": PromptEncoderConfig(num_virtual_tokens=4, encoder_hidden_size=16, **CAUSAL),
+    "prefix": PrefixTuningConfig(num_virtual_tokens=4, **CAUSAL),
+    "projected prefix": PrefixTuningConfig(
+        num_virtual_tokens=4, prefix_projection=True, encoder_hidden_size=16, **CAUSAL
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VIRTUAL)
+def test_virtual_tokens_that_peft_made_stand_before_their_base(name: str, family: Folder, tmp_path: Path) -> None:
+    theirs = foreign(family("llama"), VIRTUAL[name], tmp_path)
+    exact = Computing("float32")
+    ours = with_virtual_tokens(tmp_path, family("llama"), Renderer.open(family("llama")), exact, Ending())
+    tokens = np.arange(7, 40, dtype=np.int32)
+    (found,) = ours.score([Row("1", tokens, (tokens > 7).astype(np.float32))])
+    logprobs = said(theirs)[0, -len(tokens) :].log_softmax(-1)[range(len(tokens) - 1), tokens[1:]]
+    assert found.logprobs_S == pytest.approx(logprobs.numpy(), abs=5e-5)
+    opened = open_model(str(tmp_path), tmp_path / "runs", offline=False, say=Silent())
+    assert opened.run is None and len(opened.model.network.before) == 4  # type: ignore[attr-defined]
+
+
+def test_virtual_tokens_of_another_base_are_refused(family: Folder, tmp_path: Path) -> None:
+    foreign(family("llama"), VIRTUAL["prefix"], tmp_path)
+    with pytest.raises(Refused, match=r"does not fit its base: its table is of \[4, 64\] numbers"):
+        with_virtual_tokens(tmp_path, family("gpt2"), Renderer.open(family("gpt2")), Computing("float32"), Ending())
 
 
 def test_what_cannot_be_a_base_is_refused_in_a_sentence(family: Folder, tmp_path: Path) -> None:
