@@ -25,6 +25,10 @@ _BOTH = {
     "encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 64,
     "decoder_start_token_id": STOP, "forced_eos_token_id": None,
 }  # fmt: skip
+_DEEPER = {
+    "d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4,
+    "decoder_start_token_id": STOP,
+}  # fmt: skip
 _WINDOWS = {"local_attention": 8, "global_attn_every_n_layers": 2, "cls_token_id": 2, "sep_token_id": 3}
 FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "phi": ("past", "PhiConfig", _GROUPED),  # its output embedding has a bias
@@ -38,6 +42,7 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "roberta-prelayernorm": ("both", "RobertaPreLayerNormConfig", _SHIFTED),
     "marian": ("source", "MarianConfig", _BOTH),  # adds a bias of its own to its logits
     "mbart": ("source", "MBartConfig", _BOTH),
+    "mt5": ("source", "MT5Config", _DEEPER),
 }
 AUTO: dict[str, Any] = {
     "past": transformers.AutoModelForCausalLM, "both": transformers.AutoModelForMaskedLM,
@@ -128,3 +133,32 @@ def test_a_family_that_changes_its_logits_in_another_way_is_refused(other: Folde
 
     with pytest.raises(Refused, match="the words of a phi: it changes the numbers of its output embedding"):
         logits_of(model, cubed)
+
+
+def test_a_padded_decoder_stops_where_its_positions_end(tmp_path: Path) -> None:
+    """Rows near the end of the table, beside one with room for all that is asked."""
+    size = write_tokenizer(tmp_path)
+    config = transformers.GPTJConfig(
+        vocab_size=size, n_embd=32, n_layer=2, n_head=4, rotary_dim=4, n_positions=24, eos_token_id=STOP
+    )
+    transformers.GPTJForCausalLM(config).save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").unlink()
+    model = TorchModel(load(tmp_path, Computing("float32")), Renderer.open(tmp_path, max_tokens=24))
+    assert not model.network.flat
+    prompts = [list(range(20, 20 + length)) for length in (22, 4, 24, 16)]
+    found = model.sample(prompts, Sampling(max_tokens=8))
+    for prompt, each, room in zip(prompts, found, (2, 8, 0, 8), strict=True):
+        assert len(each.tokens) == room or each.stopped
+        assert each == model.sample([prompt], Sampling(max_tokens=8))[0]
+
+
+@torch.no_grad()
+def test_a_decoder_deeper_than_its_encoder_generates_the_likeliest(other: Folder) -> None:
+    model = TorchModel(load(other("mt5"), Computing("float32"), Ending(reads="source")), Renderer.open(other("mt5")))
+    library = AUTO["source"].from_pretrained(other("mt5"), dtype=torch.float32).eval()
+    source, said = list(range(20, 32)), [STOP]
+    (found,) = model.sample([source], Sampling(max_tokens=4))
+    for token in found.tokens:
+        logits = library(input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([said])).logits
+        assert int(logits[0, -1].argmax()) == token
+        said.append(token)
