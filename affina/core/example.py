@@ -167,11 +167,13 @@ class Question(Example):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallel(Example):
-    """A text and what it becomes: its translation, its summary. `references` are further right results."""
+    """A text and what it becomes: its translation, its summary. `references` are further right results; `opening` is
+    the special token that stands first in the result, where it is not the one that the tokenizer puts there."""
 
     source: str
     result: str
     references: tuple[str, ...] = ()
+    opening: str = ""
 
     @property
     def given(self) -> str:

@@ -19,8 +19,8 @@ from affina.data.fingerprints import fingerprints, folded
 from affina.data.held import OnDisk
 from affina.data.minhash import Hashes
 
-ASIDE = ("id", "split", "labels", "facts", "origin", "made")
-"""What says where an example came from, not what it teaches."""
+ASIDE = ("id", "split", stored.SHARED, "facts", "origin", "made", stored.ASKED)
+"""What says where an example came from or how it is asked, not what it teaches."""
 BYTES = 1 << 19
 """Bytes hashed at a time, about; their numbers take ten times as much."""
 

@@ -1,4 +1,4 @@
-"""Texts as a base's own tokenizer opens and closes them, as rows for heads: classes, numbers, tags, vectors, pairs.
+"""Texts as a base's own tokenizer opens and closes them, as rows: classes, numbers, tags, vectors, sources and results.
 
 A tag's place is the first token of its word (Devlin et al., 2019, §5.3).
 """
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from affina.core.example import Labelled, MultiLabelled, Rated, Related, Tagged
+from affina.core.errors import Refused
+from affina.core.example import Labelled, MultiLabelled, Parallel, Rated, Related, Tagged
 from affina.core.kinds import Row
 from affina.data.tokens import Vocabulary
 
@@ -45,6 +46,45 @@ def related(vocabulary: Vocabulary, examples: Sequence[Related], most: int) -> l
     ]
     rows = iter(_texts(vocabulary, [pair for group in named for pair in group], most))
     return [[replace(next(rows), label=min(n, 2), tied=n > 0) for n in range(len(group))] for group in named]
+
+
+def parallel(vocabulary: Vocabulary, examples: Sequence[Parallel], most: int) -> list[list[Row]]:
+    """A row per text: the encoder's source, and the result after what the decoder begins with. Raises Refused."""
+    first = vocabulary.decodes_from
+    if first is None:
+        raise Refused("a text with a source needs an encoder–decoder", instead="choose the objective cross_entropy")
+    sources = vocabulary.encode([each.source for each in examples], special=True)
+    results = vocabulary.encode([each.result for each in examples], special=True)
+    made = []
+    for example, read, result in zip(examples, sources, results, strict=True):
+        tokens = np.array([first, *_result(vocabulary, example, result)], dtype=np.int32)
+        weights = (np.arange(len(tokens)) > 0).astype(np.float32)
+        kept, missed = source(read, most), int(np.count_nonzero(weights[most:]))
+        cut = len(tokens[most:]) + len(read.ids) - len(kept)
+        made.append([Row(example.id, tokens[:most], weights[:most], source=kept, cut=cut, cut_targets=missed)])
+    return made
+
+
+def source(encoding: Any, most: int) -> npt.NDArray[np.int32]:
+    """What an encoder reads, cut to `most` tokens; the closing token stays."""
+    kept = np.array(encoding.ids[:most], dtype=np.int32)
+    if len(kept) < len(encoding.ids) and encoding.special_tokens_mask[-1]:
+        kept[-1] = encoding.ids[-1]
+    return kept
+
+
+def _result(vocabulary: Vocabulary, example: Parallel, encoding: Any) -> list[int]:
+    """What is decoded after the decoder's first token. Raises Refused for an opening that is no token."""
+    ids: list[int] = list(encoding.ids)
+    if not example.opening:
+        return ids
+    opening = vocabulary.tokenizer.token_to_id(example.opening)
+    if opening is None:
+        named = ", ".join([*vocabulary.special][:12])
+        raise Refused(f"objective.opening: {example.opening} is no token of this base", instead=f"it has {named} …")
+    before, after = vocabulary.frame  # of which a language behind the stop token is the source's own
+    closing = after[: next((n for n, each in enumerate(after, 1) if each in vocabulary.stops), len(after))]
+    return [opening, *ids[len(before) : len(ids) - len(after)], *closing]
 
 
 def tagged(vocabulary: Vocabulary, examples: Sequence[Tagged], most: int) -> list[list[Row]]:

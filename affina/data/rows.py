@@ -42,6 +42,7 @@ TOGETHER = 1024
 ENCODED: dict[type[Example], Callable[[Vocabulary, Sequence[Any], int], list[list[Row]]]] = {
     Labelled: encoded.labelled,
     MultiLabelled: encoded.multi_labelled,
+    Parallel: encoded.parallel,
     Rated: encoded.rated,
     Related: encoded.related,
     Tagged: encoded.tagged,
@@ -67,6 +68,8 @@ class Renderer:
             own = Template.find(folder, vocabulary.named) if template != "plain" else None
         if own is None and template == "own":
             raise Refused(f"{folder} has no chat template", instead="set data.template: plain")
+        if own is not None and own.folds:
+            notes.append("the base's chat template has no place for a system message: it is put before the user's")
         if own is None and template is None:
             notes.append("the base has no chat template: plain text is used (data.template: plain)")
         if max_tokens > vocabulary.limit:
@@ -94,7 +97,7 @@ class Renderer:
         if kind in ENCODED:
             return ENCODED[kind](self.vocabulary, examples, self.max_tokens)
         own: dict[type[Example], Callable[[Sequence[Any]], list[list[Row]]]] = {
-            Chat: self._chats, Text: self._texts, Gapped: self._gapped, Pair: self._pairs, Parallel: self._parallel,
+            Chat: self._chats, Text: self._texts, Gapped: self._gapped, Pair: self._pairs,
         }  # fmt: skip
         if kind is Question:
             return [windows(self.vocabulary, each, self.max_tokens) for each in examples]
@@ -160,28 +163,6 @@ class Renderer:
             [replace(chosen, label=1), replace(rejected, label=0, tied=True)]
             for chosen, rejected in zip(bare[::2], bare[1::2], strict=True)
         ]
-
-    def _parallel(self, texts: Sequence[Parallel]) -> list[list[Row]]:
-        """A row per text: the encoder's source, and the result after what the decoder begins with. Raises Refused."""
-        first = self.vocabulary.decodes_from
-        if first is None:
-            raise Refused("a text with a source needs an encoder–decoder", instead="choose the objective cross_entropy")
-        sources = self.vocabulary.encode([text.source for text in texts], special=True)
-        results = self.vocabulary.encode([text.result for text in texts], special=True)
-        made = []
-        for text, source, result in zip(texts, sources, results, strict=True):
-            tokens = np.array([first, *result.ids], dtype=np.int32)
-            row = self._cut(text.id, tokens, (np.arange(len(tokens)) > 0).astype(np.float32))
-            kept = self._source(source)
-            made.append([replace(row, source=kept, cut=row.cut + len(source.ids) - len(kept))])
-        return made
-
-    def _source(self, encoding: Any) -> npt.NDArray[np.int32]:
-        """What the encoder reads, cut to the limit; the closing token stays."""
-        kept = np.array(encoding.ids[: self.max_tokens], dtype=np.int32)
-        if len(kept) < len(encoding.ids) and encoding.special_tokens_mask[-1]:
-            kept[-1] = encoding.ids[-1]
-        return kept
 
     def _texts(self, texts: Sequence[Text]) -> list[list[Row]]:
         encodings = self.vocabulary.encode([text.text for text in texts], special=True)
@@ -262,7 +243,8 @@ class Renderer:
         """The tokens generation starts from: all before the last assistant turn, and the template's opening; or what
         an encoder reads."""
         if isinstance(chat, Parallel):
-            kept: list[int] = self._source(self.vocabulary.encode([chat.source], special=True)[0]).tolist()
+            encoding = self.vocabulary.encode([chat.source], special=True)[0]
+            kept: list[int] = encoded.source(encoding, self.max_tokens).tolist()
             return kept
         roles = [message.role for message in chat.messages]
         end = len(roles) - 1 - roles[::-1].index("assistant") if roles[-1:] == ["assistant"] else len(roles)

@@ -22,6 +22,8 @@ MOST = 2**31 - 1
 """Bytes of so many texts, which Arrow's strings have edges of 32 bits for."""
 SHARED = "labels"
 """A field that is the same for all examples: it is not written, and set again when all are known."""
+ASKED = "opening"
+"""A field that an objective sets where it asks: data have none."""
 EXTRA = "extra"
 """What a turn holds beside its role and content, as JSON."""
 TURN = pa.struct([("role", pa.string()), ("content", pa.string()), (EXTRA, pa.string())])
@@ -106,7 +108,7 @@ def batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
 
 
 def _kept(kind: type[Example]) -> list[Field[Any]]:
-    return [each for each in fields(kind) if each.name != SHARED]
+    return [each for each in fields(kind) if each.name not in (SHARED, ASKED)]
 
 
 def _type(field: Field[Any]) -> pa.DataType:

@@ -40,6 +40,13 @@ Hermes 2 Pro and Qwen 2.5 mark them. Every turn is rendered alone: what stands b
 TURNS = ("<|im_start|>", "<|im_end|>")
 """The tokens it needs."""
 
+FOLD = (
+    "{%- if messages | length > 1 and messages[0].role == 'system' %}{% set messages = [{'role': messages[1].role, "
+    "'content': messages[0].content + '\\n\\n' + messages[1].content}] + messages[2:] %}{% endif %}\n"
+)
+"""Before a template that has no place for a system message: it is said at the beginning of the message after it."""
+SYSTEM = Message("system", "affina asks whether this is seen"), Message("user", "a")
+
 ERRORS = (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
 """What code in a template can raise."""
 
@@ -74,12 +81,29 @@ class Template:
         """The template of a model folder: chat_template.jinja, or the one in tokenizer_config.json; None if neither."""
         file = folder / "chat_template.jinja"
         if file.is_file():
-            return cls(file.read_text(encoding="utf-8"), tokens, own=True)
+            return cls(file.read_text(encoding="utf-8"), tokens, own=True)._seeing_system()
         settings = folder / "tokenizer_config.json"
         given = json.loads(settings.read_text(encoding="utf-8")).get("chat_template") if settings.is_file() else None
         if isinstance(given, list):
             given = next((each["template"] for each in given if each.get("name") == "default"), None)
-        return cls(given, tokens, own=True) if given else None
+        return cls(given, tokens, own=True)._seeing_system() if given else None
+
+    def _seeing_system(self) -> "Template":
+        """Itself; or with `FOLD` before it, where it refuses a system message or leaves it out without a word, and so
+        does neither."""
+        folded = Template(FOLD + self.source, self.tokens, self.own)
+        return folded if not self._shows_system() and folded._shows_system() else self
+
+    def _shows_system(self) -> bool:
+        try:
+            return SYSTEM[0].content in self.render(SYSTEM, opening=True)
+        except Refused:
+            return False
+
+    @property
+    def folds(self) -> bool:
+        """Whether a system message becomes a part of the one after it."""
+        return self.source.startswith(FOLD)
 
     @cached_property
     def _compiled(self) -> jinja2.Template:

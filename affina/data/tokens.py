@@ -12,12 +12,18 @@ from tokenizers import Tokenizer
 
 from affina.core.atomic import sha256
 from affina.core.errors import Refused
+from affina.data.roles import roles
 
-ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 PADDING_FIRST = (
-    "roberta", "xlm-roberta", "camembert", "data2vec-text", "roberta-prelayernorm", "xlm-roberta-xl", "xmod",
+    "camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
+    "xlm-roberta", "xlm-roberta-xl", "xmod",
 )  # fmt: skip
-"""Families whose positions start behind the number of the padding token."""
+"""Families whose positions start behind the padding token's."""
+POSITIONS = (
+    "max_position_embeddings", "n_positions", "max_encoder_position_embeddings", "max_decoder_position_embeddings",
+    "max_seq_len",
+)  # fmt: skip
+"""What configurations call the size of a table of positions; the smallest counts."""
 SPARE = 0.1  # share of the embedding that may have no token: published bases pad by up to 2 %
 
 
@@ -35,7 +41,7 @@ class Vocabulary:
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         config, settings = _json(folder / "config.json"), _json(folder / "tokenizer_config.json")
-        self.named = {role: text for role in ROLES if (text := _text(settings.get(role)))}
+        self.named = roles(settings, _json(folder / "special_tokens_map.json"), config, self.tokenizer)
         self.special = {token.content: number for number, token in self.tokenizer.get_added_tokens_decoder().items()}
         self.stops = self._stops(_json(folder / "generation_config.json"), config)
         self.limit = _positions(config)
@@ -111,6 +117,13 @@ def _decoder_start(config: dict[str, Any]) -> int | None:
     return int(declared if declared is not None else config.get("pad_token_id") or 0)
 
 
+def first_position(model_type: str, padding: int | None) -> int:
+    """The number of a row's first position in its family's table, given the padding token's id."""
+    if model_type not in PADDING_FIRST:
+        return 0
+    return 2 if padding is None or model_type == "mpnet" else padding + 1  # MPNet's is written down in its code
+
+
 def _positions(config: dict[str, Any]) -> int:
     """The longest row a base takes, in tokens.
 
@@ -119,14 +132,12 @@ def _positions(config: dict[str, Any]) -> int:
     """
     text = config.get("text_config")
     config = {**text, **config} if isinstance(text, dict) else config
-    named = (config.get(name) for name in ("max_position_embeddings", "n_positions", "max_seq_len"))
-    embedded = int(next(filter(None, named), 2**31))
+    embedded = min([int(config[name]) for name in POSITIONS if config.get(name)], default=2**31)
     turned = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if isinstance(turned, dict) and (turned.get("rope_type") or turned.get("type")) in ("longrope", "su"):
         shorter = config.get("original_max_position_embeddings") or turned.get("original_max_position_embeddings")
         embedded = min(embedded, int(shorter or embedded))
-    shifted = config.get("model_type") in PADDING_FIRST
-    return embedded - int(config.get("pad_token_id") or 0) - 1 if shifted else embedded
+    return embedded - first_position(str(config.get("model_type", "")), config.get("pad_token_id"))
 
 
 def _tokenizer(path: Path) -> Tokenizer:
@@ -145,7 +156,3 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, error: Exception) -> Refused:
     return Refused(f"{path} cannot be read", str(error), "fetch or save the model folder again")
-
-
-def _text(token: Any) -> str:
-    return str(token["content"]) if isinstance(token, dict) else str(token or "")

@@ -12,9 +12,70 @@ from affina.core.errors import Refused
 
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
-VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+VOCABULARIES = (
+    "vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "spm.model", "sentencepiece.bpe.model",
+    "sentencepiece.model",
+)  # fmt: skip
 
 _IDENTITY = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", *VOCABULARIES)
+
+ADAPTER, ADAPTER_SETTINGS = "adapter_model.safetensors", "adapter_config.json"
+
+VIRTUAL = ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING")
+"""What PEFT calls methods whose numbers stand before every row."""
+UNMERGED = (*VIRTUAL, "MULTITASK_PROMPT_TUNING", "ADAPTION_PROMPT", "CPT")
+"""What PEFT calls methods that no weight of a base can hold."""
+
+DISCRIMINATORS = ("ElectraForPreTraining", "FunnelForPreTraining")
+"""What tells real words from exchanged ones, and says none itself."""
+
+ENCODERS = (
+    "albert", "bert", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2", "distilbert",
+    "electra", "ernie", "esm", "eurobert", "fnet", "ibert", "longformer", "megatron-bert", "mobilebert", "modernbert",
+    "mpnet", "nystromformer", "rembert", "roberta", "roberta-prelayernorm", "roformer", "squeezebert", "xlm-roberta",
+    "xlm-roberta-xl", "xmod",
+)  # fmt: skip
+"""Families that read from both sides, by which a configuration is understood that names no class."""
+
+
+def snapshot(path: Path) -> Path:
+    """The folder itself; of a model's folder in the hub's cache, what its main branch holds there."""
+    branch = path / "refs" / "main"
+    return path / "snapshots" / branch.read_text(encoding="ascii").strip() if branch.is_file() else path
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether it holds an adapter in PEFT's format, and no model."""
+    return (folder / ADAPTER_SETTINGS).is_file() and not (folder / "config.json").is_file()
+
+
+def base_of_adapter(folder: Path) -> str:
+    """The reference of the base that an adapter was trained on. Raises Refused where it names none that is there."""
+    base, what = _config(folder / ADAPTER_SETTINGS).get("base_model_name_or_path"), f"the adapter in {folder}"
+    if not base:
+        instead = f"write base_model_name_or_path in {ADAPTER_SETTINGS}"
+        raise Refused(f"{what} has no base", "it does not name its own", instead)
+    if not (folder / ADAPTER).is_file():
+        why = f"it has no {ADAPTER}, and a pickle beside it can run any code when loaded"
+        raise Refused(f"{what} cannot be read", why, "save it again")
+    at = Path(base).expanduser()
+    if at.is_absolute() and (not at.exists() or at.resolve() == folder):
+        why = f"it was trained on {base}, which is not there"
+        raise Refused(f"{what} has no base", why, f"bring it back, or write in {ADAPTER_SETTINGS} where it is")
+    return str(base)
+
+
+def refuse_unmerged(folder: Path) -> None:
+    """Raises Refused for an adapter that no weight of its base can hold."""
+    said = _config(folder / ADAPTER_SETTINGS)
+    if (kind := said.get("peft_type")) in UNMERGED:
+        what, why = f"the adapter in {folder} cannot be a base", f"{kind} adds inputs, and no weights answer like it"
+        raise Refused(what, why, f"begin with its base, {said.get('base_model_name_or_path')}")
+
+
+def holds_virtual_tokens(folder: Path) -> bool:
+    """Whether it is an adapter whose numbers stand before every row."""
+    return is_adapter(folder) and _config(folder / ADAPTER_SETTINGS).get("peft_type") in VIRTUAL
 
 
 def check_weights(folder: Path) -> list[Path]:
@@ -49,15 +110,18 @@ def reads(folder: Path) -> str:
     """How the base reads where it ends in words, as `Objective.reads` names it; empty for a base without words."""
     config = _config(folder / "config.json")
     names = config.get("architectures") or []
-    if config.get("is_encoder_decoder"):
-        return "source" if not names or any(name.endswith("ForConditionalGeneration") for name in names) else ""
+    if config.get("is_encoder_decoder"):  # a published BART says BartModel: its words are its embeddings
+        return "" if any(name.endswith("EncoderModel") for name in names) else "source"
     if config.get("model_type") == "xlnet":
         return "order" if any(name.endswith("LMHeadModel") for name in names) else ""
     heads = [name for name in names if not name.startswith("BertLM")]
     speaking = ("ForCausalLM", "LMHeadModel")
+    if not names and config.get("model_type") in ENCODERS and not config.get("is_decoder"):
+        return "both"
     if not names or config.get("is_decoder") or any(name.endswith(speaking) for name in heads):
         return "past"
-    return "both" if any(name.endswith(("ForMaskedLM", "ForPreTraining")) for name in names) else ""
+    masked = [name for name in names if name.endswith(("ForMaskedLM", "ForPreTraining")) and name not in DISCRIMINATORS]
+    return "both" if masked else ""
 
 
 def _config(path: Path) -> dict[str, Any]:

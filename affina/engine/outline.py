@@ -6,9 +6,9 @@ from affina.core.cache import Progress, disk_errors
 from affina.engine.apart import run_apart
 from affina.engine.cache import Source, entry, recorded
 from affina.engine.fetch import KEPT
-from affina.engine.folder import licence_of
+from affina.engine.folder import licence_of, snapshot
 from affina.engine.offline import requested
-from affina.engine.source import ALIASES, HUB, is_gguf, known_gguf, snapshot
+from affina.engine.source import ALIASES, HUB, from_hub, is_gguf, known_gguf
 
 WEIGHTS = "*.safetensors"
 DIGEST = ""  # of weights that nobody has looked at
@@ -22,7 +22,7 @@ def outline(reference: str, offline: bool, tell: Progress) -> Source | None:
     read before, and for what `find` refuses. Raises Refused for a GGUF that cannot be converted and for a name that the
     hub does not know, Failed for a broken download.
     """
-    path = Path(reference).expanduser()
+    path = snapshot(Path(reference).expanduser())
     if reference in ALIASES:
         return None
     if path.is_dir():
@@ -38,7 +38,7 @@ def outline(reference: str, offline: bool, tell: Progress) -> Source | None:
 def _of_hub(name: str, tell: Progress) -> Source | None:
     if recorded("hub", name) is not None:
         return None
-    folder = snapshot(name, [each for each in KEPT if each != WEIGHTS], False, tell)
+    folder = from_hub(name, [each for each in KEPT if each != WEIGHTS], False, tell)
     whole = all((folder / each).is_file() for each in ("config.json", "tokenizer.json"))
     return Source(name, folder, DIGEST, licence_of(folder)) if whole else None
 

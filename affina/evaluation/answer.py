@@ -28,8 +28,9 @@ def offered(examples: Sequence[Example]) -> frozenset[str]:
 
 
 def usual(examples: Sequence[Example]) -> tuple[str, ...]:
-    """What is measured when nobody says: the first decides."""
-    return asker(examples).usual
+    """What is measured when nobody says, of what can be computed with these labels: the first decides."""
+    labels = _labels(examples)
+    return tuple(name for name in asker(examples).usual if not kinds.metrics.build(name).objection(labels))
 
 
 def require(metrics: Sequence[Metric], examples: Sequence[Example]) -> None:

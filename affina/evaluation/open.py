@@ -3,7 +3,7 @@ package), or an endpoint's address."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from affina.data.prepare import Prepared, prepare, read_examples
 from affina.data.rows import Renderer
 from affina.data.shaped import Objection
 from affina.engine import scratch
-from affina.engine.folder import reads
+from affina.engine.folder import base_of_adapter, holds_virtual_tokens, reads
 from affina.engine.offline import requested
 from affina.evaluation.answer import offered, usual
 from affina.evaluation.asking import unscored
@@ -103,12 +103,13 @@ def open_model(
     """
     if reference.startswith(("http://", "https://")) and not reference.partition("#")[0].endswith(".gguf"):
         return _served(reference, root, offline, say)
-    from affina.engine.torch import tuned
+    from affina.engine.torch import foreign, tuned
     from affina.engine.torch.settle import settled_on
 
     run = held(reference, root)
     recipe, lock = (recipe_of(run), run.read("lock.json")) if run else (None, {})
-    source = base_of(run, recipe, reference, (root, offline, say))
+    ahead = Path(reference) if run is None and holds_virtual_tokens(Path(reference)) else None
+    source = base_of(run, recipe, reference if ahead is None else base_of_adapter(ahead), (root, offline, say))
     shared = beside.recipe if beside else None
     data = recipe.data if recipe else shared.data if shared else Data(read=["-"])
     renderer = Renderer.open(source.folder, data.template, data.max_tokens)
@@ -119,9 +120,8 @@ def open_model(
             raise Refused(f"{reference} is an encoder", why="it has no words to answer with", instead="train it first")
         computing = computing_of(beside.lock) if beside and beside.run else settled_on(Compute())
         ending = Ending("vector") if vectors else Ending(reads=how)
-        return Opened(
-            reference, tuned.base(source.folder, renderer, computing, ending), None, how or "past", source.folder
-        )
+        plain = tuned.base if ahead is None else partial(foreign.with_virtual_tokens, ahead)
+        return Opened(reference, plain(source.folder, renderer, computing, ending), None, how or "past", source.folder)
     if source.digest != lock["base"]["digest"]:
         raise Refused(f"the base of run '{run.name}' has changed", why=f"{source.folder} holds other weights than then")
     ending = recipe.objective.ending(len(lock["labels"]))

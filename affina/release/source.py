@@ -84,7 +84,8 @@ def _dress(folder: Path, opened: Opened, network: Network) -> None:
     shutil.copy(opened.base / TOKENIZER[0], folder / TOKENIZER[0])
     settings = _read(opened.base / TOKENIZER[1])
     settings.pop("chat_template", None)
-    _json(folder / TOKENIZER[1], {**settings, "tokenizer_class": "PreTrainedTokenizerFast"})
+    named = renderer.vocabulary.named  # what a class of its own would know, the general one is told
+    _json(folder / TOKENIZER[1], {**named, **settings, "tokenizer_class": "PreTrainedTokenizerFast"})
     (folder / "generation_config.json").unlink(missing_ok=True)
     for template in folder.glob("chat_template*"):
         template.unlink()

@@ -9,7 +9,6 @@ from affina.core.answers import Answers
 from affina.core.atomic import damage, sealed, write_json, write_text
 from affina.core.errors import Failed
 from affina.core.say import Say
-from affina.data.template import TOOLS
 from affina.engine.torch import checkpoint, tensor_file
 from affina.evaluation.answer import answer
 from affina.evaluation.classes import confusion
@@ -92,8 +91,9 @@ def _write_model(session: Session) -> None:
     with sealed(session.run.folder / "model") as folder:
         session.recipe.tuning.write(session.engine.network.model, folder, session.material.source.folder)
         _write_head(session, folder)
-        if session.recipe.data.template == "tools":
-            write_text(folder / "chat_template.jinja", TOOLS)
+        template = session.material.renderer.template
+        if session.recipe.data.template == "tools" or template.folds:
+            write_text(folder / "chat_template.jinja", template.source)
 
 
 def _restored(session: Session) -> int:

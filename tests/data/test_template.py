@@ -247,3 +247,32 @@ def test_our_template_with_tools_shows_them_and_every_call() -> None:
 def test_our_template_with_tools_needs_the_tokens_of_turns() -> None:
     with pytest.raises(Refused, match=r"no token <\|im_end\|>"):
         Template.with_tools({"<|im_start|>": 1})
+
+
+GEMMA = (
+    "{{ bos_token }}{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for m in messages %}{{ '<start>' + m.role + '\n' + m.content + '<end>\n' }}{% endfor %}"
+)
+DEAF = (
+    "{% for m in messages if m.role != 'system' %}{{ '<start>' + m.role + '\n' + m.content + '<end>\n' }}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize("source", [GEMMA, DEAF], ids=["refuses", "leaves out"])
+def test_a_template_without_a_place_for_a_system_message_says_it_before_the_users(source: str, tmp_path: Path) -> None:
+    """A list of labels that a template leaves out would never reach the model."""
+    (tmp_path / "chat_template.jinja").write_text(source)
+    found = Template.find(tmp_path, NAMED)
+    assert found is not None and found.folds
+    said = (Message("system", "Be brief."), Message("user", "Hello"), Message("assistant", "Hi"))
+    text = found.render(said)
+    assert text == expected(found.source, said) and "<start>user\nBe brief.\n\nHello<end>" in text
+    bare = Template(source, NAMED, own=True)
+    assert found.render(said[1:]) == bare.render(said[1:])
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES.keys() - {"loop_controls"}))
+def test_a_template_that_shows_system_messages_is_left_as_it_is(name: str, tmp_path: Path) -> None:
+    (tmp_path / "chat_template.jinja").write_text(TEMPLATES[name])
+    found = Template.find(tmp_path, NAMED)
+    assert found is not None and found.source == TEMPLATES[name]

@@ -32,7 +32,8 @@ def test_token_ids_are_those_of_transformers(encoder: bool, tmp_path: Path) -> N
     for special in (False, True):
         for text, encoding in zip(TEXTS, own.encode(TEXTS, special=special), strict=True):
             assert encoding.ids == theirs(text, add_special_tokens=special)["input_ids"]
-    assert own.named == {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>", "mask_token": "[MASK]"}
+    named = {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>", "mask_token": "[MASK]"}
+    assert own.named == {**named, "cls_token": "[CLS]", "sep_token": "[SEP]"}  # by their usual spelling
 
 
 @settings(deadline=None, max_examples=50)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -144,3 +145,18 @@ def test_gaps_are_as_the_objective_has_them() -> None:
     assert masked.expand([text]) == [Gapped(id="1", text="one two", share=0.4, whole=False)]
     assert permuted.expand([text]) == [Gapped(id="1", text="one two", share=0.3, permuted=True, spans=2)]
     assert masked.reads == "both" and permuted.reads == "order"
+
+
+def test_texts_that_say_the_same_are_no_negatives_of_each_other() -> None:
+    """Two questions of one answer, and a hard negative that is the answer itself: each is compared with the third."""
+    answer = np.array([9, 8, 7, 6, 5], dtype=np.int32)
+    labels = [0, 1, 2, 0, 1, 0, 1]
+    rows = [row(n, label=label, tied=label > 0) for n, label in enumerate(labels)]
+    rows = [replace(each, tokens=answer) if n in (1, 2, 4) else each for n, each in enumerate(rows)]
+    vectors = drawn(len(labels), 6)
+    vectors[2] = vectors[4] = vectors[1]
+    a, p, b, c, q = (vectors[n].numpy() for n in (0, 1, 3, 5, 6))
+    there = infonce([a], [p, q], 0.05) + infonce([b], [p, q], 0.05) + infonce([c], [q, p, p, p], 0.05)
+    back = infonce([p], [a, c], 0.05) + infonce([p], [b, c], 0.05) + infonce([q], [c, a, b], 0.05)
+    loss = lost({"name": "contrastive"}, layout(rows), vectors_RD=vectors)
+    assert float(loss.total) == pytest.approx((there + back) / 2, rel=1e-9)

@@ -305,3 +305,13 @@ def test_a_run_proves_trains_and_is_opened_again(kind: str, chat_model: Path, tm
 def test_a_base_is_opened_without_what_a_run_put_before_it(family: Folder) -> None:
     plain = tuned.base(family("llama"), Renderer.open(family("llama")), Computing("float32"))
     assert not plain.network.before and layout(TARGETS).tokens_T.max() < 300
+
+
+def test_a_prefix_begins_with_the_words_keys_in_bf16_too(family: Folder) -> None:
+    """Fused blocks have the residual stream widened to float32 at the embedding, where products stay in bf16."""
+    tables = []
+    for precision in ("float32", "bf16"):
+        network = load(family("llama"), Computing(precision, kernels=True))
+        tuned.attach(network, tunings.build({"name": "prefix", "tokens": 3, "text": "The parcel"}), seed=0)
+        tables.append(network.model.get_input_embeddings().encoder().detach())
+    assert float((tables[0] - tables[1]).abs().max()) < 0.03 * float(tables[0].abs().max())

@@ -57,7 +57,8 @@ class Squad(Shape):
         for text, start in answers:
             if start < 0 or context[start : start + len(text)] != text:
                 raise Unusable(_misplaced(text, start, context))
-        return Question(id=record.where, question=question, context=context, answers=tuple(answers))
+        bare = dict.fromkeys((text.strip(), start + len(text) - len(text.lstrip())) for text, start in answers)
+        return Question(id=record.where, question=question, context=context, answers=tuple(bare))
 
     def _pairs(self, record: Record) -> list[tuple[str, int]]:
         given = columns.value(record, self.answers)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,10 @@ def _check(tokenizer: TokenizersBackend, metadata: dict[str, Any], gguf: Path) -
 
 def complete_tokenizer(folder: Path, out: Path) -> None:
     """Write `out/tokenizer.json` from the vocabulary files of `folder`; Refused when they cannot be converted."""
+    pieces = next(iter(sorted(folder.glob("*.model"))), None)
+    if pieces is not None and find_spec("sentencepiece") is None:  # the library would ask for another package
+        what, why = f"{folder} has no tokenizer.json", f"transformers makes it of {pieces.name} by sentencepiece alone"
+        raise Refused(what, why, "pip install sentencepiece, or save the tokenizer in its fast form beside the model")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (ValueError, OSError, ImportError, KeyError, TypeError, AttributeError) as error:

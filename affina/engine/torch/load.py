@@ -14,9 +14,10 @@ from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.kinds import Batch, Ending, Ints, Row
 from affina.data.layout import layout
-from affina.data.tokens import PADDING_FIRST
+from affina.data.tokens import first_position
 from affina.engine.torch import attention, blocks, dropout, family, native, padded, same, virtual
 from affina.engine.torch.head import WordHead
+from affina.engine.torch.logits import Logits, logits_of
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
 from affina.engine.torch.reading import WholeModel, reader_of
@@ -56,7 +57,11 @@ class Network(nn.Module):
             model.set_attn_implementation(self._library_name)
         self.causal = self.causal or (not self.flat and self._looks_back_only())
         self.together = not self.flat and self._takes_padding()
-        self._shape = self._logits() if ending.head == "words" else (1.0, None)
+        self.logits = Logits()
+        if ending.head == "words":
+            self.logits, hands_on = logits_of(self)
+            if self._reader is None and not hands_on:
+                self._reader = WholeModel(model, self._padding)
         if heard is not None:
             self.stages = blocks.stage(self, heard)
 
@@ -174,16 +179,15 @@ class Network(nn.Module):
 
     @property
     def _first_position(self) -> int:
-        return int(self.config.pad_token_id) + 1 if self.config.model_type in PADDING_FIRST else 0
+        return first_position(self.config.model_type, self.config.pad_token_id)
 
     @property
     def words(self) -> WordHead:
-        """The output embedding with what the family does to its logits."""
-        head, added = self.model.get_output_embeddings(), getattr(self.model, "final_logits_bias", None)
-        bias = getattr(head, "bias", None)
-        if added is not None and bool(added.any()):
-            bias = added[0] if bias is None else bias + added[0]
-        return WordHead(head.weight, self.dtype, *self._shape, bias)
+        """The output embedding with the family's own scale, soft cap and bias."""
+        head, made = self.model.get_output_embeddings(), self.logits
+        own: torch.Tensor | None = getattr(head, "bias", None)
+        bias = own if made.bias_V is None else made.bias_V if own is None else own + made.bias_V
+        return WordHead(head.weight, self.dtype, made.scale, made.softcap, bias)
 
     @torch.no_grad()
     def _heard(self) -> Mapping[nn.Module, Mapping[str, Any]] | None:
@@ -209,28 +213,6 @@ class Network(nn.Module):
             return self._run(torch.from_numpy(row.tokens).long().to(device())[None])[0]
         finally:
             self.model.set_attn_implementation(attention.NAME)
-
-    @torch.no_grad()
-    def _logits(self) -> same.Shape:
-        """What the family does to its logits: asked, but where a reader runs the library's whole model.
-
-        Raises Refused where its logits are not found. A network between states and output embedding is run by a reader.
-        """
-        if self._reader is not None:
-            return same.shapes(self.config)[0]
-        tokens = torch.from_numpy(same.rows(self.config.pad_token_id)[0].tokens[:3]).long().to(device())[None]
-        head = self.model.get_output_embeddings()
-        with self.computing(), self.library_attention():
-            logits = self.model(input_ids=tokens, use_cache=False).logits[0]
-            for reader in (None, WholeModel(self.model, self._padding)):
-                self._reader = reader
-                raw = nn.functional.linear(self._run(tokens)[0], head.weight, getattr(head, "bias", None))
-                if (shape := same.shape_of(self.config, raw, logits, self.dtype)) is not None:
-                    return shape
-        why = "its logits are not its output embedding's, nor these scaled or capped as its configuration says"
-        raise Refused(
-            f"{self.config.model_type} cannot say words here", why, "choose another base, and report this one"
-        )
 
     def _looks_back_only(self) -> bool:
         """Two small forwards: families with an attention of their own do not say it, but the first token shows it."""
@@ -287,7 +269,13 @@ def load(
             module.padding_idx = None  # the pad token may be the stop token, which must learn; padding is masked
         if isinstance(module, nn.LayerNorm):
             module.float()  # takes bf16 and the float32 that a low-rank sum leaves; bf16 weights would take only bf16
-    network = Network(model.to(device()), computing, ending)
+    try:
+        network = Network(model.to(device()), computing, ending)
+    except (*family.UNREADABLE, IndexError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        what = f"the network of a {config.model_type} cannot be computed here"
+        raise Refused(what, str(error).partition("\n")[0], "choose a base of another family") from error
     dropout.before_head(network.head, (shares or {}).get("head"))
     if computing.checkpoint and not network.flat and model.supports_gradient_checkpointing:
         model.activation_checkpointing_enable()  # blocks behind stand-ins see to it themselves

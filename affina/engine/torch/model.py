@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from transformers import DynamicCache, EncoderDecoderCache
 
 from affina.core.example import Labelled
 from affina.core.kinds import Batch, Forward, Ints, Row, Sampled, Sampling, Scored
@@ -115,16 +117,27 @@ class TorchModel:
         """For networks whose attention takes no forest: the library's own decoding, group by group."""
         found: dict[int, Sampled] = {}
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+        rooms = {place: min(how.max_tokens, self._room(prompts[place])) for place in order}
+        alike = ([*same] for _, same in groupby(order, rooms.__getitem__))  # each ends where its own positions do
+        parts = [same[start : start + SAMPLE_ROWS] for same in alike for start in range(0, len(same), SAMPLE_ROWS)]
         with self._resting(), self.network.library_attention(), self.network.computing():
-            for start in range(0, len(order), SAMPLE_ROWS):
-                group = order[start : start + SAMPLE_ROWS]
-                torch.manual_seed(how.seed + start)
+            for number, group in enumerate(parts):
+                torch.manual_seed(how.seed + number * SAMPLE_ROWS)
                 answers = self._generate([prompts[place] for place in group], how)
                 found.update(zip(group, answers, strict=True))
         return [found[place] for place in range(len(prompts))]
 
+    def _room(self, prompt: Sequence[int]) -> int:
+        """How many tokens can be generated behind a prompt before the base's positions end."""
+        vocabulary = self.renderer.vocabulary
+        read = 1 if vocabulary.decodes_from is not None else len(self.network.before) + len(prompt)
+        return vocabulary.limit - read
+
     def _generate(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
-        """The library's own decoding over one padded group."""
+        """The library's own decoding over one padded group, of as much room each."""
+        most = min(how.max_tokens, self._room(prompts[0]))
+        if most < 1:
+            return [Sampled("", (), stopped=False) for _ in prompts]
         prompts = [[*self.network.before, *prompt] for prompt in prompts]
         stops, first = sorted(self.renderer.stops), self.renderer.vocabulary.decodes_from
         rows = [torch.tensor(prompt, device=device()) for prompt in prompts]
@@ -135,10 +148,10 @@ class TorchModel:
         made = self.network.model.generate(
             input_ids=tokens,
             attention_mask=mask,
-            max_new_tokens=how.max_tokens,
+            max_new_tokens=most,
             eos_token_id=stops,
             pad_token_id=stops[0],
-            **({} if first is None else {"decoder_start_token_id": first}),
+            **({} if first is None else {"decoder_start_token_id": first, "past_key_values": _cache()}),
             **(chance if how.temperature > 0 else {"do_sample": False}),
         )
         begun = tokens.shape[1] if first is None else 1
@@ -174,6 +187,11 @@ class TorchModel:
             yield
         finally:
             self.network.train(learning)
+
+
+def _cache() -> EncoderDecoderCache:
+    """As deep as the decoder turns out to be: the library makes one as deep as T5's encoder."""
+    return EncoderDecoderCache(DynamicCache(), DynamicCache())
 
 
 def rows_of(hidden_TD: torch.Tensor, batch: Batch) -> list[torch.Tensor]:

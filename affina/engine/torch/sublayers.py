@@ -13,12 +13,13 @@ from affina.engine.torch.low_rank import is_linear
 
 ATTENTION = (
     "self_attn.o_proj", "self_attn.out_proj", "self_attn.dense", "attn.c_proj", "attn.out_proj", "attention.dense",
-    "attention.output.dense", "attention.out_lin", "attention.attn.o", "self_attention.dense",
-    "layer.0.SelfAttention.o",
+    "attn.Wo", "attn.attention.out_proj", "attention.output.dense", "attention.out_lin", "attention.attn.o",
+    "self_attention.dense", "layer.0.SelfAttention.o",
 )  # fmt: skip
 INNER = (
     ("mlp.gate_proj", "mlp.down_proj"), ("mlp.gate_up_proj", "mlp.down_proj"), ("mlp.c_fc", "mlp.c_proj"),
-    ("mlp.fc1", "mlp.fc2"), ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"), ("fc1", "fc2"), ("ffn.lin1", "ffn.lin2"),
+    ("mlp.fc1", "mlp.fc2"), ("mlp.fc_in", "mlp.fc_out"), ("mlp.Wi", "mlp.Wo"),
+    ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"), ("fc1", "fc2"), ("ffn", "ffn_output"), ("ffn.lin1", "ffn.lin2"),
     ("ffn.up_proj", "ffn.down_proj"), ("intermediate.dense", "output.dense"),
     ("layer.1.DenseReluDense.wi", "layer.1.DenseReluDense.wo"),
     ("layer.1.DenseReluDense.wi_0", "layer.1.DenseReluDense.wo"),
@@ -26,8 +27,10 @@ INNER = (
     ("layer.2.DenseReluDense.wi_0", "layer.2.DenseReluDense.wo"),
 )  # fmt: skip
 """The layer that the inner layer's input comes to first, and the one its output leaves."""
-AFTER_SUM = ("output.LayerNorm", "output_layer_norm")
+AFTER_SUM = ("output.LayerNorm", "output_layer_norm", "full_layer_layer_norm")
 """The norm that a post-norm block ends in: it takes the sum of the residual stream and the inner layer's output."""
+LAST_NORM, POST_NORM = "final_layer_norm", ("Bart", "BlenderbotSmall", "LED", "Marian", "Mvp", "PLBart")
+"""In these families, and in an OPT that says so, the same; elsewhere such a norm stands before the inner layer."""
 KEYS_VALUES = (
     ("k_proj", "v_proj"), ("key", "value"), ("k_lin", "v_lin"), ("key_proj", "value_proj"), ("kv_b_proj",), ("k", "v"),
     ("c_attn",), ("query_key_value",), ("qkv_proj",), ("Wqkv",), ("in_proj",),
@@ -52,7 +55,7 @@ def sublayers(model: nn.Module, asked: str) -> list[Sublayers]:
     """Of every block, from the first on. Raises Refused, naming what was `asked`, where they are not known."""
     found = [each for name, module in model.named_modules() if (each := _of(name, module)) is not None]
     config: Any = model.config
-    count = int(config.get_text_config().num_hidden_layers)
+    count = int(getattr(config, "num_hidden_groups", 0) or config.get_text_config().num_hidden_layers)
     if len(found) < count:
         why = f"the attention and inner layers of {count - len(found)} of the {count} blocks of {config.model_type}"
         raise Refused(asked, f"{why} are not where they are known to be (mixtures of experts have many)", "use lora")
@@ -64,7 +67,9 @@ def _of(name: str, block: nn.Module) -> Sublayers | None:
     inner = next((pair for pair in INNER if all(_linear(block, path) for path in pair)), None)
     if attention is None or inner is None:
         return None
-    after_sum = next((path for path in AFTER_SUM if _at(block, path) is not None), None)
+    post_norm = type(block).__name__.startswith(POST_NORM) or getattr(block, "do_layer_norm_before", True) is False
+    ends = (*AFTER_SUM, *([LAST_NORM] if post_norm else []))
+    after_sum = next((path for path in ends if _at(block, path) is not None), None)
     return Sublayers(
         name,
         f"{name}.{attention}",

@@ -150,7 +150,14 @@ def before(model: Any) -> range:
 
 
 def prompt(model: Any, encoder: nn.Module) -> None:
-    """Puts what the encoder gives before every row, as states of the residual stream."""
+    """Puts what the encoder gives before every row, as states of the residual stream. Raises Refused for a family whose
+    blocks read the words themselves too: other tools have no words for virtual tokens, and answer otherwise."""
+    if getattr(model.config.get_text_config(), "hidden_size_per_layer_input", 0):
+        what, why = (
+            f"virtual tokens before {model.config.model_type}",
+            "every block of it reads the words themselves too",
+        )
+        raise Refused(what, why, "choose the tuning prefix or lora")
     words = model.get_input_embeddings()
     model.set_input_embeddings(Prompted(words, encoder.to(words.weight.device)))
 
@@ -191,10 +198,11 @@ def keys_and_values(model: Any, tokens: Sequence[int]) -> list[tuple[Tensor, Ten
     cannot be written so."""
     layers, states_ND = attending(model), states(model, tokens)
     heard = [_Heard() for _ in layers]
-    body = model if model.get_output_embeddings() is None else model.get_decoder()
+    body = model if model.get_output_embeddings() is None else model.base_model
     for layer, each in zip(layers, heard, strict=True):
         vars(layer)[attention.PREFIX] = each
-    places_T, half = torch.arange(len(tokens), device=states_ND.device), states_ND.dtype == torch.bfloat16
+    half = model.get_input_embeddings().weight.dtype == torch.bfloat16  # fused blocks have their states widened
+    places_T = torch.arange(len(tokens), device=states_ND.device)
     rounded = torch.autocast(states_ND.device.type, torch.bfloat16) if half else nullcontext()
     try:
         with attention.computing([Segment(0, len(tokens), -1)]), rounded:

@@ -15,7 +15,8 @@ WEIGHTS = "model.safetensors"
 def write_folder(model: "torch.nn.Module", folder: Path, base: Path, wide: bool = False) -> None:
     """Writes into an existing folder: weights in the base's own dtype, or `wide` in float32, and the base's files.
 
-    A tied weight stands once, under its first name; a buffer of a checkpoint stays as it is.
+    A tied weight stands once, under its first name; a buffer of a checkpoint stays as it is. A configuration that names
+    another class than one that ends in words says so now.
     """
     import torch
 
@@ -28,6 +29,14 @@ def write_folder(model: "torch.nn.Module", folder: Path, base: Path, wide: bool 
         for file in base.glob(pattern):
             if not file.name.endswith(".index.json"):
                 shutil.copy(file, folder / file.name)
+    _name_class(model, folder / "config.json")
+
+
+def _name_class(model: "torch.nn.Module", path: Path) -> None:
+    config, own = json.loads(path.read_text(encoding="utf-8")), type(model).__name__
+    words = model.get_output_embeddings() is not None  # type: ignore[operator]
+    if words and own not in (config.get("architectures") or []):
+        path.write_text(json.dumps({**config, "architectures": [own]}, indent=2), encoding="utf-8")
 
 
 def buffers_of(model: "torch.nn.Module") -> "dict[str, torch.Tensor]":

@@ -21,6 +21,14 @@ class EntityF1(Counted):
 
     reads: ClassVar[str] = "tags"
 
+    def objection(self, labels: Sequence[str]) -> str:
+        """Parts of speech, and entities by number, leave no word outside."""
+        if not labels or any(_parts(each)[0] == "O" or each[1:2] == "-" for each in labels):
+            return ""
+        return (
+            f"none of the tags ({', '.join(labels[:4])} …) stands for a word outside of all entities: use tag_accuracy"
+        )
+
     def counts(self, answers: Answers) -> Floats:
         assert answers.tags is not None and answers.guessed is not None, "entity_f1 reads tags"
         both = [(entities(right), entities(given)) for right, given in zip(answers.tags, answers.guessed, strict=True)]

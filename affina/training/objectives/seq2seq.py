@@ -18,6 +18,9 @@ class Seq2seq(Worded):
 
     instruction: str = Field("")
     """Put before every source, such as T5's `summarize: `; with a space at its end where one belongs there."""
+    opening: str = ""
+    """The special token that stands first in every result, such as mBART's `it_IT` or NLLB's `ita_Latn` for Italian;
+    empty: what the tokenizer itself puts before a text."""
 
     def expand(self, examples: Sequence[Example]) -> list[Example]:
         return [self._put(each) for each in examples]
@@ -30,4 +33,5 @@ class Seq2seq(Worded):
             last = max(n for n, turn in enumerate(example.messages) if turn.role == "assistant")
             source = "\n".join(turn.content for turn in example.messages[:last])
             result, more = example.messages[last].content, ()
-        return Parallel(**example.beside(), source=self.instruction + source, result=result, references=more)
+        source = self.instruction + source
+        return Parallel(**example.beside(), source=source, result=result, references=more, opening=self.opening)

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 class LastLayers(Partial):
-    """The last blocks and the norm after them move, kept in float32; embeddings and what ends in words stay. With a
-    label head, which always moves, 0 layers make a linear probe. Written as a whole model folder."""
+    """The last blocks and the norm after them move, kept in float32; embeddings and what ends in words stay. An
+    encoder–decoder's last blocks are its decoder's. With a label head, which always moves, 0 layers make a linear
+    probe. Written as a whole model folder."""
 
     learning_rate: ClassVar[float] = 1e-4
 
@@ -25,18 +26,22 @@ class LastLayers(Partial):
 
         Raises Refused for a model without such a list, or with fewer blocks.
         """
-        from affina.engine.torch.blocks import blocks_of
+        from affina.training.depth import stacked
 
-        config = model.config.get_text_config()  # type: ignore[operator, union-attr]
-        blocks = blocks_of(model, config.num_hidden_layers)
-        if not blocks:
-            raise Refused("tuning last_layers", "one block stands at all depths of this base", "use lora or full")
+        blocks = stacked(model, "tuning last_layers")
         if self.layers > len(blocks):
             raise Refused(f"tuning last_layers: {self.layers} layers", f"this base has {len(blocks)}", "set fewer")
-        beside = next(owner for owner in model.modules() for each in owner.children() if [*each.children()] == blocks)
-        norms = [each for name, each in beside.named_children() if _is_norm(each) and "embed" not in name]
-        moving = [*blocks[len(blocks) - self.layers :], *norms]
+        last = blocks[len(blocks) - self.layers :]
+        above = [each for each in model.modules() if _holds(each, {blocks[-1], *last})]
+        named = [pair for owner in above for pair in owner.named_children()]
+        norms = [each for name, each in named if _is_norm(each) and "embed" not in name]
+        moving = [*last, *norms]
         return [parameter for module in moving for parameter in module.parameters()]
+
+
+def _holds(owner: "torch.nn.Module", blocks: "set[torch.nn.Module]") -> bool:
+    """Whether a list of blocks with one of these is its own."""
+    return any(block in blocks for held in owner.children() for block in held.children())
 
 
 def _is_norm(module: "torch.nn.Module") -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -33,7 +34,8 @@ class Lora(Tuning):
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the thin product's input left out in training."""
     targets: Literal["all-linear"] | list[str] = "all-linear"
-    """Which layers: every linear one but the output head, or those whose name ends in one of these."""
+    """Which layers: every linear one but the output head, or those whose name ends in one of these or, where it has a
+    `*`, is one as a whole: `q_proj`, `*.layers.1?.*_proj`."""
 
     def apply(self, model: "torch.nn.Module") -> None:
         from affina.engine.torch.low_rank import Decomposed, LowRank
@@ -116,7 +118,7 @@ class Lora(Tuning):
 
 
 def _ends(name: str, targets: list[str]) -> bool:
-    return any(name == end or name.endswith(f".{end}") for end in targets)
+    return any(fnmatchcase(name, end) if "*" in end else name == end or name.endswith(f".{end}") for end in targets)
 
 
 def _kept_whole(model: Any, targets: list[str]) -> str:

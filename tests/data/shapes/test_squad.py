@@ -100,3 +100,9 @@ def test_an_answer_without_a_place_is_wherever_its_text_stands() -> None:
         shape.example(Record({**row, "answers": "blue"}, "rows.json", 1))
     with pytest.raises(Unusable, match="an answer has no text"):
         shape.example(Record({**row, "answers": [" "]}, "rows.json", 1))
+
+
+def test_white_space_around_an_answer_is_none_of_it() -> None:
+    """No token begins or ends there: the answer would be found in no row."""
+    found = example([{"text": " the Moon", "answer_start": 31}, {"text": "the Moon", "answer_start": 32}])
+    assert found.answers == (("the Moon", 32),)

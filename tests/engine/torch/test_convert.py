@@ -250,3 +250,13 @@ def test_the_real_base_gives_the_logits_of_its_rounded_weights(
         print(f"\nrounding to bfloat16 moves float32 logits by {moved:.3f} at most")
     assert moved <= 0.5  # measured 0.323 on these texts
     assert all(torch.equal(one.argmax(-1), two.argmax(-1)) for one, two in zip(ours, exact, strict=True))
+
+
+def test_a_vocabulary_of_sentencepiece_names_the_package_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library takes it for a file of tiktoken's where sentencepiece is not installed."""
+    monkeypatch.setattr("affina.engine.torch.convert.find_spec", lambda name: None)
+    (tmp_path / "spiece.model").write_bytes(b"")
+    with pytest.raises(Refused, match=r"has no tokenizer.json: .*spiece\.model.* pip install sentencepiece"):
+        complete_tokenizer(tmp_path, tmp_path)

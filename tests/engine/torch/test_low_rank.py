@@ -179,3 +179,11 @@ def test_a_linear_layer_is_known_by_its_shape() -> None:
     transposed = Conv1D(5, 3)  # type: ignore[no-untyped-call]
     assert shape(torch.nn.Linear(3, 5)) == shape(transposed) == (5, 3)
     assert is_linear(transposed) and is_linear(torch.nn.Linear(3, 5)) and not is_linear(torch.nn.Embedding(3, 5))
+
+
+def test_a_target_with_a_star_is_a_pattern_of_whole_names(family: Folder) -> None:
+    own = adapted(family("llama"), targets=["*.layers.1.*_proj"])
+    found = {name.rpartition(".")[0] for name, _ in own.named_parameters() if name.endswith("lora_A")}
+    assert len(found) == 7 and all(".layers.1." in name for name in found)
+    with pytest.raises(Refused, match=r"\*\.layers\.9\.\* names no layer"):
+        adapted(family("llama"), targets=["*.layers.9.*"])

@@ -17,7 +17,7 @@ from affina.core.errors import Refused
 from affina.core.kinds import Ending, Row, Sampling
 from affina.data.layout import layout
 from affina.data.rows import Renderer
-from affina.engine.torch import same
+from affina.engine.torch import logits, same
 from affina.engine.torch.load import load
 from affina.engine.torch.model import TorchModel
 
@@ -95,8 +95,8 @@ def test_logits_that_are_neither_scaled_nor_capped_as_the_configuration_says_are
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = build("granite", tmp_path / "granite")
-    monkeypatch.setattr(same, "SCALES", {})
-    with pytest.raises(Refused, match="granite cannot say words here"):
+    monkeypatch.setattr(logits, "SCALES", {})
+    with pytest.raises(Refused, match="the words of a granite"):
         load(folder, Computing("float32"))
 
 

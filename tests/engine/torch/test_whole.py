@@ -1,5 +1,7 @@
 """A model's folder written again is the same model, what a checkpoint holds beside parameters too."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +12,11 @@ import torch
 import transformers
 from served import some_tokens
 
+from affina.core.compute import Computing
+from affina.core.kinds import Ending
 from affina.engine.torch import library
 from affina.engine.torch.headed import write as rounded
+from affina.engine.torch.load import load
 from affina.engine.torch.whole import write_folder
 
 BALANCE = "model.layers.1.mlp.gate.e_score_correction_bias"
@@ -45,3 +50,16 @@ def test_what_balances_experts_is_written_too(way: str, routed: Path, tmp_path: 
     tokens = some_tokens(300)
     expected, found = (library.whole(each).logits(tokens) for each in (routed, tmp_path))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_configuration_that_names_the_body_alone_names_what_was_trained(
+    family: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A published BART is called BartModel: what is written has words, and other tools load them by that name."""
+    base = shutil.copytree(family("bart"), tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "architectures": ["BartModel"]}))
+    (tmp_path / "out").mkdir()
+    write_folder(load(base, Computing("float32"), Ending(reads="source")).model, tmp_path / "out", base)
+    written = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert written == {**config, "architectures": ["BartForConditionalGeneration"]}

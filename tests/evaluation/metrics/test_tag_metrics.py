@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from affina.core.answers import Answers
+from affina.core.errors import Refused
+from affina.core.example import Tagged
+from affina.evaluation.answer import require, usual
 from affina.evaluation.metrics.entity_f1 import EntityF1, entities
 from affina.evaluation.metrics.tag_accuracy import TagAccuracy
 
@@ -64,3 +67,18 @@ def test_an_entity_is_right_only_with_both_ends_and_its_type() -> None:
 
 def test_no_entities_at_all_are_no_score() -> None:
     assert EntityF1().value(tagged(["O O"], ["O O"])) == 0.0
+
+
+@pytest.mark.parametrize("labels", [("ADJ", "NOUN", "VERB"), ("0", "1", "2")])
+def test_tags_that_leave_no_word_outside_are_judged_word_by_word(labels: tuple[str, ...]) -> None:
+    """Parts of speech, or entities by number: every run of one tag would be an entity."""
+    assert EntityF1().objection(labels).endswith("use tag_accuracy")
+    example = Tagged(id="1", words=("a",), tags=labels[:1], labels=labels)
+    assert usual([example]) == ("tag_accuracy", "loss")
+    with pytest.raises(Refused, match="metric entity_f1 cannot be computed: none of the tags"):
+        require([EntityF1()], [example])
+
+
+@pytest.mark.parametrize("labels", [("B-PER", "O"), ("B-PER", "I-PER"), ("LOC", "O", "PER"), ()])
+def test_entities_in_any_convention_are_judged_as_such(labels: tuple[str, ...]) -> None:
+    assert EntityF1().objection(labels) == ""
