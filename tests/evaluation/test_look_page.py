@@ -52,7 +52,8 @@ def test_nothing_is_fetched_and_nothing_runs_whatever_the_data_say(tmp_path: Pat
     assert {"script", "img", "link", "iframe"}.isdisjoint(parser.tags)
     names = {name for name, _ in parser.attributes}
     assert not {name for name in names if name.startswith("on") or name in ("href", "src")}
-    assert "49" not in re.findall(r"\{\{ 7\*7 \}\}|49", written) and "default-src 'none'" in written
+    said = written.replace(str(tmp_path), "")  # a folder's number may be any
+    assert "49" not in re.findall(r"\{\{ 7\*7 \}\}|49", said) and "default-src 'none'" in written
 
 
 def test_a_set_that_cannot_be_used_has_a_page_that_says_so(tmp_path: Path) -> None:
