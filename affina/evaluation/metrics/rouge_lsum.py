@@ -2,16 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar
 
-from affina.core.answers import Answers
-from affina.core.kinds import Floats, Metric
 from affina.data.chunks import sentences
 from affina.data.likeness import dice, words
-from affina.evaluation.references import best
+from affina.evaluation.metrics.rouge_l import RougeL
 
 
-class RougeLsum(Metric):
+class RougeLsum(RougeL):
     """Mean F1 of the words of every right sentence that stand in order in some sentence of what is said, no word
     counted oftener than it is said (Lin, 2004, section 3.2: union of longest common subsequences); the best over the
     right texts.
@@ -19,26 +16,17 @@ class RougeLsum(Metric):
     The sentences are a text's lines, where it has several. In lower case without stemming.
     """
 
-    reads: ClassVar[str] = "text"
-
-    def value(self, answers: Answers) -> float:
-        return float(self.each(answers).mean())
-
-    def each(self, answers: Answers) -> Floats:
-        """Every item's F1."""
-        return best(answers, _f1)
-
-
-def _f1(said: str, right: str) -> float:
-    ours, theirs = _sentences(said), _sentences(right)
-    left, shared = Counter(word for each in ours for word in each), 0
-    for sentence in theirs:
-        met = {place for each in ours for place in _common(sentence, each)}
-        for place in sorted(met):
-            if left[sentence[place]]:
-                left[sentence[place]] -= 1
-                shared += 1
-    return dice(shared, sum(map(len, ours)), sum(map(len, theirs)))
+    def f1(self, said: str, right: str) -> float:
+        """Of one text."""
+        ours, theirs = _sentences(said), _sentences(right)
+        left, shared = Counter(word for each in ours for word in each), 0
+        for sentence in theirs:
+            met = {place for each in ours for place in _common(sentence, each)}
+            for place in sorted(met):
+                if left[sentence[place]]:
+                    left[sentence[place]] -= 1
+                    shared += 1
+        return dice(shared, sum(map(len, ours)), sum(map(len, theirs)))
 
 
 def _sentences(text: str) -> list[list[str]]:
