@@ -48,30 +48,14 @@ def logits_of(network: Any) -> tuple[Logits, bool]:
     model = network.model
     weight_VD = model.get_output_embeddings().weight
     raw_V = torch.linspace(-2, 2, len(weight_VD), device=weight_VD.device)
-    (shown_V, states), (bias_V, _) = (_shown(network, each) for each in (raw_V, torch.zeros_like(raw_V)))
+    shown_V, bias_V, hands_on = _shown(network, raw_V)
     found = _configured(model.config, bias_V if bias_V.any() else None)
     for scale in dict.fromkeys((found.scale, 1 / found.scale, 1.0)):
         made = Logits(scale, found.softcap, found.bias_V)
         if float((made.of(raw_V) - shown_V).abs().max()) <= CLOSE * max(1.0, float(shown_V.abs().max())):
-            return made, network.ending.reads != "past" or _hands_on(network, states)
+            return made, hands_on
     why = "it changes the numbers of its output embedding in a way that is not known here"
     raise Refused(f"the words of a {model.config.model_type}", why, "choose another base, or an objective with a head")
-
-
-def _hands_on(network: Any, states_11D: Tensor) -> bool:
-    """Whether these states of one token are what the body gives."""
-    own_11D = _one_token(network, network.body).last_hidden_state
-    close = ROUNDED[network.dtype] * float(own_11D.abs().max())
-    return own_11D.shape == states_11D.shape and float((own_11D - states_11D).abs().max()) <= close
-
-
-def _one_token(network: Any, asked: Any) -> Any:
-    """What the library's model or its body gives for one token, and one that is decoded."""
-    token_11 = torch.zeros(1, 1, dtype=torch.long, device=device())
-    more: dict[str, Any] = {"decoder_input_ids": token_11} if network.ending.reads == "source" else {}
-    more |= {"use_cache": False} if network.causal else {}
-    with network.computing(), attention.computing([Segment(0, 1, -1)]):
-        return asked(input_ids=token_11, **more)
 
 
 def _configured(config: Any, bias_V: Tensor | None) -> Logits:
@@ -82,17 +66,32 @@ def _configured(config: Any, bias_V: Tensor | None) -> Logits:
     return Logits(scale, next((cap for name in CAPS if (cap := getattr(text, name, None))), None), bias_V)
 
 
-def _shown(network: Any, raw_V: Tensor) -> tuple[Tensor, Tensor]:
-    """[V] what comes out at one place where the output embedding gives these numbers, and what went into it."""
-    head, taken = network.model.get_output_embeddings(), list[Tensor]()
+def _shown(network: Any, raw_V: Tensor) -> tuple[Tensor, Tensor, bool]:
+    """[V] what comes out where the output embedding gives these numbers, [V] where it gives 0, and whether the body's
+    states go into it: of two tokens that see nothing of each other, by one pass of the library's whole model."""
+    head, taken, bodies = network.model.get_output_embeddings(), list[Tensor](), list[Any]()
 
-    def give(states: Tensor) -> Tensor:
-        taken.append(states)
-        return raw_V.expand(*states.shape[:-1], -1)
+    def give(states_12D: Tensor) -> Tensor:
+        taken.append(states_12D)
+        return torch.stack([raw_V, torch.zeros_like(raw_V)])[None]
 
+    tokens_12 = torch.zeros(1, 2, dtype=torch.long, device=device())
+    more: dict[str, Any] = {"decoder_input_ids": tokens_12} if network.ending.reads == "source" else {}
+    more |= {"use_cache": False} if network.causal else {}
+    heard = network.body.register_forward_hook(lambda module, given, out: bodies.append(out))
     vars(head)["forward"] = give
     try:
-        said: Tensor = _one_token(network, network.model).logits
+        with network.computing(), attention.computing([Segment(0, 1, -1), Segment(1, 2, -1)]):
+            said_2V: Tensor = network.model(input_ids=tokens_12, **more).logits[0].float()
     finally:
         del vars(head)["forward"]
-    return said[0, -1].float(), taken[0]
+        heard.remove()
+    return said_2V[0], said_2V[1], network.ending.reads != "past" or _same(bodies, taken[0], network.dtype)
+
+
+def _same(bodies: list[Any], states: Tensor, dtype: torch.dtype) -> bool:
+    """Whether the body gave these states."""
+    own = bodies[-1].last_hidden_state if bodies else None
+    if own is None or own.shape != states.shape:
+        return False
+    return float((own - states).abs().max()) <= ROUNDED[dtype] * float(own.abs().max())
