@@ -132,7 +132,7 @@ def digest(known: Any) -> str:
     """SHA-256 of plain data and of affina's own code: the same where the same code would be given the same."""
     code = hashlib.sha256()
     for path in sorted(Path(affina.__file__).parent.rglob("*.*")):  # kernels and templates too
-        if path.suffix != ".pyc" and path.is_file():
+        if "__pycache__" not in path.parts and path.is_file():  # which another process may be writing
             code.update(path.read_bytes())
     return hashlib.sha256(json.dumps([known, code.hexdigest()], sort_keys=True).encode()).hexdigest()
 
