@@ -107,7 +107,7 @@ def _forget_old(folder: Path) -> None:
 @cache
 def _own_source() -> str:
     """A hash of the code that prepares data, and of its prompts: what another version makes is something else."""
-    own = sorted(path for path in HERE.rglob("*.*") if path.is_file() and path.suffix != ".pyc")
+    own = sorted(path for path in HERE.rglob("*.*") if path.is_file() and "__pycache__" not in path.parts)
     files = [*own, HERE.parent / "core" / "example.py", HERE.parent / "core" / "kinds.py"]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
