@@ -1,8 +1,9 @@
 """Runs the golden recipes on excerpts of real data: base against tuned on the same items, with the paired interval.
 
     python benchmarks/recipes.py --data DATA --seeds 0 1 --out results.json sms_spam banking77
+    python benchmarks/recipes.py --data DATA --scratch gpt2 qwen3 gemma mistral promessi_sposi
 
-Every run that ends is added to `--out` at once; its line of an earlier time, same recipe and seed, is replaced.
+Every run that ends is added to `--out` at once; its line of an earlier time, same recipe, start and seed, is replaced.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,14 @@ import affina
 from affina.cli.runtime import prepare
 
 
-def line(golden: Golden, data: Path, seed: int) -> dict[str, Any]:
-    """What one run showed. Interval and difference are tuned - base on the metric that decides."""
+def line(golden: Golden, data: Path, seed: int, family: str = "") -> dict[str, Any]:
+    """What one run showed, of random weights of another `family` where one is given.
+
+    Interval and difference are tuned - base on the metric that decides.
+    """
     began, cpu_began = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as held:
-        recipe = golden.small(data, Path(held), seed)
+        recipe = golden.small(data, Path(held), seed).change({"model.scratch.name": family} if family else {})
         shown = affina.train(recipe, root=Path(held) / "runs").show()
     verdict = shown["verdict"]
     found = shown["metrics"][verdict["metric"]]
@@ -49,7 +54,7 @@ def line(golden: Golden, data: Path, seed: int) -> dict[str, Any]:
 def kept(out: Path, added: dict[str, Any]) -> None:
     """Adds a line to the file of results."""
     before = json.loads(out.read_text(encoding="utf-8"))["runs"] if out.exists() else []
-    others = [each for each in before if (each["recipe"], each["seed"]) != (added["recipe"], added["seed"])]
+    others = [each for each in before if any(each[name] != added[name] for name in ("recipe", "start", "seed"))]
     text = json.dumps({"runs": [*others, added]}, indent=1, ensure_ascii=False)
     out.write_text(text + "\n", encoding="utf-8")
 
@@ -60,6 +65,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"all when left out: {', '.join(names)}")
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds a folder per data set")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--scratch", nargs="+", default=[""], metavar="FAMILY", help="of these families' random weights"
+    )
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     given = parser.parse_args(argv)
     if unknown := set(given.recipes) - set(names):
@@ -71,8 +79,9 @@ def main() -> None:
     prepare()
     given = arguments()
     for golden in GOLDEN:
-        for seed in given.seeds if golden.recipe in given.recipes or not given.recipes else []:
-            found = line(golden, given.data, seed)
+        chosen = golden.recipe in given.recipes or not given.recipes
+        for family, seed in product(given.scratch, given.seeds if chosen else []):
+            found = line(golden, given.data, seed, family)
             print(json.dumps(found, ensure_ascii=False), flush=True)
             if given.out:
                 kept(given.out, found)

@@ -73,7 +73,8 @@ def test_a_golden_recipe_loads_and_bears_its_files_name(each: golden.Golden) -> 
 def test_a_later_run_of_a_recipe_and_seed_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
     for value in (1, 2):
-        kept(out, {"recipe": "a", "seed": 0, "value": value})
-    kept(out, {"recipe": "a", "seed": 1, "value": 3})
+        kept(out, {"recipe": "a", "start": "b", "seed": 0, "value": value})
+    kept(out, {"recipe": "a", "start": "b", "seed": 1, "value": 3})
+    kept(out, {"recipe": "a", "start": "c", "seed": 0, "value": 4})
     runs = json.loads(out.read_text(encoding="utf-8"))["runs"]
-    assert [each["value"] for each in runs] == [2, 3]
+    assert [each["value"] for each in runs] == [2, 3, 4]
