@@ -14,13 +14,12 @@ import transformers
 from transformers import AutoConfig
 
 from affina.core.errors import Refused
+from affina.engine.folder import ADAPTER, ADAPTER_SETTINGS
 from affina.engine.torch import convert, tensor_file
 from affina.engine.torch.family import UNREADABLE
 from affina.engine.torch.library import quietly
 from affina.engine.torch.load import SAFELY
 from affina.engine.torch.whole import KEPT, write_folder
-
-WEIGHTS, SETTINGS = "adapter_model.safetensors", "adapter_config.json"
 
 
 def write(adapter: Path, base: Path, out: Path) -> None:
@@ -38,7 +37,7 @@ def write(adapter: Path, base: Path, out: Path) -> None:
     for pattern in KEPT:
         for file in adapter.glob(pattern):
             shutil.copy(file, out / file.name)
-    (out / SETTINGS).unlink(missing_ok=True)
+    (out / ADAPTER_SETTINGS).unlink(missing_ok=True)
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     more = {"dtype": "float32"} | ({"tie_word_embeddings": False} if tied and not _tied(model) else {})
     config = {name: value for name, value in config.items() if name != "torch_dtype"} | more
@@ -59,7 +58,7 @@ def _fold(model: Any, adapter: Path) -> None:
     from peft import PeftConfig, get_peft_model
 
     what, instead = f"the adapter in {adapter} does not fit its base", "give the base it was trained on"
-    with tensor_file.reading(adapter / WEIGHTS) as file:
+    with tensor_file.reading(adapter / ADAPTER) as file:
         held = {name.removeprefix("base_model.model.") for name in file.names}
     part = next((each for each in (model, model.base_model) if not _homeless(each, held)), None)
     if part is None:

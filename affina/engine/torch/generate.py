@@ -168,13 +168,7 @@ class Decoder:
         if not prompts:
             return []
         before = self.network.before
-        for place, prompt in enumerate(prompts):
-            if not 0 < len(prompt) < self.limit - len(before):
-                raise Refused(
-                    f"prompt {place} has {len(prompt)} tokens",
-                    why=f"the base takes 1 to {self.limit - len(before)}, the answer's included",
-                    instead="shorten the prompt" if prompt else "give it one token at least",
-                )
+        need_room(prompts, self.limit - len(before))
         rows = [
             Row(str(i), np.array(each, np.int32), np.zeros(len(each), np.float32)) for i, each in enumerate(prompts)
         ]
@@ -201,6 +195,17 @@ class Decoder:
         drawn = np.random.default_rng((self.how.seed, index)).random(room) if self.how.temperature > 0 else ()
         start = copied[0].depth if copied else own.depth
         return _Sequence(index, tuple(shared[:apart]), copied, own.tokens, start, room, iter(drawn))
+
+
+def need_room(prompts: Sequence[Sequence[int]], limit: int) -> None:
+    """Raises Refused for an empty prompt, and for one that leaves none of so many positions for an answer."""
+    for place, prompt in enumerate(prompts):
+        if not 0 < len(prompt) < limit:
+            raise Refused(
+                f"prompt {place} has {len(prompt)} tokens",
+                why=f"the base takes 1 to {limit}, the answer's included",
+                instead="shorten the prompt" if prompt else "give it one token at least",
+            )
 
 
 class _Head:

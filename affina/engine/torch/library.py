@@ -18,13 +18,13 @@ from transformers.utils import logging
 
 from affina.core.errors import Refused
 from affina.core.export import HEAD
+from affina.engine.folder import ADAPTER, ADAPTER_SETTINGS
 from affina.engine.torch import tensor_file
 from affina.engine.torch.family import UNREADABLE, tells_texts_apart
 from affina.engine.torch.load import SAFELY
 from affina.engine.torch.quantised import Quantised
 from affina.engine.torch.whole import WEIGHTS, buffers_of
 
-ADAPTER = "adapter_model.safetensors"
 QUANTISED = "quantised.json"
 """Beside an adapter: in how few bits its base was kept while it was trained."""
 
@@ -107,7 +107,7 @@ def adapted(folder: Path) -> LibraryModel:
     from peft import PeftModel
 
     quietly()
-    said = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    said = json.loads((folder / ADAPTER_SETTINGS).read_text(encoding="utf-8"))
     base = Path(said["base_model_name_or_path"])
     if not (base / "config.json").is_file():
         raise Refused(

@@ -52,6 +52,8 @@ def logits_of(network: Any) -> tuple[Logits, bool]:
     found = _configured(model.config, bias_V if bias_V.any() else None)
     for scale in dict.fromkeys((found.scale, 1 / found.scale, 1.0)):
         made = Logits(scale, found.softcap, found.bias_V)
+        if made.bias_V is not None and (scale != 1 or made.softcap is not None):
+            continue  # a head adds its bias before it scales
         if float((made.of(raw_V) - shown_V).abs().max()) <= CLOSE * max(1.0, float(shown_V.abs().max())):
             return made, hands_on
     why = "it changes the numbers of its output embedding in a way that is not known here"

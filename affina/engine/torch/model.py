@@ -16,7 +16,7 @@ from affina.core.example import Labelled
 from affina.core.kinds import Batch, Forward, Ints, Row, Sampled, Sampling, Scored
 from affina.data.layout import batches_of, layout
 from affina.data.rows import Renderer
-from affina.engine.torch.generate import Decoder
+from affina.engine.torch.generate import Decoder, need_room
 from affina.engine.torch.load import Network
 from affina.engine.torch.machine import device
 from affina.engine.torch.vocabulary import Vocabulary
@@ -116,6 +116,8 @@ class TorchModel:
     def _sample_padded(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         """For networks whose attention takes no forest: the library's own decoding, group by group."""
         found: dict[int, Sampled] = {}
+        if self.renderer.vocabulary.decodes_from is None:
+            need_room(prompts, self.renderer.vocabulary.limit - len(self.network.before))
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         rooms = {place: min(how.max_tokens, self._room(prompts[place])) for place in order}
         alike = ([*same] for _, same in groupby(order, rooms.__getitem__))  # each ends where its own positions do
@@ -136,8 +138,6 @@ class TorchModel:
     def _generate(self, prompts: Sequence[Sequence[int]], how: Sampling) -> list[Sampled]:
         """The library's own decoding over one padded group, of as much room each."""
         most = min(how.max_tokens, self._room(prompts[0]))
-        if most < 1:
-            return [Sampled("", (), stopped=False) for _ in prompts]
         prompts = [[*self.network.before, *prompt] for prompt in prompts]
         stops, first = sorted(self.renderer.stops), self.renderer.vocabulary.decodes_from
         rows = [torch.tensor(prompt, device=device()) for prompt in prompts]

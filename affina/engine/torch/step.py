@@ -20,7 +20,7 @@ from affina.core.kinds import (
     Penalty,
     Schedule,
     Tuning,
-)  # fmt: skip
+)
 from affina.data.rows import Renderer
 from affina.engine.torch import checkpoint, noise, rounding
 from affina.engine.torch.average import Average, put

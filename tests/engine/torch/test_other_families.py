@@ -146,11 +146,13 @@ def test_a_padded_decoder_stops_where_its_positions_end(tmp_path: Path) -> None:
     (tmp_path / "generation_config.json").unlink()
     model = TorchModel(load(tmp_path, Computing("float32")), Renderer.open(tmp_path, max_tokens=24))
     assert not model.network.flat
-    prompts = [list(range(20, 20 + length)) for length in (22, 4, 24, 16)]
+    prompts = [list(range(20, 20 + length)) for length in (22, 4, 23, 16)]
     found = model.sample(prompts, Sampling(max_tokens=8))
-    for prompt, each, room in zip(prompts, found, (2, 8, 0, 8), strict=True):
+    for prompt, each, room in zip(prompts, found, (2, 8, 1, 8), strict=True):
         assert len(each.tokens) == room or each.stopped
         assert each == model.sample([prompt], Sampling(max_tokens=8))[0]
+    with pytest.raises(Refused, match="prompt 1 has 24 tokens: the base takes 1 to 24, the answer's included"):
+        model.sample([prompts[1], list(range(20, 44))], Sampling(max_tokens=8))
 
 
 @torch.no_grad()
