@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from affina.engine.torch import attention, flash
-from affina.engine.torch.fused import compiled
+from affina.engine.torch.fused import compiled, passes
+from affina.engine.torch.fused.passes import Left, Passes
 from affina.engine.torch.fused.plain import Heads, Norm, Plain, Thin, Turns
 from affina.engine.torch.fused.products import Input, Stack
 from affina.engine.torch.norms import RootMeanSquare
@@ -30,6 +31,12 @@ class Form:
     gelu: bool
     attends: dict[str, Any]
     """How the block's attention calls its function: scaling, sliding_window, softcap."""
+
+    @property
+    def rule(self) -> flash.Rule:
+        """The same for the kernels."""
+        scale, window, softcap = (self.attends.get(name) for name in ("scaling", "sliding_window", "softcap"))
+        return flash.Rule(self.heads.width**-0.5 if scale is None else scale, True, window, softcap)
 
 
 @dataclass(slots=True)
@@ -57,6 +64,8 @@ class Block:
         self.form, self.attention = form, attention
         self.qkv, self.o, self.gate_up, self.down = stacks
         self.norms = norms  # before attention, before the mlp; then, where there are, of queries and of keys
+        self._fixed = [*self._base()]
+        self._passes: tuple[Any, Passes] | None = None
 
     def parameters(self) -> Iterator[Tensor]:
         """Every parameter of the block, in a fixed order."""
@@ -65,13 +74,39 @@ class Block:
         for stack in (self.qkv, self.o, self.gate_up, self.down):
             yield from stack.parameters()
 
+    def _base(self) -> Iterator[Tensor]:
+        for norm in self.norms:
+            yield from norm.parameters()
+        for stack in (self.qkv, self.o, self.gate_up, self.down):
+            yield from (each for layer in stack.layers for each in layer.base.parameters())
+
+    def passes(self, how: "How") -> Passes | None:
+        """The block as one call a pass, where nothing but adapters learns and every row is wanted; else None."""
+        dtype, _, read = how
+        if dtype != torch.bfloat16 or read is not None or not attention.current().kernels:
+            return None
+        key = [(each.data_ptr(), each._version, each.requires_grad) for each in self._fixed]
+        if self._passes is None or self._passes[0] != key:
+            layers = [layer for stack in (self.qkv, self.o, self.gate_up, self.down) for layer in stack.layers]
+            fits = passes.takes(self.form.heads, self.form.rule) and Passes.takes(layers)
+            if not fits or any(learns for _, _, learns in key):
+                return None
+            self._passes = key, Passes(self, self.form.rule)
+        return self._passes[1]
+
     def norm(self, place: int, dtype: torch.dtype) -> Norm:
         """The weight as it multiplies, in `dtype`."""
         norm = self.norms[place]
         return Norm(norm.weight.detach().to(dtype) + norm.offset, norm.variance_epsilon)
 
-    def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], how: "How", learns: bool) -> tuple[Tensor, Kept]:
+    def forward(
+        self, x: Tensor, positions: tuple[Tensor, Tensor], how: "How", learns: bool
+    ) -> tuple[Tensor, "Kept | Left"]:
         """x [T, D] wide → the block's output, wide, and what backward needs. `positions`: cos and sin [T, W], wide."""
+        if (whole := self.passes(how)) is not None:
+            forest = attention.current()
+            forest.calls += 1
+            return whole.forward(x, positions, forest.table())
         dtype, _, read = how
         form, ops = self.form, _operations(dtype)
         normed, rstd = ops.rms_norm(x, self.norm(0, x.dtype), dtype)
@@ -94,9 +129,12 @@ class Block:
         return _spread(out, read, len(x)), kept
 
     def backward(
-        self, grad: Tensor, kept: Kept, positions: tuple[Tensor, Tensor], wants_input: bool
+        self, grad: Tensor, kept: "Kept | Left", positions: tuple[Tensor, Tensor], wants_input: bool
     ) -> tuple[Tensor | None, Gradients]:
         """The gradient in x (None where it is not wanted) and in every parameter that learns. Uses `kept` up."""
+        if isinstance(kept, Left):
+            assert self._passes is not None
+            return self._passes[1].backward(grad, kept, positions, wants_input)
         dtype, found = kept.gates.dtype, Gradients()
         ops, (qkv, o, gate_up, down) = _operations(dtype), kept.inputs
         grad = _taken(grad, kept.read)
@@ -110,7 +148,8 @@ class Block:
         found |= learnt
         dx, low = self.o.backward(cast, o)
         self.o.learn(cast, o, low, found)
-        dx = dx if low is None else dx.addmm_(low.u, low.b.to(dtype))
+        if low is not None:
+            ops.add_low(dx, low)
         grad, dx = (_spread(each, kept.read, len(kept.x)) for each in (grad, dx))
         dz = kept.attended.backward(dx, self.form.heads)
         turns = Turns(self.form.heads, self._head_norms(grad.dtype), *positions)
@@ -149,8 +188,7 @@ class Attended:
     @classmethod
     def of(cls, turned: Tensor, form: Form, module: nn.Module, learns: bool) -> "Attended":
         """`turned` [T, (H + 2K)·W] holds queries, keys and values side by side."""
-        scale, window, softcap = (form.attends.get(name) for name in ("scaling", "sliding_window", "softcap"))
-        rule = flash.Rule(form.heads.width**-0.5 if scale is None else scale, True, window, softcap)
+        rule = form.rule
         heads, forest = turned.detach(), attention.current()
         parts = _side_by_side(heads, form.heads)
         if forest.kernels and flash.takes(*parts, rule):

@@ -17,6 +17,7 @@ FACES: dict[str, tuple[object, ...]] = {
     "rms_norm": (P, P, F, N, N, P, P),
     "add_residual": (P, P, P, *LOW, N, N, P, P, F, P, P),
     "norm_backward": (P, P, P, P, *LOW, P, N, N, P, P, P, N),
+    "add_low": (P, *LOW, N, N),
     "gated": (P, P, *LOW, *LOW, N, N, N, P),
     "gated_backward": (P, P, *LOW, N, N, N, P),
     "heads": (P, P, *LOW, *LOW, *LOW, P, P, F, P, P, N, N, N, N, P, P),
@@ -88,6 +89,9 @@ class Compiled(Plain):
             _at(learnt), SHARES,
         )  # fmt: skip
         return out, cast, None if learnt is None else learnt.sum(0)
+
+    def add_low(self, y: Tensor, low: Thin) -> None:
+        self._add_low(_at(y), *_low(low), *y.shape)  # type: ignore[attr-defined]
 
     def gated(self, y: Tensor, bias: Tensor | None, gate: Thin | None, up: Thin | None, gelu: bool) -> Tensor:
         T, I = y.shape[0], y.shape[1] // 2  # noqa: E741

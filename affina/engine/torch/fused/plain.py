@@ -84,6 +84,10 @@ class Plain:
         out = grad + rstd[:, None] * (d * norm.weight - scaled * mean)
         return out, out.to(dy.dtype), (d * scaled).sum(0) if learns else None
 
+    def add_low(self, y: Tensor, low: Thin) -> None:
+        """y gains the low-rank product, rounded once."""
+        y.copy_(summed(y, None, low))
+
     def gated(self, y: Tensor, bias: Tensor | None, gate: Thin | None, up: Thin | None, gelu: bool) -> Tensor:
         """y_T2I = [gate | up] becomes its sums with bias and low-rank; returns act(gate) · up [T, I]."""
         half = y.shape[1] // 2

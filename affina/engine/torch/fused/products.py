@@ -81,14 +81,14 @@ class Stack:
 
     def forward(self, x: Tensor) -> tuple[Tensor, Input]:
         """x [T, K] → y [T, ΣN] of the frozen weights, and what the sums and the backward pass need."""
-        self._prepare(x.dtype)
+        ahead = self.laid_ahead(x.dtype)
         if not any(self.ranks):
-            return self._times(x, self._ahead), Input(x, None, (None,) * len(self.layers), None)
+            return self._times(x, ahead), Input(x, None, (None,) * len(self.layers), None)
         wide, thins, start = torch.promote_types(x.dtype, torch.float32), list[Thin | None](), 0
         downs = [layer.beside.lora_A.detach().to(wide) for layer in self.layers if layer.beside is not None]
         down = downs[0] if len(downs) == 1 else torch.cat(downs)
         u = x.new_empty(len(x), len(down))
-        y = self._times(x, self._ahead, [Beside(down, 0, u)])
+        y = self._times(x, ahead, [Beside(down, 0, u)])
         for layer, rank in zip(self.layers, self.ranks, strict=True):
             beside = layer.beside
             if beside is None:
@@ -101,10 +101,22 @@ class Stack:
 
     def backward(self, dy: Tensor, kept: Input) -> tuple[Tensor, Thin | None]:
         """dy [T, ΣN] → the gradient in x of the weights [T, K], and the low-rank part to be added to it."""
-        if self._back is None:
-            self._back = laid_out(self._stacked(dy.dtype).T.contiguous(), ROWS)
+        back = self.laid_back(dy.dtype)
         beside, low = self._beside(kept)
-        return self._times(dy, self._back, beside), low
+        return self._times(dy, back, beside), low
+
+    def laid_ahead(self, dtype: torch.dtype) -> Product:
+        """x [T, K] → x Wᵀ, for the weights as they are now."""
+        self._prepare(dtype)
+        assert self._ahead is not None
+        return self._ahead
+
+    def laid_back(self, dtype: torch.dtype) -> Product:
+        """dy [T, ΣN] → dy W, for the weights that the last forward pass was computed with."""
+        if self._back is None:
+            self._back = laid_out(self._stacked(dtype).T.contiguous(), ROWS)
+        assert self._back is not None
+        return self._back
 
     def low(self, dy: Tensor, kept: Input) -> Thin | None:
         """The low-rank part of the gradient in x, as the product it is."""
@@ -145,9 +157,8 @@ class Stack:
             zip((each.lora_A for each in ups), torch.split(downs, [*filter(None, self.ranks)]), strict=True)
         )
 
-    def _times(self, x: Tensor, product: Product | None, beside: Sequence[Beside] = ()) -> Tensor:
+    def _times(self, x: Tensor, product: Product, beside: Sequence[Beside] = ()) -> Tensor:
         """x times the weight, forward or backward, and what is taken beside it."""
-        assert product is not None
         if isinstance(product, thin.Wide):
             return product(x, beside)
         thin.times(x, beside)

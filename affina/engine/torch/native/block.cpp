@@ -3,22 +3,15 @@
 //
 // T rows, D width, I inner width, R rank. Storage S is bf16 or float; sums and statistics are float. Every width is a
 // multiple of 16. Each row is computed by one thread in a fixed order: the same bits for any number of threads.
+#include "block.h"
+
 #include <cmath>
-#include "vector.h"
 
 namespace affina {
 
 constexpr int ROWS = 4;       // rows that share each load of b
 constexpr int RANKS = 512;    // the largest rank
 constexpr int64_t WIDEST = 16384;
-
-// A trainable product beside a frozen one: row t, column n gains Σ_r u[t, r] · b[r, n].
-template <class S>
-struct LowRank {
-    const S* u;      // [T, R], row stride `stride`
-    const float* b;  // [R, N], already scaled
-    int64_t stride, rank;
-};
 
 // The product's u of ROWS rows in float; a row beyond the last repeats the first.
 template <class S>
@@ -113,7 +106,7 @@ void add_residual(
 }
 
 // The norm's backward pass: grad_out = grad + rstd · (w·d − x̂ · mean(w·d·x̂)), where d = dy + low-rank, x̂ = x · rstd.
-// `cast` receives grad_out in storage precision; `grad_weight` [shares, D] gains each share's part of Σ_t d·x̂.
+// `cast`, where given, receives grad_out in storage precision; `grad_weight` [shares, D] gains each share's part of Σ_t d·x̂.
 template <class S>
 void norm_backward(
     const float* x, const float* rstd, const float* weight, const S* dy, LowRank<S> low, const float* grad, int64_t T,
@@ -140,7 +133,7 @@ void norm_backward(
                     const floats each = load(d + i * D + n), here = load(at + n);
                     const floats sum = load(grad + (t + i) * D + n) + scale * (each * load(weight + n) - here * mean);
                     store(grad_out + (t + i) * D + n, sum);
-                    store(cast + (t + i) * D + n, sum);
+                    if (cast) store(cast + (t + i) * D + n, sum);
                     if (grad_weight) {
                         float* w = grad_weight + part * D + n;
                         store(w, load(w) + each * here * scale);
@@ -148,6 +141,18 @@ void norm_backward(
                 }
             }
         }
+    }
+}
+
+// y gains a low-rank product, rounded once.
+template <class S>
+void add_low(S* y, LowRank<S> low, int64_t T, int64_t D) {
+#pragma omp parallel for schedule(static)
+    for (int64_t t = 0; t < T; t += ROWS) {
+        const int rows = T - t < ROWS ? T - t : ROWS;
+        each_sum(y, nullptr, Lines<S>(low, t, rows), t, rows, D, [&](int i, int64_t n, const floats& sum) {
+            store(y + (t + i) * D + n, sum);
+        });
     }
 }
 
@@ -215,11 +220,6 @@ void gated_backward(S* y, const S* dout, LowRank<S> low, bool gelu, int64_t T, i
     }
 }
 
-// The heads' shape: H query heads, K key heads, K value heads of width W side by side in a row of (H + 2K)·W.
-struct Heads {
-    int64_t H, K, W;
-};
-
 // y's queries and keys (sums with bias and low-rank) are normed where weights are given, and turned by their positions.
 // cos, sin [T, W]. With norms, y keeps the sums and rstd [T, H + K] their scales; out may be y where there are none.
 template <class S>
@@ -276,7 +276,7 @@ void heads(
 }
 
 // The gradient of `heads` in its outputs becomes, in place, that in its inputs; y and rstd are what `heads` kept.
-// Where there are norms grad_weight [shares, 2, W] gains Σ d·x̂ of queries, then of keys.
+// Where there are norms grad_weight [shares, 2, W], if given, gains Σ d·x̂ of queries, then of keys.
 template <class S>
 void heads_backward(
     S* grad, const S* y, const float* rstd, const float* query_weight, const float* key_weight, const float* cos,
@@ -300,13 +300,13 @@ void heads_backward(
                 if (weight) {
                     const S* x = y + t * N + head * h.W;
                     const float scale = rstd[t * (h.H + h.K) + head];
-                    float* w = grad_weight + (2 * part + (head >= h.H)) * h.W;
+                    float* w = grad_weight ? grad_weight + (2 * part + (head >= h.H)) * h.W : nullptr;
                     floats dot{};
                     for (int64_t n = 0; n < h.W; n += WIDE) dot += load(line + n) * load(weight + n) * load(x + n);
                     const float mean = total(dot) * scale * scale / h.W;
                     for (int64_t n = 0; n < h.W; n += WIDE) {
                         const floats d = load(line + n), here = load(x + n);
-                        store(w + n, load(w + n) + d * here * scale);
+                        if (w) store(w + n, load(w + n) + d * here * scale);
                         store(line + n, scale * (d * load(weight + n) - here * mean));
                     }
                 }
@@ -350,6 +350,9 @@ using namespace affina;
     ) {                                                                                                                     \
         gated_backward<S>(y, dout, AS_LOW(S, low), gelu, T, I, again);                                                      \
     }                                                                                                                       \
+    extern "C" void add_low_##suffix(S* y, LOW(S, low), int64_t T, int64_t D) {                                             \
+        add_low<S>(y, AS_LOW(S, low), T, D);                                                                                \
+    }                                                                                                                       \
     extern "C" void heads_##suffix(                                                                                         \
         S* y, const float* bias, LOW(S, q), LOW(S, k), LOW(S, v), const float* qw, const float* kw, float eps,              \
         const float* cos, const float* sin, int64_t H, int64_t K, int64_t W, int64_t T, S* out, float* rstd                 \
@@ -365,3 +368,13 @@ using namespace affina;
 
 FACES(float, float32)
 FACES(bf16, bf16)
+
+#define FROM_HERE(name) template decltype(name<bf16>) name<bf16>;
+FROM_HERE(rms_norm)
+FROM_HERE(add_residual)
+FROM_HERE(norm_backward)
+FROM_HERE(gated)
+FROM_HERE(gated_backward)
+FROM_HERE(heads)
+FROM_HERE(heads_backward)
+FROM_HERE(add_low)

@@ -1,5 +1,7 @@
 // Matrix products of which one side is thin: few rows by a large weight (decoding), many rows by a low-rank matrix, and
 // the sum over rows of two such (the low-rank matrices' gradients). bf16 by pairs, sums float.
+#include "thin.h"
+
 #include <vector>
 
 #include "tile.h"
@@ -7,7 +9,6 @@
 #ifdef __AVX512BF16__
 namespace affina {
 
-constexpr int PANEL = 32;      // columns of the laid-out weight that stand together
 constexpr int64_t AHEAD = 24;  // steps whose words are asked for before their turn
 
 // c [ROWS, 16 · VECTORS] = a [ROWS, 2 · steps] · b; a word of a row of `a` is a pair along the summed axis.
@@ -83,32 +84,6 @@ inline void interleave(const bf16* from, int64_t row, int64_t rows, int64_t colu
 
 constexpr int64_t PAIRS = 256;  // of rows that are summed at once: the words of a block of columns stay near
 constexpr int64_t BLOCK = 48;   // rows that go through every panel while they are near
-
-// y [T, N] = x [T, K] · Wᵀ: W laid out in `words`, or given as floats to be laid out there first.
-struct Product {
-    const bf16* x;
-    int32_t* words;
-    const float* floats;  // [N, K] or null
-    int64_t N, K;
-    bf16* y;
-    int64_t y_row;
-
-    int64_t panels() const { return (N + PANEL - 1) / PANEL; }
-};
-
-// y [N, R] (or [R, N] where `across`) = scale · Σ_t x[t, n] · u[t, r], float.
-struct Sum {
-    const bf16* x;
-    int64_t x_row, N;
-    const bf16* u;
-    int64_t u_row, R;
-    double scale;
-    int64_t across;
-    float* y;
-
-    int64_t blocks() const { return (N + PANEL - 1) / PANEL; }
-    int64_t u_words() const { return (R + PANEL - 1) / PANEL * PANEL; }
-};
 
 inline void lay_out(const Product& job, int64_t panel, std::vector<bf16>& line) {
     const int64_t n = panel * PANEL, rows = job.N - n < PANEL ? job.N - n : PANEL;

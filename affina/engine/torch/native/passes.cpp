@@ -1,0 +1,302 @@
+// A pre-norm decoder block of frozen bf16 weights, with or without low-rank products beside them, a pass at a call: the
+// kernels one after another as fused/block.py has them, without what calling each of them from there costs.
+#include "block.h"
+#include "layer.h"
+#include "thin.h"
+
+extern "C" int affina_attention_forward(const affina::Call* call, int bf16);
+extern "C" int affina_attention_backward(const affina::Call* call, int bf16);
+
+#ifdef __AVX512BF16__
+namespace affina {
+
+constexpr int64_t LAYERS = 3;  // of one input, at most
+constexpr int64_t SHARES = 8;  // that a pass over rows is cut into
+
+// Beside one layer [N, K]: scale · B A, with A [rank, K] and B [N, rank], and where B's gradient goes.
+struct Adapter {
+    const float *a, *b;
+    float* grad_b;
+    int64_t rank;
+    double scale;
+};
+
+// Layers of one input, [ΣN, K]: laid out for x Wᵀ and for dy W.
+struct Stack {
+    const int32_t *ahead, *back;
+    const float* bias;  // [ΣN] or null
+    int64_t inputs, count;
+    int64_t sizes[LAYERS];
+    Adapter beside[LAYERS];
+    float* grad_a;  // [ΣR, K]
+
+    int64_t outputs() const {
+        int64_t all = 0;
+        for (int64_t n = 0; n < count; n++) all += sizes[n];
+        return all;
+    }
+
+    int64_t rank() const {
+        int64_t all = 0;
+        for (int64_t n = 0; n < count; n++) all += beside[n].rank;
+        return all;
+    }
+};
+
+struct BlockCall {
+    Stack qkv, o, gate_up, down;
+    const float *norm, *norm_middle, *norm_query, *norm_key;  // as they multiply; the last two may be null
+    double eps, eps_middle, eps_heads;
+    Heads heads;
+    int64_t gelu;
+    double scale, softcap;
+    int64_t window;
+    int64_t T;
+    const float *cos, *sin;   // [T, W]
+    const int64_t* segments;  // [count, 3]
+    int64_t count;
+    const float* x;  // [T, D]
+    float* out;      // [T, D]; of a backward pass the gradient in x, or null where it is not wanted
+    const float* grad;  // [T, D] in the output, of a backward pass
+    char *kept, *aside;
+
+    int64_t width() const { return qkv.inputs; }
+    int64_t inner() const { return down.inputs; }
+    int64_t attended() const { return o.inputs; }
+};
+
+int64_t words_of(int64_t outputs, int64_t inputs) { return (outputs + PANEL - 1) / PANEL * PANEL * (inputs / 2); }
+
+// What a stack's backward pass needs of its adapters, as they were: A of all [ΣR, K], scale · Bᵀ of each [R, N], x Aᵀ.
+struct Beside {
+    const Stack& stack;
+    float *down, *up;
+    bf16* u;  // [T, ΣR]
+
+    Beside(const Stack& given, int64_t T, Parts& kept) : stack(given) {
+        down = kept.take<float>(stack.rank() * stack.inputs);
+        int64_t ups = 0;
+        for (int64_t n = 0; n < stack.count; n++) ups += stack.beside[n].rank * stack.sizes[n];
+        up = kept.take<float>(ups);
+        u = kept.take<bf16>(T * stack.rank());
+    }
+
+    // Calls `use(layer, its first row of y, its first column of u, its part of `up`)` for every layer that has one.
+    template <class Use>
+    void each(Use use) const {
+        float* at = up;
+        for (int64_t n = 0, row = 0, column = 0; n < stack.count; n++) {
+            const int64_t rank = stack.beside[n].rank;
+            if (rank > 0) use(n, row, column, at);
+            row += stack.sizes[n], column += rank, at += rank * stack.sizes[n];
+        }
+    }
+
+    LowRank<bf16> low(int64_t layer) const {
+        LowRank<bf16> found{nullptr, nullptr, 0, 0};
+        each([&](int64_t n, int64_t, int64_t column, float* at) {
+            if (n == layer) found = {u + column, at, stack.rank(), stack.beside[n].rank};
+        });
+        return found;
+    }
+
+    void copy() const {
+        each([&](int64_t n, int64_t, int64_t column, float* at) {
+            const Adapter& from = stack.beside[n];
+            const int64_t size = stack.sizes[n];
+            std::memcpy(down + column * stack.inputs, from.a, sizeof(float) * from.rank * stack.inputs);
+#pragma omp parallel for schedule(static)
+            for (int64_t i = 0; i < size; i++)
+                for (int64_t r = 0; r < from.rank; r++) at[r * size + i] = from.b[i * from.rank + r] * (float)from.scale;
+        });
+    }
+
+    // y [T, ΣN] = x Wᵀ, and u.
+    void ahead(const bf16* x, int64_t T, bf16* y, int32_t* words) const {
+        copy();
+        const int64_t K = stack.inputs, N = stack.outputs(), R = stack.rank();
+        const Product jobs[] = {{x, (int32_t*)stack.ahead, nullptr, N, K, y, N}, {x, words, down, R, K, u, R}};
+        affina_thin_times(jobs, R > 0 ? 2 : 1, K, T);
+    }
+
+    // dx [T, K] = dy W (where dx is wanted) and v [T, ΣR] = dy B: the low-rank part of dx is v · down.
+    LowRank<bf16> back(const bf16* dy, int64_t T, bf16* dx, bf16* v, int32_t* words) const {
+        const int64_t K = stack.inputs, N = stack.outputs(), R = stack.rank();
+        Product jobs[LAYERS + 1];
+        int64_t count = 0;
+        if (dx) jobs[count++] = {dy, (int32_t*)stack.back, nullptr, K, N, dx, K};
+        each([&](int64_t n, int64_t row, int64_t column, float* at) {
+            jobs[count++] = {dy + row, words, at, stack.beside[n].rank, stack.sizes[n], v + column, R};
+            words += words_of(stack.beside[n].rank, stack.sizes[n]);
+        });
+        if (count > 0) affina_thin_times(jobs, count, N, T);
+        return {v, down, R, R};
+    }
+
+    int64_t words() const {
+        int64_t backward = 0;
+        each([&](int64_t n, int64_t, int64_t, float*) { backward += words_of(stack.beside[n].rank, stack.sizes[n]); });
+        return std::max(backward, words_of(stack.rank(), stack.inputs));
+    }
+
+    void learn(const bf16* x, const bf16* dy, const bf16* v, int64_t T) const {
+        const int64_t K = stack.inputs, N = stack.outputs(), R = stack.rank();
+        if (R == 0) return;
+        Sum jobs[LAYERS + 1] = {{x, K, K, v, R, R, 1.0, 1, stack.grad_a}};
+        int64_t count = 1;
+        each([&](int64_t n, int64_t row, int64_t column, float*) {
+            const Adapter& into = stack.beside[n];
+            jobs[count++] = {dy + row, N, stack.sizes[n], u + column, R, into.rank, into.scale, 0, into.grad_b};
+        });
+        affina_thin_sums(jobs, count, T);
+    }
+};
+
+// What a forward pass leaves.
+struct Kept {
+    float *rstd, *rstd_heads, *rstd_middle, *middle, *lse;
+    bf16 *normed, *sums, *turned, *attended, *inner, *gates;
+    Beside qkv, o, gate_up, down;
+
+    Kept(const BlockCall& call, Parts parts, size_t* used = nullptr)
+        : qkv(call.qkv, call.T, parts), o(call.o, call.T, parts), gate_up(call.gate_up, call.T, parts),
+          down(call.down, call.T, parts) {
+        const int64_t T = call.T, D = call.width(), N = call.qkv.outputs();
+        for (float** each : {&rstd, &rstd_middle}) *each = parts.take<float>(T);
+        rstd_heads = parts.take<float>(call.norm_query ? T * (call.heads.H + call.heads.K) : 0);
+        middle = parts.take<float>(T * D);
+        lse = parts.take<float>(T * call.heads.H);
+        for (bf16** each : {&normed, &inner}) *each = parts.take<bf16>(T * D);
+        turned = parts.take<bf16>(T * N);
+        sums = call.norm_query ? parts.take<bf16>(T * N) : turned;
+        attended = parts.take<bf16>(T * call.attended());
+        gates = parts.take<bf16>(T * 2 * call.inner());
+        if (used) *used = parts.used;
+    }
+
+    int64_t words() const { return std::max({qkv.words(), o.words(), gate_up.words(), down.words()}); }
+};
+
+// What a pass needs while it runs.
+struct Aside {
+    int32_t* words;
+    bf16 *y, *product;  // [T, D or attended], [T, inner]
+    // backward only
+    bf16 *again, *cast, *v, *heads;
+    float* grad;
+
+    Aside(const BlockCall& call, int64_t words_count, bool backward, Parts parts, size_t* used = nullptr) {
+        const int64_t T = call.T, D = call.width();
+        words = parts.take<int32_t>(words_count);
+        y = parts.take<bf16>(T * std::max(D, call.attended()));
+        product = parts.take<bf16>(T * call.inner());
+        if (backward) {
+            again = parts.take<bf16>(T * call.inner());
+            cast = parts.take<bf16>(T * D);
+            v = parts.take<bf16>(T * std::max({call.qkv.rank(), call.o.rank(), call.gate_up.rank(), call.down.rank()}));
+            heads = parts.take<bf16>(T * call.qkv.outputs());
+            grad = parts.take<float>(T * D);
+        }
+        if (used) *used = parts.used;
+    }
+};
+
+Call attention_of(const BlockCall& call, const Kept& kept) {
+    const int64_t W = call.heads.W, head = W * sizeof(bf16), row = call.qkv.outputs() * sizeof(bf16);
+    const auto at = [&](bf16* from, int64_t first) { return Tensor{(char*)(from + first * W), row, head}; };
+    Call made{};
+    made.q = at(kept.turned, 0);
+    made.k = at(kept.turned, call.heads.H);
+    made.v = at(kept.turned, call.heads.H + call.heads.K);
+    made.out = {(char*)kept.attended, call.attended() * (int64_t)sizeof(bf16), head};
+    made.lse = kept.lse, made.segments = call.segments, made.count = call.count;
+    made.tokens = call.T, made.heads = call.heads.H, made.groups = call.heads.K, made.width = W;
+    made.causal = 1, made.window = call.window, made.scale = call.scale, made.softcap = call.softcap;
+    return made;
+}
+
+int forward(const BlockCall& call) {
+    const int64_t T = call.T, D = call.width();
+    const Kept kept(call, Parts{call.kept});
+    const Aside aside(call, kept.words(), false, Parts{call.aside});
+    rms_norm<bf16>(call.x, call.norm, (float)call.eps, T, D, kept.normed, kept.rstd);
+    kept.qkv.ahead(kept.normed, T, kept.sums, aside.words);
+    heads<bf16>(
+        kept.sums, call.qkv.bias, kept.qkv.low(0), kept.qkv.low(1), kept.qkv.low(2), call.norm_query, call.norm_key,
+        (float)call.eps_heads, call.cos, call.sin, call.heads, T, kept.turned, kept.rstd_heads
+    );
+    const Call attention = attention_of(call, kept);
+    if (affina_attention_forward(&attention, 1)) return 1;
+    kept.o.ahead(kept.attended, T, aside.y, aside.words);
+    add_residual<bf16>(
+        call.x, aside.y, call.o.bias, kept.o.low(0), T, D, kept.middle, call.norm_middle, (float)call.eps_middle,
+        kept.inner, kept.rstd_middle
+    );
+    kept.gate_up.ahead(kept.inner, T, kept.gates, aside.words);
+    gated<bf16>(
+        kept.gates, call.gate_up.bias, kept.gate_up.low(0), kept.gate_up.low(1), call.gelu, T, call.inner(), aside.product
+    );
+    kept.down.ahead(aside.product, T, aside.y, aside.words);
+    add_residual<bf16>(
+        kept.middle, aside.y, call.down.bias, kept.down.low(0), T, D, call.out, nullptr, 0, nullptr, nullptr
+    );
+    return 0;
+}
+
+int backward(const BlockCall& call) {
+    const int64_t T = call.T, D = call.width();
+    const Kept kept(call, Parts{call.kept});
+    const Aside aside(call, kept.words(), true, Parts{call.aside});
+#pragma omp parallel for schedule(static)
+    for (int64_t at = 0; at < T * D; at += WIDE) store(aside.cast + at, load(call.grad + at));
+    LowRank<bf16> low = kept.down.back(aside.cast, T, aside.product, aside.v, aside.words);
+    gated_backward<bf16>(kept.gates, aside.product, low, call.gelu, T, call.inner(), aside.again);
+    kept.down.learn(aside.again, aside.cast, aside.v, T);
+    low = kept.gate_up.back(kept.gates, T, aside.y, aside.v, aside.words);
+    kept.gate_up.learn(kept.inner, kept.gates, aside.v, T);
+    norm_backward<bf16>(
+        kept.middle, kept.rstd_middle, call.norm_middle, aside.y, low, call.grad, T, D, aside.grad, aside.cast, nullptr, SHARES
+    );
+    low = kept.o.back(aside.cast, T, aside.y, aside.v, aside.words);
+    kept.o.learn(kept.attended, aside.cast, aside.v, T);
+    if (low.rank > 0) add_low<bf16>(aside.y, low, T, call.attended());
+    Call attention = attention_of(call, kept);
+    const int64_t W = call.heads.W;
+    const auto into = [&](int64_t first) { return Tensor{(char*)(aside.heads + first * W), attention.q.row, attention.q.head}; };
+    attention.dout = {(char*)aside.y, attention.out.row, attention.out.head};
+    attention.dq = into(0), attention.dk = into(call.heads.H), attention.dv = into(call.heads.H + call.heads.K);
+    if (affina_attention_backward(&attention, 1)) return 1;
+    heads_backward<bf16>(
+        aside.heads, kept.sums, kept.rstd_heads, call.norm_query, call.norm_key, call.cos, call.sin, call.heads, T,
+        nullptr, SHARES
+    );
+    low = kept.qkv.back(aside.heads, T, call.out ? aside.y : nullptr, aside.v, aside.words);
+    kept.qkv.learn(kept.normed, aside.heads, aside.v, T);
+    if (call.out)
+        norm_backward<bf16>(
+            call.x, kept.rstd, call.norm, aside.y, low, aside.grad, T, D, call.out, nullptr, nullptr, SHARES
+        );
+    return 0;
+}
+
+}  // namespace affina
+
+using namespace affina;
+
+extern "C" int affina_block() { return 1; }
+
+// Bytes of what is kept, and of what a pass needs aside: [kept, forward, backward].
+extern "C" void affina_block_sizes(const BlockCall* call, int64_t* into) {
+    size_t used[3];
+    const Kept kept(*call, Parts{nullptr}, used);
+    for (int n = 1; n < 3; n++) Aside(*call, kept.words(), n == 2, Parts{nullptr}, used + n);
+    for (int n = 0; n < 3; n++) into[n] = (int64_t)used[n];
+}
+
+// 0, or 1 when there is no memory.
+extern "C" int affina_block_forward(const BlockCall* call) { return forward(*call); }
+
+extern "C" int affina_block_backward(const BlockCall* call) { return backward(*call); }
+#else
+extern "C" int affina_block() { return 0; }  // no bf16 products on this processor
+#endif

@@ -1,0 +1,38 @@
+// Products and sums of thin.cpp, for whoever calls them from here.
+#pragma once
+#include "vector.h"
+
+namespace affina {
+
+constexpr int PANEL = 32;  // columns of a laid-out weight that stand together
+
+// y [T, N] = x [T, K] · Wᵀ: W laid out in `words`, or given as floats to be laid out there first.
+struct Product {
+    const bf16* x;
+    int32_t* words;
+    const float* floats;  // [N, K] or null
+    int64_t N, K;
+    bf16* y;
+    int64_t y_row;
+
+    int64_t panels() const { return (N + PANEL - 1) / PANEL; }
+};
+
+// y [N, R] (or [R, N] where `across`) = scale · Σ_t x[t, n] · u[t, r], float.
+struct Sum {
+    const bf16* x;
+    int64_t x_row, N;
+    const bf16* u;
+    int64_t u_row, R;
+    double scale;
+    int64_t across;
+    float* y;
+
+    int64_t blocks() const { return (N + PANEL - 1) / PANEL; }
+    int64_t u_words() const { return (R + PANEL - 1) / PANEL * PANEL; }
+};
+
+}  // namespace affina
+
+extern "C" void affina_thin_times(const affina::Product* jobs, int64_t count, int64_t x_row, int64_t T);
+extern "C" void affina_thin_sums(const affina::Sum* jobs, int64_t count, int64_t T);
