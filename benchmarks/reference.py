@@ -1,10 +1,12 @@
 """The loss to be held against: transformers + PEFT in float32, padded batches, the same rows, three seeds.
 
-    python benchmarks/reference.py --data gsm --steps 30 --seeds 0 1 2
+    python benchmarks/reference.py --data gsm --steps 30 --seeds 0 1 2 --paired
 
 Plain code with nothing of the engine in it: right padding, full logits, torch's cross-entropy over the supervised
-tokens of the step, AdamW at a constant rate, gradients clipped to norm 1. Order and adapters are drawn from the seed.
-Prints the loss on the rows that `sft.py --validation-loss` holds out, per seed, and its range.
+tokens of the step, AdamW at a constant rate, gradients clipped to norm 1. The order is the product's own for the seed.
+Adapters are drawn from the seed; `--paired` begins with those that the product draws, so that a run of `sft.py` of the
+same seed differs in nothing but how it is computed. Prints the loss on the rows that `sft.py --validation-loss` holds
+out, per seed, and its range.
 """
 
 import argparse
@@ -21,8 +23,11 @@ from peft import LoraConfig, get_peft_model
 from sft import VALIDATING
 from transformers import AutoModelForCausalLM
 
-from affina.core.kinds import Row
+from affina.core.compute import Computing
+from affina.core.kinds import Row, tunings
 from affina.engine.source import find
+from affina.engine.torch.load import load
+from affina.engine.torch.tuned import attach
 
 MICRO = 4  # rows whose logits are held at once
 
@@ -54,6 +59,24 @@ def validation_loss(model: Any, rows: Sequence[Row]) -> float:
     return sum(float(nats(model, part)) for part in parts(rows)) / sum(row.targets for row in rows)
 
 
+@torch.no_grad()
+def begin_as_the_product(model: Any, given: argparse.Namespace, seed: int) -> None:
+    """The adapters of a run of the product with that seed, before its first step."""
+    folder, tuning = (
+        find(given.base).folder,
+        tunings.build({"name": "lora", "rank": given.rank, "alpha": 2 * given.rank}),
+    )
+    network = load(folder, Computing("float32", kernels=False))
+    attach(network, tuning, seed)
+    drawn = {name: each for name, each in network.named_parameters() if each.requires_grad}
+    named = {f"base_model.{name}.default.weight": each for name, each in drawn.items()}
+    moving = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    if named.keys() != moving.keys():
+        raise SystemExit(f"other adapters than the product's: {sorted(named.keys() ^ moving.keys())[:4]}")
+    for name, each in moving.items():
+        each.copy_(named[name])
+
+
 def train(given: argparse.Namespace, rows: Sequence[Row], held: Sequence[Row], seed: int) -> dict[str, Any]:
     """One run: its losses by step and the loss on the held-out rows after the last."""
     torch.manual_seed(seed)
@@ -61,6 +84,8 @@ def train(given: argparse.Namespace, rows: Sequence[Row], held: Sequence[Row], s
     if given.rank:
         thin = LoraConfig(r=given.rank, lora_alpha=2 * given.rank, target_modules="all-linear", task_type="CAUSAL_LM")
         model = get_peft_model(model, thin)
+        if given.paired:
+            begin_as_the_product(model, given, seed)
     moving = [each for each in model.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(moving, lr=given.lr, weight_decay=0.0)
     order, losses = np.random.default_rng(seed).permutation(len(rows)), []
@@ -82,6 +107,7 @@ def train(given: argparse.Namespace, rows: Sequence[Row], held: Sequence[Row], s
 def main() -> None:
     parser = workload.arguments(__doc__ or "")
     parser.set_defaults(held_out=VALIDATING + workload.TEST)
+    parser.add_argument("--paired", action="store_true", help="begin with the adapters that the product draws")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])

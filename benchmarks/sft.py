@@ -27,6 +27,7 @@ from machine import Noise, TreeMemory, age_s, minor_faults, own_peak_gb
 import affina
 from affina.cli.runtime import prepare
 from affina.cli.settings import changes
+from affina.core.kinds import Row
 from affina.core.recipe import Recipe
 from affina.core.run import Run
 from affina.engine.source import find
@@ -87,6 +88,20 @@ def line(given: argparse.Namespace, run: Run, clock: Clock) -> dict[str, Any]:
     }
 
 
+def in_float32(run: Run, root: Path, clock: Clock, rows: Sequence[Row]) -> float:
+    """Nats per supervised token of the trained model computed in float32, as it is released: what a float32 reference
+    is to be held beside."""
+    from affina.core.compute import Computing
+    from affina.engine.torch.tuned import reopen  # torch comes after what `prepare` settles
+    from affina.evaluation.open import open_model
+
+    opened = open_model(run.name, root, offline=True, say=clock)
+    assert opened.trained is not None, "a run that has ended is open with what it trained"
+    ending = opened.objective.ending(0)
+    model = reopen(opened.base, opened.model.renderer, Computing("float32"), ending, opened.trained)  # type: ignore[arg-type]
+    return -sum(float(each.logprobs_S.sum()) for each in model.score(rows)) / sum(row.targets for row in rows)
+
+
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """One run, from rows to report, in a folder that goes away."""
     noise, clock, memory = Noise(), Clock(), TreeMemory(os.getpid())
@@ -99,12 +114,15 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         recipe = Recipe.build(workload.recipe(given, file, len(training))).change(changes(given), where="--set")
         began, age = time.perf_counter(), age_s()
         run = affina.train(recipe, root=Path(folder) / "runs", say=clock)
-        wall = time.perf_counter() - began
+        wall, peak = time.perf_counter() - began, max(memory.end(), own_peak_gb())
         found = line(given, run, clock)
+        if given.validation_loss:
+            rows = workload.tokenised(held[: -workload.TEST], find(given.base).folder)
+            found["validation_loss_float32"] = round(in_float32(run, Path(folder) / "runs", clock, rows), 5)
         before_s = clock.ends_s[0] - run.events("learn")[0]["seconds"] - began
     return {
         **found,
-        "peak_rss_gb": round(max(memory.end(), own_peak_gb()), 2),
+        "peak_rss_gb": round(peak, 2),
         "prep_s": round(before_s - found["proofs_s"], 2),
         "start_s": round(age + before_s, 1),
         "whole_run_s": round(wall, 1),
@@ -115,7 +133,11 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = workload.arguments(__doc__ or "")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="change a setting of the recipe")
-    parser.add_argument("--validation-loss", action="store_true", help=f"hold {VALIDATING} rows out and report on them")
+    parser.add_argument(
+        "--validation-loss",
+        action="store_true",
+        help=f"hold {VALIDATING} rows out and report on them, as it is computed and in float32",
+    )
     parser.add_argument("--table", action="store_true", help="every feature added in turn, each run a process")
     parser.add_argument("--repeat", type=int, default=3, help="interleaved repetitions of the table")
     parser.add_argument("--out", help="where the table's JSON goes")

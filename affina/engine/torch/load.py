@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
@@ -64,6 +64,15 @@ class Network(nn.Module):
                 self._reader = WholeModel(model, self._padding)
         if heard is not None:
             self.stages = blocks.stage(self, heard)
+
+    def train(self, mode: bool = True) -> "Network":
+        """The library's, without its walk by assignment: 4 ms of every step for a thousand modules."""
+        for each in self.modules():
+            if type(each).train in (nn.Module.train, Network.train, PreTrainedModel.train):
+                vars(each)["training"] = mode
+            else:
+                each.train(mode)
+        return self
 
     @property
     def notes(self) -> tuple[str, ...]:

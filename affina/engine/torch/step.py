@@ -27,7 +27,7 @@ from affina.engine.torch.average import Average, put
 from affina.engine.torch.load import Network
 from affina.engine.torch.model import TorchModel
 from affina.engine.torch.penalised import Penalised
-from affina.engine.torch.tuned import UNITLESS, attach, edges, trainable
+from affina.engine.torch.tuned import UNITLESS, attach, edges
 
 HEAD = ("head.weight", "head.bias")
 
@@ -61,6 +61,7 @@ class TorchEngine(TorchModel):
         _room(network, renderer)
         scales = {f"model.{name}": scale for name, scale in course.tuning.scales(network.model).items()}
         scales |= dict.fromkeys(HEAD, course.measure.spread)
+        self._named = dict(network.named_parameters())
         self.optimizer = course.optimizer.build(self.trainable(), scales, edges(network))
         _measured(self.optimizer, network.head, course.measure.spread)
         if course.noise is not None:
@@ -71,7 +72,7 @@ class TorchEngine(TorchModel):
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """Every tensor that moves, by name."""
-        return trainable(self.network)
+        return {name: each for name, each in self._named.items() if each.requires_grad}
 
     def frozen(self) -> dict[str, torch.Tensor]:
         """Every tensor that must not move, buffers included."""
@@ -116,8 +117,9 @@ class TorchEngine(TorchModel):
     @contextmanager
     def _closed(self, step: int) -> Iterator[None]:
         """Inside, what the tuning keeps closed at this step gets no gradient, so that no optimizer touches it."""
-        named = dict(self.network.model.named_parameters())
-        closed = [named[name] for name in self.course.tuning.closed(self.network.model, step, self.heard)]
+        closed = [
+            self._named[f"model.{name}"] for name in self.course.tuning.closed(self.network.model, step, self.heard)
+        ]
         for each in closed:
             each.requires_grad_(False)
         try:
@@ -142,9 +144,10 @@ class TorchEngine(TorchModel):
             for name, each in loss.metrics.items():
                 metrics[name] = metrics.get(name, 0.0) + each
         spread = self.course.measure.spread
-        for name, parameter in self.trainable().items():
-            if parameter.grad is not None:
-                parameter.grad.div_(count * (spread if name in HEAD else spread * spread))
+        reached = {name: each.grad for name, each in self.trainable().items() if each.grad is not None}
+        for divisor, head in ((count * spread * spread, False), (count * spread, True)):
+            if chosen := [grad for name, grad in reached.items() if (name in HEAD) == head]:
+                torch._foreach_div_(chosen, divisor)
         return {"loss": total / count, **{name: each / count for name, each in metrics.items()}}
 
     def gradients(self, batches: Sequence[Batch], objective: Objective) -> dict[str, torch.Tensor]:

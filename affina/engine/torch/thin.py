@@ -35,6 +35,7 @@ class _Sum(ctypes.Structure):
 
 FACES: dict[str, tuple[object, ...]] = {
     "affina_thin_pack": (P, N, N, N, P),
+    "affina_thin_pack_back": (P, N, N, N, P),
     "affina_thin_times": (P, N, N, N),
     "affina_thin_sums": (P, N, N),
 }
@@ -79,14 +80,18 @@ def takes(x: Tensor) -> bool:
 
 
 class Wide:
-    """A weight [N, K] that `takes` takes, laid out for x Wᵀ: it is read once, in order."""
+    """A weight [N, K] that `takes` takes, laid out for x Wᵀ: it is read once, in order.
 
-    def __init__(self, weight: Tensor) -> None:
+    With `back` it is laid out for dy W: outputs and inputs change places.
+    """
+
+    def __init__(self, weight: Tensor, back: bool = False) -> None:
         library = kernel()
         assert library is not None
-        self.outputs, self.inputs = weight.shape
+        self.outputs, self.inputs = weight.shape[::-1] if back else weight.shape
         self.words = _words(self.outputs, self.inputs)
-        library.affina_thin_pack(weight.data_ptr(), weight.stride(0), *weight.shape, self.words.data_ptr())
+        pack = library.affina_thin_pack_back if back else library.affina_thin_pack
+        pack(weight.data_ptr(), weight.stride(0), *weight.shape, self.words.data_ptr())
 
     def __call__(self, x: Tensor, beside: Sequence[Beside] = ()) -> Tensor:
         """x [..., K] in bf16 → x Wᵀ [..., N]; on the way the low-rank products of its rows, weights float32."""

@@ -64,7 +64,9 @@ class Block:
         self.form, self.attention = form, attention
         self.qkv, self.o, self.gate_up, self.down = stacks
         self.norms = norms  # before attention, before the mlp; then, where there are, of queries and of keys
-        self._fixed = [*self._base()]
+        self._layers = [layer for stack in stacks for layer in stack.layers]
+        self._fixed = [each for norm in norms for each in norm.parameters()]
+        self._fixed += [each for layer in self._layers for each in layer.base.parameters()]
         self._passes: tuple[Any, Passes] | None = None
 
     def parameters(self) -> Iterator[Tensor]:
@@ -74,22 +76,16 @@ class Block:
         for stack in (self.qkv, self.o, self.gate_up, self.down):
             yield from stack.parameters()
 
-    def _base(self) -> Iterator[Tensor]:
-        for norm in self.norms:
-            yield from norm.parameters()
-        for stack in (self.qkv, self.o, self.gate_up, self.down):
-            yield from (each for layer in stack.layers for each in layer.base.parameters())
-
     def passes(self, how: "How") -> Passes | None:
         """The block as one call a pass, where nothing but adapters learns and every row is wanted; else None."""
         dtype, _, read = how
         if dtype != torch.bfloat16 or read is not None or not attention.current().kernels:
             return None
         key = [(each.data_ptr(), each._version, each.requires_grad) for each in self._fixed]
+        if any(learns for _, _, learns in key) or not passes.reads(self._layers):
+            return None
         if self._passes is None or self._passes[0] != key:
-            layers = [layer for stack in (self.qkv, self.o, self.gate_up, self.down) for layer in stack.layers]
-            fits = passes.takes(self.form.heads, self.form.rule) and Passes.takes(layers)
-            if not fits or any(learns for _, _, learns in key):
+            if not passes.takes(self.form.heads, self.form.rule):
                 return None
             self._passes = key, Passes(self, self.form.rule)
         return self._passes[1]
@@ -133,8 +129,7 @@ class Block:
     ) -> tuple[Tensor | None, Gradients]:
         """The gradient in x (None where it is not wanted) and in every parameter that learns. Uses `kept` up."""
         if isinstance(kept, Left):
-            assert self._passes is not None
-            return self._passes[1].backward(grad, kept, positions, wants_input)
+            return kept.by.backward(grad, kept, positions, wants_input)
         dtype, found = kept.gates.dtype, Gradients()
         ops, (qkv, o, gate_up, down) = _operations(dtype), kept.inputs
         grad = _taken(grad, kept.read)

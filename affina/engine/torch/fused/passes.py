@@ -72,10 +72,21 @@ def takes(heads: Heads, rule: Rule) -> bool:
     return library() is not None and heads.width <= WIDEST and heads.queries % heads.keys == 0 and rule.scale > 0
 
 
+def reads(layers: Sequence[Layer]) -> bool:
+    """Whether the adapters beside these layers are as the kernels read them."""
+    return all(
+        each.dtype == torch.float32 and each.is_contiguous()
+        for layer in layers
+        if layer.beside is not None
+        for each in (layer.beside.lora_A, layer.beside.lora_B)
+    )
+
+
 @dataclass(slots=True)
 class Left:
-    """What a forward pass leaves for the backward pass."""
+    """What a forward pass leaves for the backward pass, which is by the same `Passes`."""
 
+    by: "Passes"
     x: Tensor
     memory: Tensor
     segments_N3: Ints
@@ -113,16 +124,6 @@ class Passes:
     def _filled(self) -> tuple[_Stack, ...]:
         return self._call.qkv, self._call.o, self._call.gate_up, self._call.down
 
-    @staticmethod
-    def takes(layers: Sequence[Layer]) -> bool:
-        """Whether the adapters beside these layers are as the kernels read them."""
-        return all(
-            each.dtype == torch.float32 and each.is_contiguous()
-            for layer in layers
-            if layer.beside is not None
-            for each in (layer.beside.lora_A, layer.beside.lora_B)
-        )
-
     def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], segments_N3: Ints) -> tuple[Tensor, Left]:
         """x [T, D] float32 → the block's output, float32, and what backward needs."""
         lib, call, sizes = library(), self._call, self._sizes
@@ -133,7 +134,7 @@ class Passes:
         call.T = len(x)
         lib.affina_block_sizes(ctypes.addressof(call), sizes)
         memory, aside = (torch.empty(size, dtype=torch.uint8) for size in sizes[:2])
-        out, left = torch.empty_like(x), Left(x, memory, segments_N3, sizes[2])
+        out, left = torch.empty_like(x), Left(self, x, memory, segments_N3, sizes[2])
         self._run("affina_block_forward", left, positions, aside, out)
         return out, left
 

@@ -114,7 +114,10 @@ class Stack:
     def laid_back(self, dtype: torch.dtype) -> Product:
         """dy [T, ΣN] → dy W, for the weights that the last forward pass was computed with."""
         if self._back is None:
-            self._back = laid_out(self._stacked(dtype).T.contiguous(), ROWS)
+            stacked = self._stacked(dtype)
+            self._back = (
+                thin.Wide(stacked, back=True) if thin.takes(stacked) else laid_out(stacked.T.contiguous(), ROWS)
+            )
         assert self._back is not None
         return self._back
 
@@ -137,7 +140,9 @@ class Stack:
 
     def learn(self, dy: Tensor, kept: Input, low: Thin | None, gradients: dict[Tensor, Tensor]) -> None:
         """Adds the gradients of whatever learns to `gradients`, with `low` as `backward` gave it."""
-        whole = dy.T @ kept.x if any(layer.base.weight.requires_grad for layer in self.layers) else None
+        whole = None
+        if any(layer.base.weight.requires_grad for layer in self.layers):
+            (whole,) = thin.sums([Summed(kept.x, dy, across=True)])
         wanted, ups, start = list[Summed](), list[LowRank](), 0
         for layer, size, each in zip(self.layers, self.sizes, kept.thins, strict=True):
             part = dy[:, start : start + size]
@@ -175,7 +180,9 @@ class Stack:
         stacked = self._stacked(dtype)
         learns = any(weight.requires_grad for weight in weights)
         self._ahead, self._back = None if learns else laid_out(stacked, ROWS), None
-        if self._ahead is None:
+        if learns and thin.takes(stacked):  # laid out at each use: to keep it would take the weights' memory twice more
+            self._ahead, self._back = (lambda x: thin.Wide(stacked)(x)), (lambda dy: thin.Wide(stacked, back=True)(dy))
+        elif self._ahead is None:
             self._ahead, self._back = (lambda x: x @ stacked.T), (lambda dy: dy @ stacked)
             if not learns and weights[0].dtype == dtype:  # the stack is now where the weights live
                 for weight, part in zip(weights, torch.split(stacked, self.sizes), strict=True):

@@ -2,6 +2,10 @@
 // the sum over rows of two such (the low-rank matrices' gradients). bf16 by pairs, sums float.
 #include "thin.h"
 
+#include <omp.h>
+
+#include <algorithm>
+#include <new>
 #include <vector>
 
 #include "tile.h"
@@ -82,7 +86,7 @@ inline void interleave(const bf16* from, int64_t row, int64_t rows, int64_t colu
         }
 }
 
-constexpr int64_t PAIRS = 256;  // of rows that are summed at once: the words of a block of columns stay near
+constexpr int64_t PAIRS = 128;  // of rows that are summed at once: their words stay near
 constexpr int64_t BLOCK = 48;   // rows that go through every panel while they are near
 
 inline void lay_out(const Product& job, int64_t panel, std::vector<bf16>& line) {
@@ -103,20 +107,24 @@ inline void multiply_block(const Product& job, int64_t x_row, int64_t t, int64_t
     );
 }
 
-inline void sum_block(const Sum& job, int64_t T, const int32_t* left, int64_t n, std::vector<int32_t>& right, std::vector<float>& sums) {
-    const int64_t columns = job.N - n < PANEL ? job.N - n : PANEL, pairs = (T + 1) / 2, wide = job.u_words();
-    sums.assign(job.R * PANEL, 0.0f);  // what is given of no rows
-    for (int64_t p = 0; p < pairs; p += PAIRS) {
-        const int64_t rows = T - 2 * p < 2 * PAIRS ? T - 2 * p : 2 * PAIRS;
-        interleave(job.x + 2 * p * job.x_row + n, job.x_row, rows, columns, right.data(), PANEL);
-        every_row<Pairs, 2, 8>(
-            {(const char*)(left + p * wide), 4, 4 * wide}, job.R, {right.data(), PANEL}, (rows + 1) / 2,
-            {sums.data(), PANEL, p > 0}
-        );
+// A block of columns of x with every panel of u (`left`: panels of [pairs, 32] words, of which TALL are filled).
+inline void sum_block(const Sum& job, int64_t T, const int32_t* left, int64_t n, int32_t* right) {
+    const int64_t columns = std::min(job.N - n, SIDE), pairs = (T + 1) / 2;
+    const float scale = (float)job.scale;
+    interleave(job.x + n, job.x_row, T, columns, right, SIDE);
+    for (int64_t r = 0; r < job.R; r += TALL, left += pairs * PANEL) {
+        float sums[TALL * SIDE]{};  // what is given of no rows
+        const int64_t rows = std::min(job.R - r, TALL);
+        for (int64_t p = 0; p < pairs; p += PAIRS)
+            every_row<Pairs, SIDE / WIDE, HIGH>(
+                {(const char*)(left + p * PANEL), 4, 4 * PANEL}, rows, {right + p * SIDE, SIDE},
+                std::min(pairs - p, PAIRS), {sums, SIDE, p > 0}
+            );
+        for (int64_t i = 0; i < rows && job.across; i++)
+            for (int64_t j = 0; j < columns; j++) job.y[(r + i) * job.N + n + j] = scale * sums[i * SIDE + j];
+        for (int64_t j = 0; j < columns && !job.across; j++)
+            for (int64_t i = 0; i < rows; i++) job.y[(n + j) * job.R + r + i] = scale * sums[i * SIDE + j];
     }
-    for (int64_t r = 0; r < job.R; r++)
-        for (int64_t i = 0; i < columns; i++)
-            job.y[job.across ? r * job.N + n + i : (n + i) * job.R + r] = (float)job.scale * sums[r * PANEL + i];
 }
 
 }  // namespace affina
@@ -131,6 +139,12 @@ extern "C" void affina_thin_pack(const bf16* weight, int64_t row, int64_t N, int
     for (int64_t n = 0; n < N; n += PANEL) pack_panel(weight + n * row, row, N - n, K, to + n * (K / 2));
 }
 
+// The same of its transpose, for dy W: panels of [N / 2, 32] words. N is even.
+extern "C" void affina_thin_pack_back(const bf16* weight, int64_t row, int64_t N, int64_t K, int32_t* to) {
+#pragma omp parallel for schedule(static)
+    for (int64_t k = 0; k < K; k += PANEL) interleave(weight + k, row, N, std::min<int64_t>(PANEL, K - k), to + k * (N / 2), PANEL);
+}
+
 // Several products of columns of one x with T rows: a block of rows goes through all of them before the next.
 extern "C" void affina_thin_times(const Product* jobs, int64_t count, int64_t x_row, int64_t T) {
     if (T == 0) return;
@@ -139,7 +153,8 @@ extern "C" void affina_thin_times(const Product* jobs, int64_t count, int64_t x_
         panels += jobs[j].panels();
         if (jobs[j].floats) floating += jobs[j].panels();
     }
-    const int64_t block = T > BLOCK ? BLOCK : T, blocks = (T + block - 1) / block;
+    const int64_t block = T > BLOCK ? BLOCK : T, blocks = (T + block - 1) / block, items = blocks * panels;
+    const int64_t turn = std::max<int64_t>(1, std::min<int64_t>(8, items / (4 * omp_get_max_threads())));
 #pragma omp parallel
     {
         if (floating) {
@@ -152,8 +167,8 @@ extern "C" void affina_thin_times(const Product* jobs, int64_t count, int64_t x_
                 lay_out(*job, at, line);
             }
         }
-#pragma omp for schedule(static)
-        for (int64_t item = 0; item < blocks * panels; item++) {
+#pragma omp for schedule(dynamic, turn)  // an item's bits are its own: whoever is free takes the next
+        for (int64_t item = 0; item < items; item++) {
             int64_t at = item % panels;
             const int64_t t = item / panels * block;
             const Product* job = jobs;
@@ -165,25 +180,32 @@ extern "C" void affina_thin_times(const Product* jobs, int64_t count, int64_t x_
 
 // Several sums over the same T rows.
 extern "C" void affina_thin_sums(const Sum* jobs, int64_t count, int64_t T) {
-    int64_t blocks = 0, words = 0;
-    std::vector<int64_t> begin;
-    for (int64_t j = 0; j < count; j++) {
-        begin.push_back(words);
-        blocks += jobs[j].blocks();
-        words += (T + 1) / 2 * jobs[j].u_words();
-    }
-    std::vector<int32_t> left(words);
-    for (int64_t j = 0; j < count; j++)
-        interleave(jobs[j].u, jobs[j].u_row, T, jobs[j].R, left.data() + begin[j], jobs[j].u_words());
+    static thread_local Scratch held;
+    const int64_t words = (T + 1) / 2 * PANEL;  // of a panel
+    int64_t blocks = 0, panels = 0;
+    for (int64_t j = 0; j < count; j++) blocks += jobs[j].blocks(), panels += jobs[j].panels();
+    int32_t* left = (int32_t*)held.of(panels * words * sizeof(int32_t));
+    if (left == nullptr) throw std::bad_alloc();
 #pragma omp parallel
     {
-        std::vector<int32_t> right(PAIRS * PANEL);
-        std::vector<float> sums;
-#pragma omp for schedule(static)
+        static thread_local Scratch own;
+        int32_t* right = (int32_t*)own.of((T + 1) / 2 * SIDE * sizeof(int32_t));
+        if (right == nullptr) throw std::bad_alloc();
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t item = 0; item < panels; item++) {
+            const Sum* job = jobs;
+            int64_t at = item;
+            for (; at >= job->panels(); job++) at -= job->panels();
+            interleave(
+                job->u + at * TALL, job->u_row, T, std::min(TALL, job->R - at * TALL), left + item * words, PANEL
+            );
+        }
+#pragma omp for schedule(dynamic, 1)
         for (int64_t item = 0; item < blocks; item++) {
-            int64_t at = item, j = 0;
-            for (; at >= jobs[j].blocks(); j++) at -= jobs[j].blocks();
-            sum_block(jobs[j], T, left.data() + begin[j], at * PANEL, right, sums);
+            const Sum* job = jobs;
+            int64_t at = item, first = 0;
+            for (; at >= job->blocks(); job++) at -= job->blocks(), first += job->panels();
+            sum_block(*job, T, left + first * words, at * SIDE, right);
         }
     }
 }

@@ -4,7 +4,8 @@
 
 namespace affina {
 
-constexpr int PANEL = 32;  // columns of a laid-out weight that stand together
+constexpr int PANEL = 32;              // columns of a laid-out weight that stand together
+constexpr int64_t SIDE = 64, TALL = 24;  // columns of x and of u that are summed together: four vectors by four times six
 
 // y [T, N] = x [T, K] · Wᵀ: W laid out in `words`, or given as floats to be laid out there first.
 struct Product {
@@ -28,8 +29,8 @@ struct Sum {
     int64_t across;
     float* y;
 
-    int64_t blocks() const { return (N + PANEL - 1) / PANEL; }
-    int64_t u_words() const { return (R + PANEL - 1) / PANEL * PANEL; }
+    int64_t blocks() const { return (N + SIDE - 1) / SIDE; }
+    int64_t panels() const { return (R + TALL - 1) / TALL; }
 };
 
 }  // namespace affina

@@ -12,7 +12,9 @@ import torch
 from affina.core.compute import Computing
 from affina.core.kinds import objectives, optimizers, schedules, tunings
 from affina.data.rows import Renderer
-from affina.engine.torch import native
+from affina.engine.torch import attention, native
+from affina.engine.torch.fused import passes
+from affina.engine.torch.fused.block import Block
 from affina.engine.torch.load import load
 from affina.engine.torch.step import Course, TorchEngine
 
@@ -175,3 +177,53 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("tuning", ["lora", "some"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_pass_at_a_call_has_the_bits_of_its_operations_one_by_one(
+    name: str, tuning: str, sized: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the last block are computed so, wherever nothing but adapters learns."""
+    if passes.library() is None:
+        pytest.skip("no compiler, or a processor without bf16 products")
+    mine = engine(sized(name), TUNINGS[tuning], "bf16")
+    taken = list[int]()
+    backward = passes.Passes.backward
+    monkeypatch.setattr(passes.Passes, "backward", lambda self, *given: taken.append(1) or backward(self, *given))
+    logprobs, gradients = learnt(mine)
+    assert len(taken) == 1
+    monkeypatch.setattr(Block, "passes", lambda self, how: None)
+    expected, right = learnt(mine)
+    assert len(taken) == 1
+    assert torch.equal(logprobs, expected)
+    assert apart(gradients, right) == 0.0
+
+
+def test_a_pass_at_a_call_follows_adapters_and_what_begins_to_learn(sized: Callable[[str], Path]) -> None:
+    """Adapters in another dtype, a norm that learns, a weight written in place: none is computed as it was."""
+    if passes.library() is None:
+        pytest.skip("no compiler, or a processor without bf16 products")
+    made = engine(sized("llama"), TUNINGS["lora"], "bf16")
+    batch = made.layout(families.random_rows(made.network.config.vocab_size))
+    how, (first, *_) = (torch.bfloat16, False, None), made.network.stages
+    block, layer = first.block(), made.network.model.model.layers[0]
+    assert block is not None
+
+    def passes_now() -> bool:
+        made.forward(batch)
+        with attention.computing(batch.segments, kernels=True):
+            return block.passes(how) is not None
+
+    assert passes_now()
+    layer.input_layernorm.weight.requires_grad_(True)
+    assert not passes_now()
+    layer.input_layernorm.weight.requires_grad_(False)
+    assert passes_now()
+    before, _ = learnt(made)
+    with torch.no_grad():
+        layer.input_layernorm.weight.mul_(1.5)
+    assert (learnt(made)[0] - before).abs().max() > 1e-3
+    adapter = layer.mlp.down_proj
+    adapter.lora_A.data = adapter.lora_A.data.to(torch.bfloat16)
+    assert not passes_now()
