@@ -14,6 +14,7 @@ from affina.core.compute import Computing
 from affina.core.errors import Refused
 from affina.core.recipe import Compute
 from affina.engine.torch import native
+from affina.engine.torch.fused.attach import FUSED
 from affina.engine.torch.machine import device, fast_bf16
 
 COMPILE_SECONDS = 25.0  # measured, SmolLM2-135M on 2 cores, nothing cached
@@ -48,10 +49,11 @@ def settled_on(asked: Compute, work: Work | None = None) -> Computing:
     if asked.masters == "bf16" and precision != "bf16":
         why = f"products are {precision} here, and take no bf16 weights"
         raise Refused("train.compute.masters: bf16", why, "set train.compute.precision: bf16, or leave it out")
+    kernels = _kernels(asked.kernels)
     return Computing(
         precision,
-        kernels=_kernels(asked.kernels),
-        compile=_compiled(asked.compile, precision, work),
+        kernels=kernels,
+        compile=_compiled(asked.compile, precision, work, kernels),
         checkpoint=asked.checkpoint == "on" or (asked.checkpoint == "auto" and work is not None and _crowded(work)),
         trunk=asked.trunk if work is not None else "off",  # `auto` is settled by `frozen`, once it is known what learns
         masters=asked.masters,
@@ -66,13 +68,21 @@ def _kernels(asked: str) -> bool:
     return native.library() is not None
 
 
-def _compiled(asked: str, precision: str, work: Work | None) -> bool:
+def _compiled(asked: str, precision: str, work: Work | None, kernels: bool) -> bool:
     if asked == "on" and device().type == "cpu" and not native.compiler():
         raise Refused("train.compute.compile: on", "no C++ compiler was found", "install one, or leave the setting out")
     if asked != "auto" or work is None:
         return asked == "on"
+    if kernels and device().type == "cpu" and _fused(work.base):
+        return False  # none of its blocks is left to compile
     possible = device().type != "cpu" or bool(native.compiler())
     return possible and _seconds(work, precision) * COMPILE_SAVES > COMPILE_SECONDS
+
+
+def _fused(base: Path) -> bool:
+    """Whether the base's family is one whose blocks have a fused form."""
+    named = json.loads((base / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
+    return f"{named[0].partition('For')[0].removesuffix('Model')}DecoderLayer" in FUSED
 
 
 def _seconds(work: Work, precision: str) -> float:

@@ -91,3 +91,24 @@ def test_sizes_are_found_by_whatever_name_a_family_has_for_them(
     limit = settle.ROOM * (8 * 10**9 - settle.COPIES * 270e6) / per_token
     assert settled_on(Compute(), Work(1, int(limit * 1.01), base)).checkpoint is True
     assert settled_on(Compute(), Work(1, int(limit * 0.99), base)).checkpoint is False
+
+
+def test_nothing_is_compiled_where_every_block_is_fused(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rate is measured for it: what was proved once is settled alike the next time."""
+    if native.library() is None:
+        pytest.skip(native.reason())
+    monkeypatch.setattr(settle, "device", lambda: machine.torch.device("cpu"))
+    monkeypatch.setattr(settle, "_rate", lambda dtype, size=1024: 1.0)
+    long = Work(10**12, 100, base)
+    path = base / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    for name, compiles in (
+        ("LlamaForCausalLM", False),
+        ("Qwen3Model", False),
+        ("Gemma2ForCausalLM", True),
+        ("BertForMaskedLM", True),
+    ):
+        path.write_text(json.dumps({**config, "architectures": [name]}), encoding="utf-8")
+        assert settled_on(Compute(), long).compile is compiles, name
+        assert settled_on(Compute(kernels="off"), long).compile is True
+    assert settled_on(Compute(compile="on"), long).compile is True
