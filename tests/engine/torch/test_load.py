@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -145,6 +145,25 @@ def test_weights_and_products_have_the_precision_asked_for(precision: str, dtype
 def test_a_loaded_network_is_frozen_and_rests(family: Folder) -> None:
     net = load(family("llama"), Computing("float32"))
     assert not net.training and not any(each.requires_grad for each in net.parameters())
+
+
+def test_every_module_learns_of_training_and_rest(family: Folder) -> None:
+    """As the library tells them, those with a way of their own included."""
+
+    class Told(torch.nn.Dropout):
+        heard: ClassVar[list[bool]] = []
+
+        def train(self, mode: bool = True) -> "Told":
+            self.heard.append(mode)
+            return super().train(mode)
+
+    network = load(family("llama"), Computing("float32"))
+    network.model.own = Told()
+    for mode in (True, False, True):
+        assert network.train(mode) is network
+        assert {each.training for each in network.modules()} == {mode}
+    assert Told.heard == [True, False, True]
+    assert not network.eval().model.own.training
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "bert", "distilbert", "bloom"])

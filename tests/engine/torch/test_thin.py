@@ -7,7 +7,7 @@ from affina.engine.torch import packing, thin
 from affina.engine.torch.thin import Beside, Summed
 
 ROWS = (1, 2, 7, 8, 13, 47, 48, 49, 100, 513, 1025)
-SHAPES = ((576, 48), (48, 16), (16, 4), (100, 20), (30, 3), (66, 1))  # columns, rank
+SHAPES = ((576, 48), (48, 16), (16, 4), (100, 20), (30, 3), (66, 1), (194, 131))  # columns, rank
 needs_kernel = pytest.mark.skipif(thin.kernel() is None, reason="no compiler, or no bf16 products on this processor")
 
 
@@ -38,6 +38,15 @@ def test_products_and_sums_are_those_of_float64(rows: int, columns: int, rank: i
     tall, across = thin.sums([Summed(x, u, 1.5), Summed(x, u, across=True)])
     assert near(tall, 1.5 * x.double().T @ u.double(), 16)
     assert near(across, u.double().T @ x.double(), 16)
+
+
+@needs_kernel
+@pytest.mark.parametrize(("outputs", "inputs"), [(96, 576), (70, 100), (2, 33), (130, 32), (34, 1)])
+def test_a_weight_laid_out_for_the_way_back_is_its_transpose_laid_out(outputs: int, inputs: int) -> None:
+    weight, dy = drawn(outputs, inputs + 4, seed=2)[:, :inputs], drawn(29, outputs)
+    back = thin.Wide(weight, back=True)
+    assert torch.equal(back.words, thin.Wide(weight.T.contiguous()).words)
+    assert near(back(dy), dy.double() @ weight.double(), 1)
 
 
 @needs_kernel
