@@ -11,6 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from affina.core.errors import Failed
 from affina.engine.torch import native
 
 P, N = ctypes.c_void_p, ctypes.c_int64
@@ -69,7 +70,7 @@ def kernel() -> ctypes.CDLL | None:
         return None
     for name, arguments in FACES.items():
         function = getattr(library, name)
-        function.argtypes, function.restype = arguments, None
+        function.argtypes, function.restype = arguments, ctypes.c_int if name == "affina_thin_sums" else None
     return library
 
 
@@ -82,12 +83,12 @@ def takes(x: Tensor) -> bool:
 class Wide:
     """A weight [N, K] that `takes` takes, laid out for x Wᵀ: it is read once, in order.
 
-    With `back` it is laid out for dy W: outputs and inputs change places.
+    With `back` it is laid out for dy W: outputs, an even number, and inputs change places.
     """
 
     def __init__(self, weight: Tensor, back: bool = False) -> None:
         library = kernel()
-        assert library is not None
+        assert library is not None and (not back or len(weight) % 2 == 0)
         self.outputs, self.inputs = weight.shape[::-1] if back else weight.shape
         self.words = _words(self.outputs, self.inputs)
         pack = library.affina_thin_pack_back if back else library.affina_thin_pack
@@ -130,7 +131,8 @@ def sums(wanted: Sequence[Summed]) -> list[Tensor]:
             for each, out in zip(wanted, made, strict=True)
         )
     )  # fmt: skip
-    library.affina_thin_sums(ctypes.addressof(jobs), len(jobs), len(wanted[0].x))
+    if library.affina_thin_sums(ctypes.addressof(jobs), len(jobs), len(wanted[0].x)):
+        raise Failed("gradients of thin products ran out of memory", instead="take fewer tokens per micro-batch")
     return made
 
 

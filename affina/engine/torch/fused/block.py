@@ -64,10 +64,8 @@ class Block:
         self.form, self.attention = form, attention
         self.qkv, self.o, self.gate_up, self.down = stacks
         self.norms = norms  # before attention, before the mlp; then, where there are, of queries and of keys
-        self._layers = [layer for stack in stacks for layer in stack.layers]
-        self._fixed = [each for norm in norms for each in norm.parameters()]
-        self._fixed += [each for layer in self._layers for each in layer.base.parameters()]
-        self._passes: tuple[Any, Passes] | None = None
+        self.stacks, self._layers = stacks, [layer for stack in stacks for layer in stack.layers]
+        self._passes = Passes(form) if passes.takes(form.heads, form.rule) else None
 
     def parameters(self) -> Iterator[Tensor]:
         """Every parameter of the block, in a fixed order."""
@@ -81,14 +79,11 @@ class Block:
         dtype, _, read = how
         if dtype != torch.bfloat16 or read is not None or not attention.current().kernels:
             return None
-        key = [(each.data_ptr(), each._version, each.requires_grad) for each in self._fixed]
-        if any(learns for _, _, learns in key) or not passes.reads(self._layers):
+        fixed = [norm.weight for norm in self.norms]
+        fixed += [each for layer in self._layers for each in (layer.base.weight, layer.base.bias) if each is not None]
+        if any(each.requires_grad for each in fixed) or not passes.reads(self._layers):
             return None
-        if self._passes is None or self._passes[0] != key:
-            if not passes.takes(self.form.heads, self.form.rule):
-                return None
-            self._passes = key, Passes(self, self.form.rule)
-        return self._passes[1]
+        return self._passes
 
     def norm(self, place: int, dtype: torch.dtype) -> Norm:
         """The weight as it multiplies, in `dtype`."""
@@ -102,7 +97,7 @@ class Block:
         if (whole := self.passes(how)) is not None:
             forest = attention.current()
             forest.calls += 1
-            return whole.forward(x, positions, forest.table())
+            return whole.forward(self, x, positions, forest.table())
         dtype, _, read = how
         form, ops = self.form, _operations(dtype)
         normed, rstd = ops.rms_norm(x, self.norm(0, x.dtype), dtype)
@@ -129,7 +124,8 @@ class Block:
     ) -> tuple[Tensor | None, Gradients]:
         """The gradient in x (None where it is not wanted) and in every parameter that learns. Uses `kept` up."""
         if isinstance(kept, Left):
-            return kept.by.backward(grad, kept, positions, wants_input)
+            assert self._passes is not None
+            return self._passes.backward(self, grad, kept, positions, wants_input)
         dtype, found = kept.gates.dtype, Gradients()
         ops, (qkv, o, gate_up, down) = _operations(dtype), kept.inputs
         grad = _taken(grad, kept.read)

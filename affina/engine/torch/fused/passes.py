@@ -7,6 +7,7 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,14 +17,14 @@ from affina.core.errors import Failed
 from affina.core.kinds import Ints
 from affina.engine.torch import native, thin
 from affina.engine.torch.flash import WIDEST, Rule
-from affina.engine.torch.fused.plain import Heads
-from affina.engine.torch.fused.products import Layer, Stack
+from affina.engine.torch.fused.plain import Heads, Norm
+from affina.engine.torch.fused.products import Layer
 
 if TYPE_CHECKING:
-    from affina.engine.torch.fused.block import Block
+    from affina.engine.torch.fused.block import Block, Form
 
 P, N, D = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-LAYERS = 3
+LAYERS, STACKS = 3, ("qkv", "o", "gate_up", "down")
 
 
 class _Adapter(ctypes.Structure):
@@ -45,7 +46,7 @@ class _Call(ctypes.Structure):
     """`BlockCall` of native/passes.cpp."""
 
     _fields_ = (
-        *((name, _Stack) for name in ("qkv", "o", "gate_up", "down")),
+        *((name, _Stack) for name in STACKS),
         *((name, P) for name in ("norm", "norm_middle", "norm_query", "norm_key")),
         *((name, D) for name in ("eps", "eps_middle", "eps_heads")),
         *((name, N) for name in ("heads", "key_heads", "width", "gelu")),
@@ -84,98 +85,97 @@ def reads(layers: Sequence[Layer]) -> bool:
 
 @dataclass(slots=True)
 class Left:
-    """What a forward pass leaves for the backward pass, which is by the same `Passes`."""
+    """What a forward pass leaves for the backward pass."""
 
-    by: "Passes"
     x: Tensor
-    memory: Tensor
+    norms: Sequence[Norm]
+    biases: Sequence[Tensor | None]
     segments_N3: Ints
+    memory: Tensor
     aside: int
     """Bytes that the backward pass needs while it runs."""
 
 
 class Passes:
-    """One block as long as its frozen weights are what they are now."""
+    """The passes of a block of this form. Weights, adapters and scales are read anew by every one of them."""
 
-    def __init__(self, block: "Block", rule: Rule) -> None:
-        self.stacks = (block.qkv, block.o, block.gate_up, block.down)
-        heads, norms = block.form.heads, [block.norm(place, torch.float32) for place in range(len(block.norms))]
-        biases = [stack.bias(torch.float32) for stack in self.stacks]
-        self._lent = (norms, biases)  # the call holds their addresses
-        filled = [_stack(stack, bias) for stack, bias in zip(self.stacks, biases, strict=True)]
-        query, key = norms[2:] or (None, None)
-        self._call = _Call(
-            *filled, norms[0].weight.data_ptr(), norms[1].weight.data_ptr(),
-            None if query is None else query.weight.data_ptr(), None if key is None else key.weight.data_ptr(),
-            norms[0].eps, norms[1].eps, 0.0 if query is None else query.eps,
-            heads.queries, heads.keys, heads.width, block.form.gelu, rule.scale, rule.softcap or 0.0, rule.window or 0,
-        )  # fmt: skip
-        self._beside = [
-            (stack, [(stack.beside[place], each.beside) for place, each in enumerate(own.layers) if each.beside])
-            for own, stack in zip(self.stacks, self._filled(), strict=True)
-        ]
-        self._learning = [
-            each
-            for _, adapters in self._beside
-            for each in (*(beside.lora_A for _, beside in adapters), *(beside.lora_B for _, beside in adapters))
-        ]
-        self._sizes = (N * 3)()
+    def __init__(self, form: "Form") -> None:
+        self._call, self._sizes = _Call(), (N * 3)()
+        call, rule = self._call, form.rule
+        call.heads, call.key_heads, call.width = form.heads.queries, form.heads.keys, form.heads.width
+        call.gelu, call.scale, call.softcap, call.window = form.gelu, rule.scale, rule.softcap or 0.0, rule.window or 0
+        self._alone = Lock()  # the call is filled and made by one thread at a time
 
-    def _filled(self) -> tuple[_Stack, ...]:
-        return self._call.qkv, self._call.o, self._call.gate_up, self._call.down
-
-    def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], segments_N3: Ints) -> tuple[Tensor, Left]:
+    def forward(
+        self, block: "Block", x: Tensor, positions: tuple[Tensor, Tensor], segments_N3: Ints
+    ) -> tuple[Tensor, Left]:
         """x [T, D] float32 → the block's output, float32, and what backward needs."""
-        lib, call, sizes = library(), self._call, self._sizes
-        assert lib is not None
-        for _, adapters in self._beside:
-            for into, beside in adapters:
-                into.a, into.b = beside.lora_A.data_ptr(), beside.lora_B.data_ptr()
-        call.T = len(x)
-        lib.affina_block_sizes(ctypes.addressof(call), sizes)
-        memory, aside = (torch.empty(size, dtype=torch.uint8) for size in sizes[:2])
-        out, left = torch.empty_like(x), Left(self, x, memory, segments_N3, sizes[2])
-        self._run("affina_block_forward", left, positions, aside, out)
+        norms = [block.norm(place, torch.float32) for place in range(len(block.norms))]
+        biases = [stack.bias(torch.float32) for stack in block.stacks]
+        with self._alone:
+            left = Left(x, norms, biases, segments_N3, x, 0)
+            self._fill(block, left)
+            found = library()
+            assert found is not None
+            found.affina_block_sizes(ctypes.addressof(self._call), self._sizes)
+            left.memory, aside = (torch.empty(size, dtype=torch.uint8) for size in self._sizes[:2])
+            left.aside, out = self._sizes[2], torch.empty_like(x)
+            self._run("affina_block_forward", left, positions, aside, out)
         return out, left
 
     def backward(
-        self, grad: Tensor, left: Left, positions: tuple[Tensor, Tensor], wants_input: bool
+        self, block: "Block", grad: Tensor, left: Left, positions: tuple[Tensor, Tensor], wants_input: bool
     ) -> tuple[Tensor | None, dict[Tensor, Tensor]]:
         """The gradient in x (None where it is not wanted) and in every adapter."""
-        call = self._call
-        counts = [each.numel() for each in self._learning]
-        parts = torch.split(torch.empty(sum(counts)), counts)
+        beside = [[each.beside for each in stack.layers if each.beside is not None] for stack in block.stacks]
+        learning = [each for own in beside for each in (*(one.lora_A for one in own), *(one.lora_B for one in own))]
+        counts = [each.numel() for each in learning]
+        parts = torch.split(torch.empty(sum(counts), dtype=torch.float32), counts)
         gradients: dict[Tensor, Tensor] = {
-            each: part.view(each.shape) for each, part in zip(self._learning, parts, strict=True)
+            each: part.view(each.shape) for each, part in zip(learning, parts, strict=True)
         }
-        for (into, adapters), own in zip(self._beside, self.stacks, strict=True):
-            into.back = _words(own.laid_back(torch.bfloat16))
-            if adapters:
-                into.grad_a = gradients[adapters[0][1].lora_A].data_ptr()
-            for each, beside in adapters:
-                each.grad_b = gradients[beside.lora_B].data_ptr()
         aside, dx = torch.empty(left.aside, dtype=torch.uint8), torch.empty_like(grad) if wants_input else None
-        call.T, call.grad = len(grad), grad.data_ptr()
-        self._run("affina_block_backward", left, positions, aside, dx)
+        with self._alone:
+            self._fill(block, left)
+            for name, stack in zip(STACKS, block.stacks, strict=True):
+                into: _Stack = getattr(self._call, name)
+                into.back = _words(stack.laid_back(torch.bfloat16))
+                first = True
+                for place, layer in enumerate(stack.layers):
+                    if layer.beside is None:
+                        continue
+                    if first:  # A's of a stack stand side by side
+                        into.grad_a, first = gradients[layer.beside.lora_A].data_ptr(), False
+                    into.beside[place].grad_b = gradients[layer.beside.lora_B].data_ptr()
+            self._call.grad = grad.data_ptr()
+            self._run("affina_block_backward", left, positions, aside, dx)
         return dx, gradients
+
+    def _fill(self, block: "Block", left: Left) -> None:
+        """What the call reads of the block, as it is now."""
+        call, (norm, middle, *heads) = self._call, left.norms
+        call.norm, call.norm_middle = norm.weight.data_ptr(), middle.weight.data_ptr()
+        call.eps, call.eps_middle, call.eps_heads = norm.eps, middle.eps, heads[0].eps if heads else 0.0
+        call.norm_query, call.norm_key = (each.weight.data_ptr() for each in heads) if heads else (None, None)
+        for name, stack, bias in zip(STACKS, block.stacks, left.biases, strict=True):
+            into: _Stack = getattr(call, name)
+            into.ahead = _words(stack.laid_ahead(torch.bfloat16))
+            into.bias = None if bias is None else bias.data_ptr()
+            into.inputs, into.count = stack.layers[0].base.weight.shape[1], len(stack.layers)
+            for place, (size, layer) in enumerate(zip(stack.sizes, stack.layers, strict=True)):
+                into.sizes[place], one, beside = size, into.beside[place], layer.beside
+                one.rank = layer.rank
+                if beside is not None:
+                    one.a, one.b, one.scale = beside.lora_A.data_ptr(), beside.lora_B.data_ptr(), beside.scale
+        call.T, call.segments, call.count = len(left.x), left.segments_N3.ctypes.data, len(left.segments_N3)
 
     def _run(self, name: str, left: Left, positions: tuple[Tensor, Tensor], aside: Tensor, out: Tensor | None) -> None:
         call = self._call
         call.cos, call.sin = (each.data_ptr() for each in positions)
-        call.segments, call.count = left.segments_N3.ctypes.data, len(left.segments_N3)
         call.x, call.out = left.x.data_ptr(), None if out is None else out.data_ptr()
         call.kept, call.aside = left.memory.data_ptr(), aside.data_ptr()
         if getattr(library(), name)(ctypes.byref(call)):
             raise Failed("a block ran out of memory", instead="take fewer tokens per micro-batch")
-
-
-def _stack(stack: Stack, bias: Tensor | None) -> _Stack:
-    made = _Stack(_words(stack.laid_ahead(torch.bfloat16)), None, None if bias is None else bias.data_ptr())
-    made.inputs, made.count = stack.layers[0].base.weight.shape[1], len(stack.layers)
-    for place, (size, layer) in enumerate(zip(stack.sizes, stack.layers, strict=True)):
-        made.sizes[place], made.beside[place].rank = size, layer.rank
-        made.beside[place].scale = 0.0 if layer.beside is None else layer.beside.scale
-    return made
 
 
 def _words(product: object) -> int:

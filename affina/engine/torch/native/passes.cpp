@@ -139,16 +139,16 @@ struct Beside {
         return std::max(backward, words_of(stack.rank(), stack.inputs));
     }
 
-    void learn(const bf16* x, const bf16* dy, const bf16* v, int64_t T) const {
+    int learn(const bf16* x, const bf16* dy, const bf16* v, int64_t T) const {
         const int64_t K = stack.inputs, N = stack.outputs(), R = stack.rank();
-        if (R == 0) return;
+        if (R == 0) return 0;
         Sum jobs[LAYERS + 1] = {{x, K, K, v, R, R, 1.0, 1, stack.grad_a}};
         int64_t count = 1;
         each([&](int64_t n, int64_t row, int64_t column, float*) {
             const Adapter& into = stack.beside[n];
             jobs[count++] = {dy + row, N, stack.sizes[n], u + column, R, into.rank, into.scale, 0, into.grad_b};
         });
-        affina_thin_sums(jobs, count, T);
+        return affina_thin_sums(jobs, count, T);
     }
 };
 
@@ -251,14 +251,14 @@ int backward(const BlockCall& call) {
     for (int64_t at = 0; at < T * D; at += WIDE) store(aside.cast + at, load(call.grad + at));
     LowRank<bf16> low = kept.down.back(aside.cast, T, aside.product, aside.v, aside.words);
     gated_backward<bf16>(kept.gates, aside.product, low, call.gelu, T, call.inner(), aside.again);
-    kept.down.learn(aside.again, aside.cast, aside.v, T);
+    if (kept.down.learn(aside.again, aside.cast, aside.v, T)) return 1;
     low = kept.gate_up.back(kept.gates, T, aside.y, aside.v, aside.words);
-    kept.gate_up.learn(kept.inner, kept.gates, aside.v, T);
+    if (kept.gate_up.learn(kept.inner, kept.gates, aside.v, T)) return 1;
     norm_backward<bf16>(
         kept.middle, kept.rstd_middle, call.norm_middle, aside.y, low, call.grad, T, D, aside.grad, aside.cast, nullptr, SHARES
     );
     low = kept.o.back(aside.cast, T, aside.y, aside.v, aside.words);
-    kept.o.learn(kept.attended, aside.cast, aside.v, T);
+    if (kept.o.learn(kept.attended, aside.cast, aside.v, T)) return 1;
     if (low.rank > 0) add_low<bf16>(aside.y, low, T, call.attended());
     Call attention = attention_of(call, kept);
     const int64_t W = call.heads.W;
@@ -271,7 +271,7 @@ int backward(const BlockCall& call) {
         nullptr, SHARES
     );
     low = kept.qkv.back(aside.heads, T, call.out ? aside.y : nullptr, aside.v, aside.words);
-    kept.qkv.learn(kept.normed, aside.heads, aside.v, T);
+    if (kept.qkv.learn(kept.normed, aside.heads, aside.v, T)) return 1;
     if (call.out)
         norm_backward<bf16>(
             call.x, kept.rstd, call.norm, aside.y, low, aside.grad, T, D, call.out, nullptr, nullptr, SHARES

@@ -5,7 +5,6 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <new>
 #include <vector>
 
 #include "tile.h"
@@ -77,7 +76,7 @@ inline void interleave(const bf16* from, int64_t row, int64_t rows, int64_t colu
     const __m512i low = _mm512_load_si512(order[0]), high = _mm512_load_si512(order[1]);
     for (int64_t t = 0; t < rows; t += 2, from += 2 * row, to += to_row)
         for (int64_t n = 0; n < to_row; n += PANEL) {
-            const int64_t left = columns - n < PANEL ? columns - n : PANEL;
+            const int64_t left = std::max<int64_t>(0, std::min<int64_t>(PANEL, columns - n));
             const __mmask32 here = left < PANEL ? (1u << left) - 1 : ~0u, below = t + 1 < rows ? here : 0;
             const __m512i first = _mm512_maskz_loadu_epi16(here, from + n);
             const __m512i second = _mm512_maskz_loadu_epi16(below, from + row + n);
@@ -178,19 +177,20 @@ extern "C" void affina_thin_times(const Product* jobs, int64_t count, int64_t x_
     }
 }
 
-// Several sums over the same T rows.
-extern "C" void affina_thin_sums(const Sum* jobs, int64_t count, int64_t T) {
+// Several sums over the same T rows. 0, or 1 when there is no memory.
+extern "C" int affina_thin_sums(const Sum* jobs, int64_t count, int64_t T) {
     static thread_local Scratch held;
     const int64_t words = (T + 1) / 2 * PANEL;  // of a panel
     int64_t blocks = 0, panels = 0;
     for (int64_t j = 0; j < count; j++) blocks += jobs[j].blocks(), panels += jobs[j].panels();
     int32_t* left = (int32_t*)held.of(panels * words * sizeof(int32_t));
-    if (left == nullptr) throw std::bad_alloc();
-#pragma omp parallel
+    if (left == nullptr) return 1;
+    int failed = 0;
+#pragma omp parallel reduction(| : failed)
     {
         static thread_local Scratch own;
         int32_t* right = (int32_t*)own.of((T + 1) / 2 * SIDE * sizeof(int32_t));
-        if (right == nullptr) throw std::bad_alloc();
+        failed = right == nullptr;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t item = 0; item < panels; item++) {
             const Sum* job = jobs;
@@ -205,9 +205,10 @@ extern "C" void affina_thin_sums(const Sum* jobs, int64_t count, int64_t T) {
             const Sum* job = jobs;
             int64_t at = item, first = 0;
             for (; at >= job->blocks(); job++) at -= job->blocks(), first += job->panels();
-            sum_block(*job, T, left + first * words, at * SIDE, right);
+            if (!failed) sum_block(*job, T, left + first * words, at * SIDE, right);
         }
     }
+    return failed;
 }
 #else
 extern "C" int affina_thin() { return 0; }  // no bf16 products on this processor

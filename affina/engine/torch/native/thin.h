@@ -36,4 +36,4 @@ struct Sum {
 }  // namespace affina
 
 extern "C" void affina_thin_times(const affina::Product* jobs, int64_t count, int64_t x_row, int64_t T);
-extern "C" void affina_thin_sums(const affina::Sum* jobs, int64_t count, int64_t T);
+extern "C" int affina_thin_sums(const affina::Sum* jobs, int64_t count, int64_t T);

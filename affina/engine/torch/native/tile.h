@@ -232,9 +232,9 @@ public:
     ~Scratch() { std::free(at); }
     // At least `bytes`, aligned to a cache line; null when there is no memory.
     char* of(size_t bytes) {
-        if (bytes > size) {
+        if (bytes > size || at == nullptr) {
             std::free(at);
-            size = (bytes + 4095) / 4096 * 4096;
+            size = bytes / 4096 * 4096 + 4096;
             at = static_cast<char*>(std::aligned_alloc(4096, size));
             if (at == nullptr) size = 0;
         }

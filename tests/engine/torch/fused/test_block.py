@@ -227,3 +227,18 @@ def test_a_pass_at_a_call_follows_adapters_and_what_begins_to_learn(sized: Calla
     adapter = layer.mlp.down_proj
     adapter.lora_A.data = adapter.lora_A.data.to(torch.bfloat16)
     assert not passes_now()
+
+
+def test_a_pass_at_a_call_outlives_a_look_in_float32(sized: Callable[[str], Path]) -> None:
+    """The weights' layouts are made anew on the way back: the call must not keep the addresses of the old ones."""
+    if passes.library() is None:
+        pytest.skip("no compiler, or a processor without bf16 products")
+    made = engine(sized("llama"), TUNINGS["lora"], "bf16")
+    before, right = learnt(made)
+    for _ in range(3):
+        learnt(made, "float32")
+        held = [torch.full((1 << 14,), 0x7F7F7F7F, dtype=torch.int32) for _ in range(64)]  # what was freed is written
+        after, found = learnt(made)
+        assert torch.equal(after, before)
+        assert apart(found, right) == 0.0
+        assert len(held) == 64
