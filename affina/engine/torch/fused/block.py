@@ -65,7 +65,7 @@ class Block:
         self.qkv, self.o, self.gate_up, self.down = stacks
         self.norms = norms  # before attention, before the mlp; then, where there are, of queries and of keys
         self.stacks, self._layers = stacks, [layer for stack in stacks for layer in stack.layers]
-        self._passes = Passes(form) if passes.takes(form.heads, form.rule) else None
+        self._passes = Passes(form, stacks) if passes.takes(form.heads, form.rule) else None
 
     def parameters(self) -> Iterator[Tensor]:
         """Every parameter of the block, in a fixed order."""

@@ -18,7 +18,7 @@ from affina.core.kinds import Ints
 from affina.engine.torch import native, thin
 from affina.engine.torch.flash import WIDEST, Rule
 from affina.engine.torch.fused.plain import Heads, Norm
-from affina.engine.torch.fused.products import Layer
+from affina.engine.torch.fused.products import Layer, Stack
 
 if TYPE_CHECKING:
     from affina.engine.torch.fused.block import Block, Form
@@ -99,9 +99,16 @@ class Left:
 class Passes:
     """The passes of a block of this form. Weights, adapters and scales are read anew by every one of them."""
 
-    def __init__(self, form: "Form") -> None:
+    def __init__(self, form: "Form", stacks: Sequence[Stack]) -> None:
         self._call, self._sizes = _Call(), (N * 3)()
         call, rule = self._call, form.rule
+        self._stacks: list[tuple[_Stack, list[_Adapter]]] = []
+        for name, stack in zip(STACKS, stacks, strict=True):
+            into: _Stack = getattr(call, name)
+            into.inputs, into.count = stack.layers[0].base.weight.shape[1], len(stack.layers)
+            for place, size in enumerate(stack.sizes):
+                into.sizes[place] = size
+            self._stacks.append((into, [into.beside[place] for place in range(LAYERS)]))
         call.heads, call.key_heads, call.width = form.heads.queries, form.heads.keys, form.heads.width
         call.gelu, call.scale, call.softcap, call.window = form.gelu, rule.scale, rule.softcap or 0.0, rule.window or 0
         self._alone = Lock()  # the call is filled and made by one thread at a time
@@ -137,16 +144,13 @@ class Passes:
         aside, dx = torch.empty(left.aside, dtype=torch.uint8), torch.empty_like(grad) if wants_input else None
         with self._alone:
             self._fill(block, left)
-            for name, stack in zip(STACKS, block.stacks, strict=True):
-                into: _Stack = getattr(self._call, name)
+            for (into, adapters), stack, own in zip(self._stacks, block.stacks, beside, strict=True):
                 into.back = _words(stack.laid_back(torch.bfloat16))
-                first = True
-                for place, layer in enumerate(stack.layers):
-                    if layer.beside is None:
-                        continue
-                    if first:  # A's of a stack stand side by side
-                        into.grad_a, first = gradients[layer.beside.lora_A].data_ptr(), False
-                    into.beside[place].grad_b = gradients[layer.beside.lora_B].data_ptr()
+                if own:  # A's of a stack stand side by side
+                    into.grad_a = gradients[own[0].lora_A].data_ptr()
+                for one, layer in zip(adapters, stack.layers, strict=False):
+                    if layer.beside is not None:
+                        one.grad_b = gradients[layer.beside.lora_B].data_ptr()
             self._call.grad = grad.data_ptr()
             self._run("affina_block_backward", left, positions, aside, dx)
         return dx, gradients
@@ -157,16 +161,13 @@ class Passes:
         call.norm, call.norm_middle = norm.weight.data_ptr(), middle.weight.data_ptr()
         call.eps, call.eps_middle, call.eps_heads = norm.eps, middle.eps, heads[0].eps if heads else 0.0
         call.norm_query, call.norm_key = (each.weight.data_ptr() for each in heads) if heads else (None, None)
-        for name, stack, bias in zip(STACKS, block.stacks, left.biases, strict=True):
-            into: _Stack = getattr(call, name)
+        for (into, adapters), stack, bias in zip(self._stacks, block.stacks, left.biases, strict=True):
             into.ahead = _words(stack.laid_ahead(torch.bfloat16))
             into.bias = None if bias is None else bias.data_ptr()
-            into.inputs, into.count = stack.layers[0].base.weight.shape[1], len(stack.layers)
-            for place, (size, layer) in enumerate(zip(stack.sizes, stack.layers, strict=True)):
-                into.sizes[place], one, beside = size, into.beside[place], layer.beside
-                one.rank = layer.rank
-                if beside is not None:
-                    one.a, one.b, one.scale = beside.lora_A.data_ptr(), beside.lora_B.data_ptr(), beside.scale
+            for one, layer in zip(adapters, stack.layers, strict=False):
+                if (beside := layer.beside) is not None:
+                    a, b = beside.lora_A, beside.lora_B
+                    one.a, one.b, one.rank, one.scale = a.data_ptr(), b.data_ptr(), len(a), beside.scale
         call.T, call.segments, call.count = len(left.x), left.segments_N3.ctypes.data, len(left.segments_N3)
 
     def _run(self, name: str, left: Left, positions: tuple[Tensor, Tensor], aside: Tensor, out: Tensor | None) -> None:
