@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from affina.core.errors import Refused
 
@@ -57,3 +58,13 @@ def _holders(config: Any, names: tuple[str, ...]) -> list[tuple[Any, str]]:
     parts = {id(part): part for part in (config, config.get_text_config())}.values()
     known = [(part, name) for part in parts for name in names if hasattr(part, name)]
     return [(part, name) for part, name in known if (config.model_type, name) not in UNREAD]
+
+
+def tell(module: nn.Module, mode: bool) -> None:
+    """Training, or rest: a module with a `train` of its own answers for what is below it."""
+    vars(module)["training"] = mode
+    for each in module._modules.values():
+        if each is not None and type(each).train in (nn.Module.train, PreTrainedModel.train):
+            tell(each, mode)
+        elif each is not None:
+            each.train(mode)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import GenerationConfig
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
@@ -67,7 +67,7 @@ class Network(nn.Module):
 
     def train(self, mode: bool = True) -> "Network":
         """The library's, without its walk by assignment: 4 ms of every step for a thousand modules."""
-        _told(self, mode)
+        dropout.tell(self, mode)
         return self
 
     @property
@@ -286,16 +286,6 @@ def load(
         model.activation_checkpointing_enable()  # blocks behind stand-ins see to it themselves
         model.disable_input_require_grads()  # which blocks that are computed again do not need
     return network.eval()
-
-
-def _told(module: nn.Module, mode: bool) -> None:
-    """A module with a way of its own answers for what is below it."""
-    vars(module)["training"] = mode
-    for each in module._modules.values():
-        if each is not None and type(each).train in (nn.Module.train, PreTrainedModel.train):
-            _told(each, mode)
-        elif each is not None:
-            each.train(mode)
 
 
 def _is_causal(model: nn.Module) -> bool:

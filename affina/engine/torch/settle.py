@@ -74,7 +74,7 @@ def _compiled(asked: str, precision: str, work: Work | None, kernels: bool) -> b
     if asked != "auto" or work is None:
         return asked == "on"
     if kernels and device().type == "cpu" and _fused(work.base):
-        return False  # none of its blocks is left to compile
+        return False  # but for adapters that have no fused form, none of its blocks is left to compile
     possible = device().type != "cpu" or bool(native.compiler())
     return possible and _seconds(work, precision) * COMPILE_SAVES > COMPILE_SECONDS
 

@@ -1,5 +1,8 @@
 """Thin products: held to float64 arithmetic at every shape that a kernel treats apart; the fallback is the same."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -100,3 +103,30 @@ def test_odd_columns_are_left_to_the_library() -> None:
     product = packing.laid_out(weight, 8)
     if product is not None:
         assert near(product(x), x.double() @ weight.double().T, 1)
+
+
+EDGE = """
+import ctypes, mmap, sys
+import torch
+from affina.engine.torch import thin
+from affina.engine.torch.thin import Summed
+
+none = torch.empty(0, 48, dtype=torch.bfloat16)
+assert not thin.sums([Summed(none, none[:, :16])])[0].any()  # first: no buffer holds anything yet
+page, columns = mmap.PAGESIZE, int(sys.argv[1])
+held = mmap.mmap(-1, 2 * page)
+start = ctypes.addressof(ctypes.c_char.from_buffer(held))
+assert ctypes.CDLL(None, use_errno=True).mprotect(ctypes.c_void_p(start + page), page, 0) == 0
+size = 4 * columns
+x = torch.frombuffer(held, dtype=torch.bfloat16, count=size, offset=page - 2 * size).view(4, columns)
+x.copy_(torch.arange(size).view(4, columns) % 7)
+u = torch.ones(4, 16, dtype=torch.bfloat16)
+assert torch.equal(thin.sums([Summed(x, u)])[0][:, 0], x.float().sum(0))
+"""
+
+
+@needs_kernel
+@pytest.mark.parametrize("columns", [48, 64, 66, 80, 94, 96, 130])
+def test_nothing_is_read_beyond_the_last_row_and_nothing_needs_rows(columns: int) -> None:
+    """Rows that end where the memory does, in a process of its own."""
+    subprocess.run([sys.executable, "-c", EDGE, str(columns)], check=True, timeout=120)

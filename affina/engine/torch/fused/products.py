@@ -170,7 +170,11 @@ class Stack:
         return product(x)
 
     def _stacked(self, dtype: torch.dtype) -> Tensor:
-        return torch.cat([layer.base.weight.detach().to(dtype) for layer in self.layers])
+        weights = [layer.base.weight.detach() for layer in self.layers]
+        stacked = weights[0].new_empty(sum(self.sizes), weights[0].shape[1], dtype=dtype)
+        for weight, part in zip(weights, torch.split(stacked, self.sizes), strict=True):
+            part.copy_(weight)
+        return stacked
 
     def _prepare(self, dtype: torch.dtype) -> None:
         """Stacks the weights again when any of them is another tensor or another value than before."""

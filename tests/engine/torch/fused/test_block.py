@@ -242,3 +242,29 @@ def test_a_pass_at_a_call_outlives_a_look_in_float32(sized: Callable[[str], Path
         assert torch.equal(after, before)
         assert apart(found, right) == 0.0
         assert len(held) == 64
+
+
+def test_a_pass_at_a_call_reads_everything_anew(sized: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight that learnt for a moment, scales, parameters put in others' places, values written past the version."""
+    if passes.library() is None:
+        pytest.skip("no compiler, or a processor without bf16 products")
+    made = engine(sized("qwen2"), TUNINGS["lora"], "bf16")
+    layer = made.network.model.model.layers[0]
+    adapter, norm, query = layer.mlp.down_proj, layer.input_layernorm, layer.self_attn.q_proj.base
+    before, _ = learnt(made)
+    query.weight.requires_grad_(True)
+    learnt(made)
+    query.weight.requires_grad_(False)
+    held = [torch.full((1 << 14,), 0x7F7F7F7F, dtype=torch.int32) for _ in range(64)]  # what was freed is written
+    assert torch.equal(learnt(made)[0], before)
+    adapter.scale *= 3
+    norm.weight = torch.nn.Parameter(norm.weight * 1.5, requires_grad=False)
+    query.bias.data.add_(0.5)
+    layer.mlp.up_proj.lora_A.data = layer.mlp.up_proj.lora_A.data * 2
+    logprobs, gradients = learnt(made)
+    assert (logprobs - before).abs().max() > 1e-2
+    monkeypatch.setattr(Block, "passes", lambda self, how: None)
+    expected, right = learnt(made)
+    assert torch.equal(logprobs, expected)
+    assert apart(gradients, right) == 0.0
+    assert len(held) == 64
