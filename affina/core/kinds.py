@@ -621,6 +621,11 @@ class Tuning(Part):
     def apply(self, model: torch.nn.Module) -> None:
         """Leaves `requires_grad` True on what trains, in float32, and False on the rest."""
 
+    @property
+    def fuses(self) -> bool:
+        """Whether blocks that have a fused form keep it."""
+        return True
+
     def scales(self, model: torch.nn.Module) -> dict[str, float]:
         """What the learning rate is multiplied by, by the parameter's name in `model`; 1.0 where none is given."""
         return {}

@@ -99,7 +99,7 @@ def _work(recipe: Recipe, rows: Sequence[Row], steps: int, source: Source) -> Wo
     together = math.ceil(recipe.train.batch / parts)
     mean = sum(own) / max(len(own), 1)
     step = min(recipe.train.batch, len(rows)) * mean + parts * once
-    return Work(round(steps * step), sum(own[:together]) + once, source.folder)
+    return Work(round(steps * step), sum(own[:together]) + once, source.folder, recipe.tuning.fuses)
 
 
 def _once(recipe: Recipe, rows: Sequence[Row], folder: Path) -> int:

@@ -38,6 +38,8 @@ class Work:
     tokens: int
     largest: int
     base: Path
+    fuses: bool = True
+    """Whether what learns leaves blocks that have a fused form in it."""
 
 
 def settled_on(asked: Compute, work: Work | None = None) -> Computing:
@@ -73,8 +75,8 @@ def _compiled(asked: str, precision: str, work: Work | None, kernels: bool) -> b
         raise Refused("train.compute.compile: on", "no C++ compiler was found", "install one, or leave the setting out")
     if asked != "auto" or work is None:
         return asked == "on"
-    if kernels and device().type == "cpu" and _fused(work.base):
-        return False  # but for adapters that have no fused form, none of its blocks is left to compile
+    if kernels and device().type == "cpu" and work.fuses and _fused(work.base):
+        return False  # none of its blocks is left to compile
     possible = device().type != "cpu" or bool(native.compiler())
     return possible and _seconds(work, precision) * COMPILE_SAVES > COMPILE_SECONDS
 

@@ -42,6 +42,10 @@ class Adapter(Tuning):
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the bottleneck left out in training."""
 
+    @property
+    def fuses(self) -> bool:
+        return self.kind == "residual"
+
     def apply(self, model: "torch.nn.Module") -> None:
         from affina.engine.torch.bottleneck import After, Beside, InNorm, after_block
         from affina.engine.torch.sublayers import sublayers

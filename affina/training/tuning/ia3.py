@@ -20,6 +20,10 @@ class Ia3(Tuning):
 
     learning_rate: ClassVar[float] = 3e-3
 
+    @property
+    def fuses(self) -> bool:
+        return False
+
     def apply(self, model: "torch.nn.Module") -> None:
         from affina.engine.torch.scaled import Scaled
         from affina.engine.torch.sublayers import sublayers

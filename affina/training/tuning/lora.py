@@ -37,6 +37,10 @@ class Lora(Tuning):
     """Which layers: every linear one but the output head, or those whose name ends in one of these or, where it has a
     `*`, is one as a whole: `q_proj`, `*.layers.1?.*_proj`."""
 
+    @property
+    def fuses(self) -> bool:
+        return not (self.dora or self.dropout)
+
     def apply(self, model: "torch.nn.Module") -> None:
         from affina.engine.torch.low_rank import Decomposed, LowRank
 

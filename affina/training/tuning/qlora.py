@@ -20,6 +20,10 @@ class Qlora(Lora):
     double: bool = True
     """Keep nf4's scales in 8 bits too: 4.13 bits per weight, not 4.5 (§3 of the paper)."""
 
+    @property
+    def fuses(self) -> bool:
+        return False
+
     def apply(self, model: "torch.nn.Module") -> None:
         from affina.engine.torch.low_rank import is_linear
 

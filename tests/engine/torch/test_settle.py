@@ -111,4 +111,5 @@ def test_nothing_is_compiled_where_every_block_is_fused(base: Path, monkeypatch:
         path.write_text(json.dumps({**config, "architectures": [name]}), encoding="utf-8")
         assert settled_on(Compute(), long).compile is compiles, name
         assert settled_on(Compute(kernels="off"), long).compile is True
+        assert settled_on(Compute(), Work(10**12, 100, base, fuses=False)).compile is True
     assert settled_on(Compute(compile="on"), long).compile is True

@@ -17,6 +17,7 @@ from affina.engine.torch.fused import passes
 from affina.engine.torch.fused.block import Block
 from affina.engine.torch.load import load
 from affina.engine.torch.step import Course, TorchEngine
+from affina.engine.torch.tuned import attach
 
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma")
 TUNINGS: dict[str, Any] = {
@@ -268,3 +269,23 @@ def test_a_pass_at_a_call_reads_everything_anew(sized: Callable[[str], Path], mo
     assert torch.equal(logprobs, expected)
     assert apart(gradients, right) == 0.0
     assert len(held) == 64
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *(name for name in tunings.names() if name != "bitfit"),  # of a base with biases
+        {"name": "lora", "dora": True},
+        {"name": "lora", "dropout": 0.1},
+        {"name": "adapter", "kind": "sequential"},
+        {"name": "adapter", "kind": "parallel"},
+    ],
+    ids=str,
+)
+def test_a_tuning_says_whether_blocks_keep_their_fused_form(spec: Any, sized: Callable[[str], Path]) -> None:
+    """What is compiled is settled by it, before there is a network to ask."""
+    if native.library() is None:
+        pytest.skip(native.reason())
+    network = load(sized("llama"), Computing("float32", kernels=True))
+    attach(network, tunings.build(spec), seed=0)
+    assert {stage.block() is not None for stage in network.stages} == {tunings.build(spec).fuses}
