@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import torch
 from torch.autograd.function import once_differentiable
 
+from affina.engine.torch import head_kernel
+
 ROWS, MOST_ROWS = {"cpu": 512}, 4096  # positions in a tile, at most; the second elsewhere
 TILE_BYTES = {"cpu": 16 << 20}  # of a tile's logits, in every form they take: what a processor's cache holds (measured)
 MOST_BYTES = 512 << 20  # the same elsewhere, where launching many small products costs more than they do
@@ -51,6 +53,7 @@ class _Tiles:
         self.dtype, self.scale, self.softcap = shape
         self.wide = torch.promote_types(self.dtype, torch.float32)
         self.hidden_SD, self.weight_VD, self.targets_S = hidden_SD.to(self.dtype), weight_VD, targets_S
+        self.native = head_kernel.takes(self.hidden_SD, weight_VD)
         (size, width), (words, _), place = hidden_SD.shape, weight_VD.shape, hidden_SD.device
         cell = self.wide.itemsize * (1 if self.softcap is None else 2)
         cell += self.dtype.itemsize if self.dtype != self.wide else 0
@@ -126,8 +129,12 @@ class _Sums:
     @classmethod
     def over(cls, tiles: _Tiles, slope: bool) -> "_Sums":
         hidden_SD = tiles.hidden_SD
-        empty = hidden_SD.new_full((len(hidden_SD), 1), float("-inf"), dtype=tiles.wide)
         mixed = torch.zeros_like(hidden_SD, dtype=tiles.wide) if slope else None
+        if tiles.native:
+            how = (tiles.scale, tiles.softcap)
+            made = head_kernel.sums(hidden_SD, tiles.weight_VD, tiles.targets_S, how, mixed)
+            return cls(*(each[:, None] for each in made), mixed)
+        empty = hidden_SD.new_full((len(hidden_SD), 1), float("-inf"), dtype=tiles.wide)
         sums = cls(empty, empty.clone(), torch.zeros_like(empty), mixed)
         for words, weight_WD in tiles.slices():
             for rows in tiles.blocks():
@@ -156,7 +163,7 @@ class _Sums:
 
 
 class _Logprobs(torch.autograd.Function):
-    """A frozen head keeps d logprob / d hidden from the forward pass; a trainable one is computed again in backward."""
+    """Keeps d logprob / d hidden from the forward pass; for a trainable weight the logits are computed again."""
 
     @staticmethod
     def forward(
@@ -164,37 +171,49 @@ class _Logprobs(torch.autograd.Function):
     ) -> torch.Tensor:
         learns, trains = ctx.needs_input_grad[:2]
         tiles = _Tiles(hidden_SD, weight_VD, targets_S, shape)
-        sums = _Sums.over(tiles, slope=learns and not trains)
+        sums = _Sums.over(tiles, slope=learns)
         odds_S1, target_S1 = sums.odds_S1, sums.target_S1
         logprobs_S1 = torch.nn.functional.logsigmoid(-odds_S1)
-        ctx.shape, ctx.trains = shape, trains
-        if trains:
-            ctx.save_for_backward(hidden_SD, weight_VD, targets_S, odds_S1, target_S1)
-        elif sums.mixed_SD is not None:
+        ctx.shape, slope_SD = shape, None
+        if sums.mixed_SD is not None:
             share_S1 = torch.exp(sums.largest_S1 - target_S1 + logprobs_S1)
             slope_SD = tiles.pull(odds_S1, target_S1) * weight_VD[targets_S] - sums.mixed_SD.mul_(share_S1)
-            ctx.save_for_backward(slope_SD.mul_(tiles.scale).to(hidden_SD.dtype))
+            slope_SD = slope_SD.mul_(tiles.scale).to(hidden_SD.dtype)
+        ctx.save_for_backward(
+            slope_SD, *((hidden_SD, weight_VD, targets_S, odds_S1, target_S1) if trains else ())
+        )
         return logprobs_S1[:, 0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_S: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        if not ctx.trains:
-            (slope_SD,) = ctx.saved_tensors
-            return slope_SD * grad_S[:, None].to(slope_SD.dtype), None, None, None, None, None
-        hidden_SD, weight_VD, targets_S, odds_S1, target_S1 = ctx.saved_tensors
-        tiles = _Tiles(hidden_SD, weight_VD, targets_S, ctx.shape)
-        scaled_S1 = grad_S[:, None] * tiles.scale
-        pull_S1 = tiles.pull(odds_S1, target_S1) * scaled_S1
-        pushed_SD = (hidden_SD * scaled_S1).to(tiles.dtype)
-        logsumexp_S1 = target_S1 - torch.nn.functional.logsigmoid(-odds_S1)
-        grad_hidden = torch.zeros_like(hidden_SD, dtype=tiles.wide)
-        grad_weight = torch.zeros_like(weight_VD, dtype=tiles.wide)
+        slope_SD, *trained = ctx.saved_tensors
+        grad_hidden = None if slope_SD is None else slope_SD * grad_S[:, None].to(slope_SD.dtype)
+        grad_weight = _weight_gradient(ctx.shape, grad_S, *trained) if trained else None
+        return grad_hidden, grad_weight, None, None, None, None
+
+
+def _weight_gradient(
+    shape: Shape,
+    grad_S: torch.Tensor,
+    hidden_SD: torch.Tensor,
+    weight_VD: torch.Tensor,
+    targets_S: torch.Tensor,
+    odds_S1: torch.Tensor,
+    target_S1: torch.Tensor,
+) -> torch.Tensor:
+    """[V, D] in the wide dtype."""
+    tiles = _Tiles(hidden_SD, weight_VD, targets_S, shape)
+    scaled_S1 = grad_S[:, None] * tiles.scale
+    pushed_SD = (hidden_SD * scaled_S1).to(tiles.dtype)
+    logsumexp_S1 = target_S1 - torch.nn.functional.logsigmoid(-odds_S1)
+    if tiles.native:
+        given = (logsumexp_S1, pushed_SD)
+        made = head_kernel.weight_gradient(tiles.hidden_SD, weight_VD, targets_S, (tiles.scale, tiles.softcap), given)
+    else:
+        made = torch.zeros_like(weight_VD, dtype=tiles.wide)
         for words, weight_WD in tiles.slices():
             for rows in tiles.blocks():
-                others = tiles.others(rows, words, weight_WD, logsumexp_S1[rows])
-                grad_hidden[rows] -= others @ weight_WD
-                grad_weight[words] -= others.T @ pushed_SD[rows]
-        grad_hidden = grad_hidden.mul_(scaled_S1).addcmul_(pull_S1, weight_VD[targets_S].to(tiles.wide))
-        grad_weight.index_add_(0, targets_S, (hidden_SD * pull_S1).to(grad_weight.dtype))
-        return grad_hidden.to(hidden_SD.dtype), grad_weight, None, None, None, None
+                made[words] -= tiles.others(rows, words, weight_WD, logsumexp_S1[rows]).T @ pushed_SD[rows]
+    pull_S1 = tiles.pull(odds_S1, target_S1) * scaled_S1
+    return made.index_add_(0, targets_S, (hidden_SD * pull_S1).to(made.dtype))

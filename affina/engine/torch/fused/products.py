@@ -142,7 +142,8 @@ class Stack:
         """Adds the gradients of whatever learns to `gradients`, with `low` as `backward` gave it."""
         whole = None
         if any(layer.base.weight.requires_grad for layer in self.layers):
-            (whole,) = thin.sums([Summed(kept.x, dy, across=True)])
+            wide = dy.shape[1] >= kept.x.shape[1]  # the narrower side is laid out once and stays near
+            (whole,) = thin.sums([Summed(dy, kept.x) if wide else Summed(kept.x, dy, across=True)])
         wanted, ups, start = list[Summed](), list[LowRank](), 0
         for layer, size, each in zip(self.layers, self.sizes, kept.thins, strict=True):
             part = dy[:, start : start + size]

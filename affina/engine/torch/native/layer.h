@@ -8,7 +8,7 @@
 namespace affina {
 namespace {
 
-constexpr float LOG2_E = 1.44269504f, LOWEST = -1e30f;
+constexpr float LOWEST = -1e30f;
 constexpr int64_t SOON = 16;  // rows
 
 inline int64_t rounded(int64_t n) { return (n + WIDE - 1) / WIDE * WIDE; }
@@ -19,19 +19,6 @@ inline void copy(const bf16* from, float* to) { store(to, load(from)); }
 inline void put(float from, float* to) { *to = from; }
 inline void put(bf16 from, bf16* to) { *to = from; }
 inline void put(bf16 from, float* to) { *to = scalar(&from); }
-
-// Hands out parts of one piece of memory; without a base it only counts.
-struct Parts {
-    char* base;
-    size_t used = 0;
-
-    template <class T>
-    T* take(int64_t count) {
-        T* at = base == nullptr ? nullptr : (T*)(base + used);
-        used += ((size_t)count * sizeof(T) + 127) / 64 * 64;
-        return at;
-    }
-};
 
 template <class Storage>
 struct Layer {

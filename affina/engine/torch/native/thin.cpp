@@ -4,89 +4,12 @@
 
 #include <omp.h>
 
-#include <algorithm>
 #include <vector>
 
-#include "tile.h"
+#include "panel.h"
 
 #ifdef __AVX512BF16__
 namespace affina {
-
-constexpr int64_t AHEAD = 24;  // steps whose words are asked for before their turn
-
-// c [ROWS, 16 · VECTORS] = a [ROWS, 2 · steps] · b; a word of a row of `a` is a pair along the summed axis.
-template <int ROWS, int VECTORS>
-inline void product_ahead(const char* a, int64_t row, const int32_t* b, int64_t steps, bf16* c, int64_t c_row, int64_t columns) {
-    floats sum[ROWS][VECTORS]{};
-    for (int64_t k = 0; k < steps; k++) {
-        ints right[VECTORS];
-#pragma GCC unroll 2
-        for (int j = 0; j < VECTORS; j++) {
-            std::memcpy(&right[j], b + k * PANEL + WIDE * j, sizeof right[j]);
-            __builtin_prefetch(b + (k + AHEAD) * PANEL + WIDE * j);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < ROWS; i++) {
-            int32_t word;
-            std::memcpy(&word, a + i * row + 4 * k, sizeof word);
-            const ints left = ints{} + word;
-#pragma GCC unroll 2
-            for (int j = 0; j < VECTORS; j++) sum[i][j] = Pairs::add(sum[i][j], left, right[j]);
-        }
-    }
-    for (int i = 0; i < ROWS; i++)
-        for (int j = 0; j < VECTORS; j++) {
-            bf16 line[WIDE];
-            const int64_t left = columns - WIDE * j;
-            store(left >= WIDE ? c + i * c_row + WIDE * j : line, sum[i][j]);
-            if (left > 0 && left < WIDE) std::memcpy(c + i * c_row + WIDE * j, line, left * sizeof(bf16));
-        }
-}
-
-// A panel's product for any number of rows, in as large steps as there are rows for.
-template <int ROWS, int VECTORS>
-inline void panel(const char* a, int64_t row, int64_t rows, const int32_t* b, int64_t steps, bf16* c, int64_t c_row, int64_t columns) {
-    for (; rows >= ROWS; rows -= ROWS, a += ROWS * row, c += ROWS * c_row)
-        product_ahead<ROWS, VECTORS>(a, row, b, steps, c, c_row, columns);
-    constexpr int FEWER = ROWS > 8 ? 8 : ROWS / 2;
-    if constexpr (FEWER > 0) {
-        if (rows > 0) panel<FEWER, VECTORS>(a, row, rows, b, steps, c, c_row, columns);
-    }
-}
-
-// [rows, K] → one panel.
-inline void pack_panel(const bf16* weight, int64_t row, int64_t rows, int64_t K, int32_t* to) {
-    const int64_t words = K / 2, even = words / WIDE * WIDE;
-    for (int64_t i = 0; i < PANEL; i += WIDE) {
-        const bool whole = rows - i >= WIDE;
-        for (int64_t k = 0; whole && k < even; k += WIDE)
-            transpose16((const int32_t*)(weight + i * row) + k, row / 2, to + k * PANEL + i, PANEL);
-        for (int64_t k = whole ? even : 0; k < words; k++)
-            for (int64_t j = i; j < i + WIDE; j++) {
-                to[k * PANEL + j] = 0;
-                if (j < rows) std::memcpy(to + k * PANEL + j, weight + j * row + 2 * k, sizeof *to);
-            }
-    }
-}
-
-// Rows 2n and 2n + 1 of [rows, columns] as pairs: words [rows / 2 rounded up, to_row], what is not there zero.
-inline void interleave(const bf16* from, int64_t row, int64_t rows, int64_t columns, int32_t* to, int64_t to_row) {
-    alignas(64) uint16_t order[2][PANEL];
-    for (int i = 0; i < PANEL; i++) order[0][i] = i / 2 + i % 2 * PANEL, order[1][i] = order[0][i] + PANEL / 2;
-    const __m512i low = _mm512_load_si512(order[0]), high = _mm512_load_si512(order[1]);
-    for (int64_t t = 0; t < rows; t += 2, from += 2 * row, to += to_row)
-        for (int64_t n = 0; n < to_row; n += PANEL) {
-            const int64_t left = std::max<int64_t>(0, std::min<int64_t>(PANEL, columns - n));
-            const __mmask32 here = left < PANEL ? (1u << left) - 1 : ~0u, below = t + 1 < rows ? here : 0;
-            const __m512i first = _mm512_maskz_loadu_epi16(here, from + n);
-            const __m512i second = _mm512_maskz_loadu_epi16(below, from + row + n);
-            _mm512_storeu_si512(to + n, _mm512_permutex2var_epi16(first, low, second));
-            _mm512_storeu_si512(to + n + WIDE, _mm512_permutex2var_epi16(first, high, second));
-        }
-}
-
-constexpr int64_t PAIRS = 128;  // of rows that are summed at once: their words stay near
-constexpr int64_t BLOCK = 48;   // rows that go through every panel while they are near
 
 inline void lay_out(const Product& job, int64_t panel, std::vector<bf16>& line) {
     const int64_t n = panel * PANEL, rows = job.N - n < PANEL ? job.N - n : PANEL;
@@ -100,7 +23,7 @@ inline void lay_out(const Product& job, int64_t panel, std::vector<bf16>& line) 
 }
 
 inline void multiply_block(const Product& job, int64_t x_row, int64_t t, int64_t rows, int64_t n) {
-    (job.N - n > WIDE ? panel<12, 2> : panel<16, 1>)(
+    (job.N - n > WIDE ? panel<12, 2, bf16> : panel<16, 1, bf16>)(
         (const char*)(job.x + t * x_row), x_row * (int64_t)sizeof(bf16), rows, job.words + n * (job.K / 2), job.K / 2,
         job.y + t * job.y_row + n, job.y_row, job.N - n
     );

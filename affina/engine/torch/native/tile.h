@@ -162,6 +162,8 @@ inline void transpose(const int32_t* from, int64_t from_row, int64_t rows, int64
             transpose16(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
 }
 
+constexpr float LOG2_E = 1.44269504f;
+
 // 2^x with a relative error below 2.5e-7 for x ≥ -126 (degree 5, least largest error on [-1/2, 1/2]); 0 at -∞.
 inline floats power_of_two(floats x) {
 #ifdef __AVX512F__
@@ -238,6 +240,19 @@ public:
             at = static_cast<char*>(std::aligned_alloc(4096, size));
             if (at == nullptr) size = 0;
         }
+        return at;
+    }
+};
+
+// Hands out parts of one piece of memory; without a base it only counts.
+struct Parts {
+    char* base;
+    size_t used = 0;
+
+    template <class T>
+    T* take(int64_t count) {
+        T* at = base == nullptr ? nullptr : (T*)(base + used);
+        used += ((size_t)count * sizeof(T) + 127) / 64 * 64;
         return at;
     }
 };
