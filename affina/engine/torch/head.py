@@ -53,7 +53,8 @@ class _Tiles:
         self.dtype, self.scale, self.softcap = shape
         self.wide = torch.promote_types(self.dtype, torch.float32)
         self.hidden_SD, self.weight_VD, self.targets_S = hidden_SD.to(self.dtype), weight_VD, targets_S
-        self.native = head_kernel.takes(self.hidden_SD, weight_VD)
+        taken = head_kernel.takes(self.hidden_SD, weight_VD)
+        self.native = head_kernel.Head(weight_VD, self.scale, self.softcap) if taken else None
         (size, width), (words, _), place = hidden_SD.shape, weight_VD.shape, hidden_SD.device
         cell = self.wide.itemsize * (1 if self.softcap is None else 2)
         cell += self.dtype.itemsize if self.dtype != self.wide else 0
@@ -125,15 +126,17 @@ class _Sums:
     target_S1: torch.Tensor
     rest_S1: torch.Tensor
     mixed_SD: torch.Tensor | None
+    kept: head_kernel.Kept | None = None
+    """With `keep`, what the gradient of the weight need not compute again."""
 
     @classmethod
-    def over(cls, tiles: _Tiles, slope: bool) -> "_Sums":
+    def over(cls, tiles: _Tiles, slope: bool, keep: bool) -> "_Sums":
         hidden_SD = tiles.hidden_SD
         mixed = torch.zeros_like(hidden_SD, dtype=tiles.wide) if slope else None
-        if tiles.native:
-            how = (tiles.scale, tiles.softcap)
-            made = head_kernel.sums(hidden_SD, tiles.weight_VD, tiles.targets_S, how, mixed)
-            return cls(*(each[:, None] for each in made), mixed)
+        if tiles.native is not None:
+            made, kept = tiles.native.sums(hidden_SD, tiles.targets_S, mixed, keep)
+            largest_S1, target_S1, rest_S1 = (each[:, None] for each in made)
+            return cls(largest_S1, target_S1, rest_S1, mixed, kept)
         empty = hidden_SD.new_full((len(hidden_SD), 1), float("-inf"), dtype=tiles.wide)
         sums = cls(empty, empty.clone(), torch.zeros_like(empty), mixed)
         for words, weight_WD in tiles.slices():
@@ -171,17 +174,15 @@ class _Logprobs(torch.autograd.Function):
     ) -> torch.Tensor:
         learns, trains = ctx.needs_input_grad[:2]
         tiles = _Tiles(hidden_SD, weight_VD, targets_S, shape)
-        sums = _Sums.over(tiles, slope=learns)
+        sums = _Sums.over(tiles, slope=learns, keep=trains)
         odds_S1, target_S1 = sums.odds_S1, sums.target_S1
         logprobs_S1 = torch.nn.functional.logsigmoid(-odds_S1)
-        ctx.shape, slope_SD = shape, None
+        ctx.shape, ctx.kept, slope_SD = shape, sums.kept, None
         if sums.mixed_SD is not None:
             share_S1 = torch.exp(sums.largest_S1 - target_S1 + logprobs_S1)
             slope_SD = tiles.pull(odds_S1, target_S1) * weight_VD[targets_S] - sums.mixed_SD.mul_(share_S1)
             slope_SD = slope_SD.mul_(tiles.scale).to(hidden_SD.dtype)
-        ctx.save_for_backward(
-            slope_SD, *((hidden_SD, weight_VD, targets_S, odds_S1, target_S1) if trains else ())
-        )
+        ctx.save_for_backward(slope_SD, *((hidden_SD, weight_VD, targets_S, odds_S1, target_S1) if trains else ()))
         return logprobs_S1[:, 0]
 
     @staticmethod
@@ -189,12 +190,13 @@ class _Logprobs(torch.autograd.Function):
     def backward(ctx: Any, grad_S: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         slope_SD, *trained = ctx.saved_tensors
         grad_hidden = None if slope_SD is None else slope_SD * grad_S[:, None].to(slope_SD.dtype)
-        grad_weight = _weight_gradient(ctx.shape, grad_S, *trained) if trained else None
+        grad_weight = _weight_gradient(ctx.shape, ctx.kept, grad_S, *trained) if trained else None
         return grad_hidden, grad_weight, None, None, None, None
 
 
 def _weight_gradient(
     shape: Shape,
+    kept: head_kernel.Kept | None,
     grad_S: torch.Tensor,
     hidden_SD: torch.Tensor,
     weight_VD: torch.Tensor,
@@ -207,9 +209,8 @@ def _weight_gradient(
     scaled_S1 = grad_S[:, None] * tiles.scale
     pushed_SD = (hidden_SD * scaled_S1).to(tiles.dtype)
     logsumexp_S1 = target_S1 - torch.nn.functional.logsigmoid(-odds_S1)
-    if tiles.native:
-        given = (logsumexp_S1, pushed_SD)
-        made = head_kernel.weight_gradient(tiles.hidden_SD, weight_VD, targets_S, (tiles.scale, tiles.softcap), given)
+    if tiles.native is not None:
+        made = tiles.native.weight_gradient(tiles.hidden_SD, targets_S, logsumexp_S1, pushed_SD, kept)
     else:
         made = torch.zeros_like(weight_VD, dtype=tiles.wide)
         for words, weight_WD in tiles.slices():

@@ -37,6 +37,7 @@ class _Sum(ctypes.Structure):
 FACES: dict[str, tuple[object, ...]] = {
     "affina_thin_pack": (P, N, N, N, P),
     "affina_thin_pack_back": (P, N, N, N, P),
+    "affina_thin_lay_out": (P, N, N, N, N, N, P),
     "affina_thin_times": (P, N, N, N),
     "affina_thin_sums": (P, N, N),
 }
@@ -80,6 +81,19 @@ def takes(x: Tensor) -> bool:
     return right and x.shape[1] % 2 == 0 and x.stride(0) % 2 == 0 and kernel() is not None
 
 
+def stacks(weights: Sequence[Tensor]) -> bool:
+    """Whether `Wide.stacked` takes them: float32 of the processor's memory, whole panels each, K even."""
+    library = kernel()
+    return library is not None and all(
+        each.dtype == torch.float32
+        and each.device.type == "cpu"
+        and each.is_contiguous()
+        and len(each) % library.affina_thin() == 0
+        and each.shape[1] % 2 == 0
+        for each in weights
+    )
+
+
 class Wide:
     """A weight [N, K] that `takes` takes, laid out for x Wᵀ: it is read once, in order.
 
@@ -87,12 +101,27 @@ class Wide:
     """
 
     def __init__(self, weight: Tensor, back: bool = False) -> None:
-        library = kernel()
-        assert library is not None and (not back or len(weight) % 2 == 0)
-        self.outputs, self.inputs = weight.shape[::-1] if back else weight.shape
-        self.words = _words(self.outputs, self.inputs)
+        library = self._room(len(weight), weight.shape[1], back)
         pack = library.affina_thin_pack_back if back else library.affina_thin_pack
         pack(weight.data_ptr(), weight.stride(0), *weight.shape, self.words.data_ptr())
+
+    @classmethod
+    def stacked(cls, weights: Sequence[Tensor], back: bool = False) -> "Wide":
+        """Float32 weights [N, K] that `stacks` takes, one below the other, rounded on the way."""
+        made, before = cls.__new__(cls), 0
+        total = sum(map(len, weights))
+        library = made._room(total, weights[0].shape[1], back)
+        for weight in weights:
+            library.affina_thin_lay_out(weight.data_ptr(), *weight.shape, before, total, back, made.words.data_ptr())
+            before += len(weight)
+        return made
+
+    def _room(self, rows: int, columns: int, back: bool) -> ctypes.CDLL:
+        library = kernel()
+        assert library is not None and (not back or rows % 2 == 0)
+        self.outputs, self.inputs = (columns, rows) if back else (rows, columns)
+        self.words = _words(self.outputs, self.inputs)
+        return library
 
     def __call__(self, x: Tensor, beside: Sequence[Beside] = ()) -> Tensor:
         """x [..., K] in bf16 → x Wᵀ [..., N]; on the way the low-rank products of its rows, weights float32."""

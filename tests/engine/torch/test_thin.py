@@ -53,6 +53,23 @@ def test_a_weight_laid_out_for_the_way_back_is_its_transpose_laid_out(outputs: i
 
 
 @needs_kernel
+@pytest.mark.parametrize("shapes", [((64, 66), (32, 66)), ((576, 576), (192, 576), (192, 576)), ((32, 34),)])
+@pytest.mark.parametrize("back", [False, True])
+def test_float32_weights_are_rounded_and_stacked_on_the_way(shapes: tuple[tuple[int, int], ...], back: bool) -> None:
+    weights = [torch.randn(*shape, generator=torch.Generator().manual_seed(shape[0])) for shape in shapes]
+    assert thin.stacks(weights)
+    found, expected = thin.Wide.stacked(weights, back), thin.Wide(torch.cat(weights).bfloat16(), back)
+    assert (found.outputs, found.inputs) == (expected.outputs, expected.inputs)
+    assert torch.equal(found.words, expected.words)
+
+
+@needs_kernel
+def test_what_is_not_whole_panels_of_float32_is_not_stacked_on_the_way() -> None:
+    for weight in (torch.zeros(33, 64), torch.zeros(32, 33), torch.zeros(64, 32).T, torch.zeros(32, 64).bfloat16()):
+        assert not thin.stacks([torch.zeros(32, weight.shape[1]), weight])
+
+
+@needs_kernel
 def test_of_no_rows_there_is_no_product_and_sums_are_zero() -> None:
     none, out = drawn(0, 48), drawn(0, 16)
     assert thin.Wide(drawn(70, 48))(none, [Beside(torch.randn(16, 48), 0, out)]).shape == (0, 70)

@@ -182,17 +182,24 @@ class Stack:
         weights = [layer.base.weight for layer in self.layers]
         if self._key == _key(weights, dtype):
             return
-        stacked = self._stacked(dtype)
+        self._key = _key(weights, dtype)
         learns = any(weight.requires_grad for weight in weights)
+        if learns and dtype == torch.bfloat16 and thin.stacks(weights):  # at each use: to keep it would take memory
+            self._ahead, self._back = (
+                lambda x: thin.Wide.stacked(weights)(x),
+                lambda dy: thin.Wide.stacked(weights, back=True)(dy),
+            )
+            return
+        stacked = self._stacked(dtype)
         self._ahead, self._back = None if learns else laid_out(stacked, ROWS), None
-        if learns and thin.takes(stacked):  # laid out at each use: to keep it would take the weights' memory twice more
+        if learns and thin.takes(stacked):
             self._ahead, self._back = (lambda x: thin.Wide(stacked)(x)), (lambda dy: thin.Wide(stacked, back=True)(dy))
         elif self._ahead is None:
             self._ahead, self._back = (lambda x: x @ stacked.T), (lambda dy: dy @ stacked)
             if not learns and weights[0].dtype == dtype:  # the stack is now where the weights live
                 for weight, part in zip(weights, torch.split(stacked, self.sizes), strict=True):
                     weight.data = part
-        self._key = _key(weights, dtype)
+                self._key = _key(weights, dtype)
 
 
 def _key(weights: Sequence[Tensor], dtype: torch.dtype) -> tuple[Any, ...]:

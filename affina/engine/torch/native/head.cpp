@@ -27,12 +27,16 @@ struct HeadCall {
     // forward; of each position its largest logit, its target's, and Σ exp(logit - largest) over all other words
     float *largest, *target, *rest;
     float* mixed;  // [S, D] Σ exp(logit - largest) · bend · weight over them, or null
+    // for backward, or null: [tiles, S, WORDS] exp(logit - mark) · bend of them, and [tiles, S] the marks
+    bf16* kept;
+    float* marks;
     // backward
     const float* logsumexp;  // [S]
     const bf16* pushed;      // [S, D] hidden states times the gradient of what is multiplied with the weight
     float* grad;             // [V, D] becomes -Σ chance · bend · pushed, targets left out
 
     int64_t blocks() const { return (D + SIDE - 1) / SIDE; }
+    int64_t tiles() const { return (V + WORDS - 1) / WORDS; }
 };
 
 // A tile's words: for products with rows, in panels; for sums over words, two to a word in blocks of SIDE columns.
@@ -85,10 +89,11 @@ struct Tile {
         }
     }
 
-    // d logit / d (scale · product)
-    floats bend(floats logit) const {
+    // A chance times d logit / d (scale · product); 0 stays 0 where the logit is not finite.
+    floats bent(floats logit, floats chance) const {
+        if (!call.softcap) return chance;
         const floats t = logit * (float)(1.0 / call.softcap);
-        return 1.0f - t * t;
+        return (floats)((ints)(chance * (1.0f - t * t)) & (chance != 0.0f));
     }
 
     // The target's place in this tile, or -1.
@@ -122,7 +127,7 @@ struct HeadRows {
         for (int64_t n = 0; n < WORDS; n += WIDE) {
             const floats logit = load(line + n), chance = power_of_two((logit - largest) * LOG2_E);
             sum += chance;
-            if (into) store(into + n, call.softcap ? (floats)((ints)(chance * tile.bend(logit)) & (chance != 0.0f)) : chance);
+            if (into) store(into + n, tile.bent(logit, chance));
         }
         const float fade = std::exp(call.largest[row] - largest);
         call.rest[row] = call.rest[row] * fade + added(sum);
@@ -138,17 +143,19 @@ struct HeadRows {
         for (int64_t first = 0; first < call.V; first += WORDS) {
             tile.move(first);
             for (int64_t t = begin; t < end; t += BLOCK) {
-                const int64_t rows = std::min(BLOCK, end - t);
+                const int64_t rows = std::min(BLOCK, end - t), at = first / WORDS * call.S + t;
                 float* sums = mixed + (t - begin) * wide;
+                bf16* into = call.kept ? call.kept + at * WORDS : call.mixed ? chances : nullptr;
                 tile.multiply(t, rows);
                 for (int64_t i = 0; i < rows; i++) {
-                    const float fade = soften(t + i, tile.logits + i * WORDS, call.mixed ? chances + i * WORDS : nullptr);
+                    const float fade = soften(t + i, tile.logits + i * WORDS, into ? into + i * WORDS : into);
+                    if (call.kept) call.marks[at + i] = call.largest[t + i];
                     for (int64_t d = 0; call.mixed && fade != 1.0f && d < wide; d += WIDE)
                         store(sums + i * wide + d, load(sums + i * wide + d) * fade);
                 }
                 for (int64_t d = 0; call.mixed && d < wide; d += SIDE)
                     every_row<Pairs, SIDE / WIDE>(
-                        {(const char*)chances, WORDS * (int64_t)sizeof(bf16), 4}, rows,
+                        {(const char*)into, WORDS * (int64_t)sizeof(bf16), 4}, rows,
                         {tile.pairs + d * (WORDS / 2), SIDE}, (tile.count + 1) / 2, {sums + d, wide, true}
                     );
             }
@@ -169,24 +176,37 @@ struct HeadWords {
         left = memory.take<int32_t>(WORDS / TALL * ((call.S + 1) / 2) * PANEL);
     }
 
+    // The chances of rows from `t` on, computed again.
+    void weigh(int64_t t, int64_t rows) {
+        const HeadCall& call = tile.call;
+        tile.multiply(t, rows);
+        for (int64_t i = 0; i < rows; i++) {
+            float* line = tile.logits + i * WORDS;
+            if (const int64_t local = tile.place(t + i); local >= 0) line[local] = NEVER;
+            for (int64_t n = 0; n < WORDS; n += WIDE)
+                store(chances + (t + i) * WORDS + n, tile.bent(load(line + n), power_of_two((load(line + n) - call.logsumexp[t + i]) * LOG2_E)));
+        }
+    }
+
+    // The same from what the forward pass kept.
+    void again(int64_t at) {
+        const HeadCall& call = tile.call;
+        for (int64_t t = 0; t < call.S; t++) {
+            const float scale = std::exp(call.marks[at + t] - call.logsumexp[t]);
+            for (int64_t n = 0; n < WORDS; n += WIDE)
+                store(chances + t * WORDS + n, load(call.kept + (at + t) * WORDS + n) * scale);
+        }
+    }
+
     void compute(int64_t first, const int32_t* pushed) {
         const HeadCall& call = tile.call;
         const int64_t pairs = (call.S + 1) / 2;
-        tile.move(first);
-        for (int64_t t = 0; t < call.S; t += BLOCK) {
-            const int64_t rows = std::min(BLOCK, call.S - t);
-            tile.multiply(t, rows);
-            for (int64_t i = 0; i < rows; i++) {
-                float* line = tile.logits + i * WORDS;
-                if (const int64_t local = tile.place(t + i); local >= 0) line[local] = NEVER;
-                for (int64_t n = 0; n < WORDS; n += WIDE) {
-                    const floats logit = load(line + n), chance = power_of_two((logit - call.logsumexp[t + i]) * LOG2_E);
-                    store(
-                        chances + (t + i) * WORDS + n,
-                        call.softcap ? (floats)((ints)(chance * tile.bend(logit)) & (chance != 0.0f)) : chance
-                    );
-                }
-            }
+        tile.first = first, tile.count = std::min(WORDS, call.V - first);
+        if (call.kept) {
+            again(first / WORDS * call.S);
+        } else {
+            tile.move(first);
+            for (int64_t t = 0; t < call.S; t += BLOCK) weigh(t, std::min(BLOCK, call.S - t));
         }
         for (int64_t n = 0; n < WORDS; n += TALL) interleave(chances + n, WORDS, call.S, TALL, left + n / TALL * pairs * PANEL, PANEL);
         for (int64_t d = 0; d < call.D; d += SIDE)
@@ -243,6 +263,12 @@ extern "C" int affina_head_forward(const HeadCall* call) {
     });
 }
 
+// Bytes of what a forward pass may keep for the backward pass: [kept, marks].
+extern "C" void affina_head_sizes(const HeadCall* call, int64_t* into) {
+    into[0] = call->tiles() * call->S * WORDS * (int64_t)sizeof(bf16);
+    into[1] = call->tiles() * call->S * (int64_t)sizeof(float);
+}
+
 extern "C" int affina_head_backward(const HeadCall* call) {
     static thread_local Scratch held;
     const int64_t pairs = (call->S + 1) / 2, blocks = call->blocks();
@@ -251,7 +277,7 @@ extern "C" int affina_head_backward(const HeadCall* call) {
 #pragma omp parallel for schedule(static)
     for (int64_t d = 0; d < blocks; d++)
         interleave(call->pushed + d * SIDE, call->D, call->S, std::min(SIDE, call->D - d * SIDE), pushed + d * pairs * SIDE, SIDE);
-    return dealt<HeadWords>(*call, (call->V + WORDS - 1) / WORDS, [&](HeadWords& work, int64_t n) {
+    return dealt<HeadWords>(*call, call->tiles(), [&](HeadWords& work, int64_t n) {
         work.compute(n * WORDS, pushed);
     });
 }

@@ -11,14 +11,19 @@
 #ifdef __AVX512BF16__
 namespace affina {
 
-inline void lay_out(const Product& job, int64_t panel, std::vector<bf16>& line) {
-    const int64_t n = panel * PANEL, rows = job.N - n < PANEL ? job.N - n : PANEL;
-    line.resize(PANEL * job.K + WIDE);
-    for (int64_t k = 0; k < rows * job.K; k += WIDE) {
+// `count` floats rounded, in a line that has room for `most`.
+inline void round_rows(const float* from, int64_t count, int64_t most, std::vector<bf16>& line) {
+    line.resize(most + WIDE);
+    for (int64_t k = 0; k < count; k += WIDE) {
         floats value{};
-        std::memcpy(&value, job.floats + n * job.K + k, (rows * job.K - k < WIDE ? rows * job.K - k : WIDE) * sizeof(float));
+        std::memcpy(&value, from + k, (count - k < WIDE ? count - k : WIDE) * sizeof(float));
         store(line.data() + k, value);
     }
+}
+
+inline void lay_out(const Product& job, int64_t panel, std::vector<bf16>& line) {
+    const int64_t n = panel * PANEL, rows = job.N - n < PANEL ? job.N - n : PANEL;
+    round_rows(job.floats + n * job.K, rows * job.K, PANEL * job.K, line);
     pack_panel(line.data(), job.K, rows, job.K, job.words + n * (job.K / 2));
 }
 
@@ -35,7 +40,7 @@ inline void sum_block(const Sum& job, int64_t T, const int32_t* left, int64_t n,
     const float scale = (float)job.scale;
     interleave(job.x + n, job.x_row, T, columns, right, SIDE);
     for (int64_t r = 0; r < job.R; r += TALL, left += pairs * PANEL) {
-        float sums[TALL * SIDE]{};  // what is given of no rows
+        float sums[PANEL * SIDE]{};  // what is given of no rows
         const int64_t rows = std::min(job.R - r, TALL);
         for (int64_t p = 0; p < pairs; p += PAIRS)
             every_row<Pairs, SIDE / WIDE, HIGH>(
@@ -44,8 +49,11 @@ inline void sum_block(const Sum& job, int64_t T, const int32_t* left, int64_t n,
             );
         for (int64_t i = 0; i < rows && job.across; i++)
             for (int64_t j = 0; j < columns; j++) job.y[(r + i) * job.N + n + j] = scale * sums[i * SIDE + j];
-        for (int64_t j = 0; j < columns && !job.across; j++)
-            for (int64_t i = 0; i < rows; i++) job.y[(n + j) * job.R + r + i] = scale * sums[i * SIDE + j];
+        if (job.across) continue;
+        float turned[SIDE * PANEL];
+        transpose((const int32_t*)sums, SIDE, PANEL, SIDE, (int32_t*)turned, PANEL);
+        for (int64_t j = 0; j < columns; j++)
+            for (int64_t i = 0; i < rows; i++) job.y[(n + j) * job.R + r + i] = scale * turned[j * PANEL + i];
     }
 }
 
@@ -65,6 +73,25 @@ extern "C" void affina_thin_pack(const bf16* weight, int64_t row, int64_t N, int
 extern "C" void affina_thin_pack_back(const bf16* weight, int64_t row, int64_t N, int64_t K, int32_t* to) {
 #pragma omp parallel for schedule(static)
     for (int64_t k = 0; k < K; k += PANEL) interleave(weight + k, row, N, std::min<int64_t>(PANEL, K - k), to + k * (N / 2), PANEL);
+}
+
+// Rows [N, K] of floats, rounded, as rows `before` and on of a weight [total, K] that is laid out for x Wᵀ or, with `back`,
+// for dy W. `before` is whole panels; with `back` N is even.
+extern "C" void affina_thin_lay_out(const float* weight, int64_t N, int64_t K, int64_t before, int64_t total, int64_t back, int32_t* to) {
+#pragma omp parallel
+    {
+        std::vector<bf16> line;
+#pragma omp for schedule(static)
+        for (int64_t n = 0; n < N; n += PANEL) {
+            const int64_t rows = std::min<int64_t>(PANEL, N - n);
+            round_rows(weight + n * K, rows * K, PANEL * K, line);
+            if (!back) pack_panel(line.data(), K, rows, K, to + (before + n) * (K / 2));
+            for (int64_t k = 0; k < K && back; k += PANEL)
+                interleave(
+                    line.data() + k, K, rows, std::min<int64_t>(PANEL, K - k), to + k * (total / 2) + (before + n) / 2 * PANEL, PANEL
+                );
+        }
+    }
 }
 
 // Several products of columns of one x with T rows: a block of rows goes through all of them before the next.
