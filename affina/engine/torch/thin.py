@@ -17,12 +17,19 @@ from affina.engine.torch import native
 P, N = ctypes.c_void_p, ctypes.c_int64
 
 
-class _Product(ctypes.Structure):
-    """`Product` of native/thin.cpp."""
+class _Low(ctypes.Structure):
+    """`Low` of native/thin.h."""
 
-    _fields_ = tuple(
-        (name, N if name in ("N", "K", "y_row") else P) for name in ("x", "words", "floats", "N", "K", "y", "y_row")
-    )
+    _fields_ = (("u", P), ("u_row", N), ("rank", N), ("rows", P), ("first", N), ("columns", N), ("words", P))
+
+
+class _Product(ctypes.Structure):
+    """`Product` of native/thin.h."""
+
+    _fields_ = (
+        ("x", P), ("words", P), ("floats", P), ("N", N), ("K", N), ("y", P), ("y_row", N),
+        ("lows", P), ("low_count", N),
+    )  # fmt: skip
 
 
 class _Sum(ctypes.Structure):
@@ -51,6 +58,18 @@ class Beside:
     column: int
     out: Tensor
     """[T, R], a view perhaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A low-rank product that a product's own sums take in: its columns from `column` on gain u · rows.
+
+    `u` [T, R] may be what a `Beside` of the same call fills; R is even, `column` whole panels; `rows` [R, N] float32.
+    """
+
+    u: Tensor
+    rows: Tensor
+    column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +142,26 @@ class Wide:
         self.words = _words(self.outputs, self.inputs)
         return library
 
-    def __call__(self, x: Tensor, beside: Sequence[Beside] = ()) -> Tensor:
-        """x [..., K] in bf16 → x Wᵀ [..., N]; on the way the low-rank products of its rows, weights float32."""
+    def __call__(self, x: Tensor, beside: Sequence[Beside] = (), within: Sequence[Within] = ()) -> Tensor:
+        """x [..., K] in bf16 → x Wᵀ [..., N]; on the way the low-rank products of its rows, weights float32.
+
+        What is `within` is summed before y is rounded: added to rounded sums, less than half a unit in their last place
+        would be lost every time.
+        """
         rows = x.reshape(-1, self.inputs).contiguous()
         y = x.new_empty(len(rows), self.outputs)
-        _multiply(rows, [(0, self.words, None, y), *(_floating(each) for each in beside)])
+        _multiply(rows, [(0, self.words, None, y), *(_floating(each) for each in beside)], within)
         return y.view(*x.shape[:-1], self.outputs)
+
+
+def takes_in(ranks: Sequence[int], sizes: Sequence[int]) -> bool:
+    """Whether a product of outputs side by side can take in low-rank products of these ranks: see `Within`."""
+    library = kernel()
+    return (
+        library is not None
+        and all(rank % 2 == 0 for rank in ranks)
+        and all(size % library.affina_thin() == 0 for size in sizes)
+    )
 
 
 def times(x: Tensor, beside: Sequence[Beside]) -> None:
@@ -176,11 +209,28 @@ def _floating(each: Beside) -> tuple[int, Tensor, Tensor, Tensor]:
     return each.column, _words(*weight.shape), weight, each.out
 
 
-def _multiply(x: Tensor, products: Sequence[tuple[int, Tensor, Tensor | None, Tensor]]) -> None:
-    """Products (column of x, words, float weight or None where the words are there, out) of x's rows."""
+def _multiply(
+    x: Tensor, products: Sequence[tuple[int, Tensor, Tensor | None, Tensor]], within: Sequence[Within] = ()
+) -> None:
+    """Products (column of x, words, float weight or None where the words are there, out) of x's rows.
+
+    The first one takes in what is `within`.
+    """
+    if not products:
+        return
     library = kernel()
     assert library is not None
     begin, size = x.data_ptr(), x.element_size()
+    held = [(each, each.rows.contiguous(), _words(each.rows.shape[1], len(each.rows))) for each in within]
+    lows = (_Low * len(held))(
+        *(
+            _Low(
+                each.u.data_ptr(), each.u.stride(0), len(rows), rows.data_ptr(), each.column, rows.shape[1],
+                words.data_ptr(),
+            )
+            for each, rows, words in held
+        )
+    )  # fmt: skip
     jobs = (_Product * len(products))(
         *(
             _Product(
@@ -190,6 +240,7 @@ def _multiply(x: Tensor, products: Sequence[tuple[int, Tensor, Tensor | None, Te
             for column, words, weight, out in products
         )
     )  # fmt: skip
+    jobs[0].lows, jobs[0].low_count = ctypes.addressof(lows), len(held)
     library.affina_thin_times(ctypes.addressof(jobs), len(jobs), x.stride(0), len(x))
 
 

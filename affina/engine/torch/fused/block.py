@@ -103,17 +103,17 @@ class Block:
         normed, rstd = ops.rms_norm(x, self.norm(0, x.dtype), dtype)
         y, qkv = self.qkv.forward(normed)
         turns = Turns(form.heads, self._head_norms(x.dtype), *positions)
-        turned, rstd_heads = ops.heads(y, self.qkv.bias(x.dtype), (qkv.thins[0], qkv.thins[1], qkv.thins[2]), turns)
+        turned, rstd_heads = ops.heads(y, self.qkv.bias(x.dtype), (qkv.after[0], qkv.after[1], qkv.after[2]), turns)
         attended = Attended.of(turned, form, self.attention, learns)
         y_o, o = self.o.forward(_taken(attended.out, read))
         middle, inner, rstd_middle = ops.add_residual(
-            _taken(x, read), y_o, self.o.bias(x.dtype), o.thins[0], self.norm(1, x.dtype)
+            _taken(x, read), y_o, self.o.bias(x.dtype), o.after[0], self.norm(1, x.dtype)
         )
         assert inner is not None and rstd_middle is not None
         gates, gate_up = self.gate_up.forward(inner)
-        inner = ops.gated(gates, self.gate_up.bias(x.dtype), gate_up.thins[0], gate_up.thins[1], form.gelu)
+        inner = ops.gated(gates, self.gate_up.bias(x.dtype), gate_up.after[0], gate_up.after[1], form.gelu)
         y_d, down = self.down.forward(inner)
-        out, _, _ = ops.add_residual(middle, y_d, self.down.bias(x.dtype), down.thins[0], None)
+        out, _, _ = ops.add_residual(middle, y_d, self.down.bias(x.dtype), down.after[0], None)
         down.x = down.x.new_empty(0)  # computed again from the gates
         inputs = [qkv, o, gate_up, down]
         kept = Kept(x, rstd, attended, (y, rstd_heads), middle, rstd_middle, gates, inputs, read)
@@ -130,17 +130,17 @@ class Block:
         ops, (qkv, o, gate_up, down) = _operations(dtype), kept.inputs
         grad = _taken(grad, kept.read)
         cast = grad.to(dtype)
-        dx, low = self.down.backward(cast, down)
-        down.x = ops.gated_backward(kept.gates, dx, low, self.form.gelu)
+        dx, low, after = self.down.backward(cast, down)
+        down.x = ops.gated_backward(kept.gates, dx, after, self.form.gelu)
         self.down.learn(cast, down, low, found)
-        dx, low = self.gate_up.backward(kept.gates, gate_up)
+        dx, low, after = self.gate_up.backward(kept.gates, gate_up)
         self.gate_up.learn(kept.gates, gate_up, low, found)
-        grad, cast, learnt = self._through_norm(1, (kept.middle, kept.rstd_middle), (dx, low), grad)
+        grad, cast, learnt = self._through_norm(1, (kept.middle, kept.rstd_middle), (dx, after), grad)
         found |= learnt
-        dx, low = self.o.backward(cast, o)
+        dx, low, after = self.o.backward(cast, o)
         self.o.learn(cast, o, low, found)
-        if low is not None:
-            ops.add_low(dx, low)
+        if after is not None:
+            ops.add_low(dx, after)
         grad, dx = (_spread(each, kept.read, len(kept.x)) for each in (grad, dx))
         dz = kept.attended.backward(dx, self.form.heads)
         turns = Turns(self.form.heads, self._head_norms(grad.dtype), *positions)
@@ -149,9 +149,9 @@ class Block:
         if not wants_input and not any(each.requires_grad for each in self.norms[0].parameters()):
             self.qkv.learn(dz, qkv, self.qkv.low(dz, qkv), found)
             return None, found
-        dx, low = self.qkv.backward(dz, qkv)
+        dx, low, after = self.qkv.backward(dz, qkv)
         self.qkv.learn(dz, qkv, low, found)
-        grad, _, learnt = self._through_norm(0, (kept.x, kept.rstd), (dx, low), grad)
+        grad, _, learnt = self._through_norm(0, (kept.x, kept.rstd), (dx, after), grad)
         return grad, found | learnt
 
     def _through_norm(

@@ -14,7 +14,7 @@ from affina.engine.torch import thin
 from affina.engine.torch.fused.plain import Thin
 from affina.engine.torch.low_rank import LowRank
 from affina.engine.torch.packing import Product, laid_out
-from affina.engine.torch.thin import Beside, Summed
+from affina.engine.torch.thin import Beside, Summed, Within
 
 ROWS = 1024  # the number of rows that a weight's layout is chosen for
 
@@ -49,6 +49,8 @@ class Input:
     thins: tuple[Thin | None, ...]
     down: Tensor | None
     """[ΣR, K], float32 at least."""
+    after: tuple[Thin | None, ...]
+    """What the sums that follow have still to take: `thins`, or nothing where the product took them in."""
 
 
 class Stack:
@@ -83,12 +85,12 @@ class Stack:
         """x [T, K] → y [T, ΣN] of the frozen weights, and what the sums and the backward pass need."""
         ahead = self.laid_ahead(x.dtype)
         if not any(self.ranks):
-            return self._times(x, ahead), Input(x, None, (None,) * len(self.layers), None)
+            none = (None,) * len(self.layers)
+            return self._times(x, ahead), Input(x, None, none, None, none)
         wide, thins, start = torch.promote_types(x.dtype, torch.float32), list[Thin | None](), 0
         downs = [layer.beside.lora_A.detach().to(wide) for layer in self.layers if layer.beside is not None]
         down = downs[0] if len(downs) == 1 else torch.cat(downs)
         u = x.new_empty(len(x), len(down))
-        y = self._times(x, ahead, [Beside(down, 0, u)])
         for layer, rank in zip(self.layers, self.ranks, strict=True):
             beside = layer.beside
             if beside is None:
@@ -97,13 +99,22 @@ class Stack:
             up = (beside.lora_B.detach().to(wide).T * beside.scale).contiguous()
             thins.append(Thin(u[:, start : start + rank], up))
             start += rank
-        return y, Input(x, u, tuple(thins), down)
+        within, column = list[Within](), 0
+        for size, each in zip(self.sizes, thins, strict=True):
+            if each is not None:
+                within.append(Within(each.u, each.b, column))
+            column += size
+        taken = isinstance(ahead, thin.Wide) and self._within
+        y = self._times(x, ahead, [Beside(down, 0, u)], within if taken else ())
+        return y, Input(x, u, tuple(thins), down, (None,) * len(thins) if taken else tuple(thins))
 
-    def backward(self, dy: Tensor, kept: Input) -> tuple[Tensor, Thin | None]:
-        """dy [T, ΣN] → the gradient in x of the weights [T, K], and the low-rank part to be added to it."""
+    def backward(self, dy: Tensor, kept: Input) -> tuple[Tensor, Thin | None, Thin | None]:
+        """dy [T, ΣN] → the gradient in x [T, K], the low-rank part of it, and what of that is still to be added."""
         back = self.laid_back(dy.dtype)
         beside, low = self._beside(kept)
-        return self._times(dy, back, beside), low
+        taken = isinstance(back, thin.Wide) and self._within and low is not None
+        within = [Within(low.u, low.b, 0)] if taken and low is not None else []
+        return self._times(dy, back, beside, within), low, None if taken else low
 
     def laid_ahead(self, dtype: torch.dtype) -> Product:
         """x [T, K] → x Wᵀ, for the weights as they are now."""
@@ -163,10 +174,17 @@ class Stack:
             zip((each.lora_A for each in ups), torch.split(downs, [*filter(None, self.ranks)]), strict=True)
         )
 
-    def _times(self, x: Tensor, product: Product, beside: Sequence[Beside] = ()) -> Tensor:
-        """x times the weight, forward or backward, and what is taken beside it."""
+    @property
+    def _within(self) -> bool:
+        """Whether a laid-out weight's products take the low-rank ones in."""
+        return thin.takes_in(self.ranks, self.sizes)
+
+    def _times(
+        self, x: Tensor, product: Product, beside: Sequence[Beside] = (), within: Sequence[Within] = ()
+    ) -> Tensor:
+        """x times the weight, forward or backward, and what is taken beside it or into it."""
         if isinstance(product, thin.Wide):
-            return product(x, beside)
+            return product(x, beside, within)
         thin.times(x, beside)
         return product(x)
 

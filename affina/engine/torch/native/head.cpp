@@ -78,7 +78,7 @@ struct Tile {
         const int64_t D = call.D, bytes = D * (int64_t)sizeof(bf16);
         for (int64_t n = 0; n < count; n += PANEL) {
             const auto product = count - n > WIDE ? panel<12, 2, float> : panel<16, 1, float>;
-            product((const char*)(call.hidden + row * D), bytes, rows, panels + n * (D / 2), D / 2, logits + n, WORDS, count - n);
+            product({(const char*)(call.hidden + row * D), bytes, panels + n * (D / 2), D / 2}, {}, rows, logits + n, WORDS, count - n);
         }
         const float scale = (float)call.scale, inner = (float)(call.scale / std::max(call.softcap, 1e-30));
         for (int64_t i = 0; i < rows; i++) {

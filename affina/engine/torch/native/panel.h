@@ -12,30 +12,44 @@ constexpr int64_t PAIRS = 128;  // of rows that are summed at once: their words 
 constexpr int64_t BLOCK = 48;   // rows that go through every panel while they are near
 constexpr int64_t AHEAD = 24;  // steps whose words are asked for before their turn
 
-// c [ROWS, 16 · VECTORS] = a [ROWS, 2 · steps] · b; a word of a row of `a` is a pair along the summed axis.
-template <int ROWS, int VECTORS, class Out>
-inline void product_ahead(const char* a, int64_t row, const int32_t* b, int64_t steps, Out* c, int64_t c_row, int64_t columns) {
-    floats sum[ROWS][VECTORS];  // every loop over it is unrolled: it lives in registers
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++)
-#pragma GCC unroll 2
-        for (int j = 0; j < VECTORS; j++) sum[i][j] = floats{};
-    for (int64_t k = 0; k < steps; k++) {
+// Rows of pairs along the summed axis and, laid out in a panel, what they are multiplied by.
+struct Factor {
+    const char* at;
+    int64_t row;
+    const int32_t* words;
+    int64_t steps;
+};
+
+template <int ROWS, int VECTORS>
+__attribute__((always_inline)) inline void add_steps(floats (&sum)[ROWS][VECTORS], const Factor& a) {
+    for (int64_t k = 0; k < a.steps; k++) {
         ints right[VECTORS];
 #pragma GCC unroll 2
         for (int j = 0; j < VECTORS; j++) {
-            std::memcpy(&right[j], b + k * PANEL + WIDE * j, sizeof right[j]);
-            __builtin_prefetch(b + (k + AHEAD) * PANEL + WIDE * j);
+            std::memcpy(&right[j], a.words + k * PANEL + WIDE * j, sizeof right[j]);
+            __builtin_prefetch(a.words + (k + AHEAD) * PANEL + WIDE * j);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < ROWS; i++) {
             int32_t word;
-            std::memcpy(&word, a + i * row + 4 * k, sizeof word);
+            std::memcpy(&word, a.at + i * a.row + 4 * k, sizeof word);
             const ints left = ints{} + word;
 #pragma GCC unroll 2
             for (int j = 0; j < VECTORS; j++) sum[i][j] = Pairs::add(sum[i][j], left, right[j]);
         }
     }
+}
+
+// c [ROWS, 16 · VECTORS] = the product of `a` and, in the same sums, of `low`.
+template <int ROWS, int VECTORS, class Out>
+inline void product_ahead(const Factor& a, const Factor& low, Out* c, int64_t c_row, int64_t columns) {
+    floats sum[ROWS][VECTORS];  // every loop over it is unrolled: it lives in registers
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < VECTORS; j++) sum[i][j] = floats{};
+    add_steps(sum, a);
+    add_steps(sum, low);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 2
@@ -49,12 +63,12 @@ inline void product_ahead(const char* a, int64_t row, const int32_t* b, int64_t 
 
 // A panel's product for any number of rows, in as large steps as there are rows for.
 template <int ROWS, int VECTORS, class Out>
-inline void panel(const char* a, int64_t row, int64_t rows, const int32_t* b, int64_t steps, Out* c, int64_t c_row, int64_t columns) {
-    for (; rows >= ROWS; rows -= ROWS, a += ROWS * row, c += ROWS * c_row)
-        product_ahead<ROWS, VECTORS>(a, row, b, steps, c, c_row, columns);
+inline void panel(Factor a, Factor low, int64_t rows, Out* c, int64_t c_row, int64_t columns) {
+    for (; rows >= ROWS; rows -= ROWS, a.at += ROWS * a.row, low.at += ROWS * low.row, c += ROWS * c_row)
+        product_ahead<ROWS, VECTORS>(a, low, c, c_row, columns);
     constexpr int FEWER = ROWS > 8 ? 8 : ROWS / 2;
     if constexpr (FEWER > 0) {
-        if (rows > 0) panel<FEWER, VECTORS>(a, row, rows, b, steps, c, c_row, columns);
+        if (rows > 0) panel<FEWER, VECTORS>(a, low, rows, c, c_row, columns);
     }
 }
 

@@ -65,6 +65,7 @@ struct BlockCall {
     int64_t attended() const { return o.inputs; }
 };
 
+// Words of [outputs, inputs] laid out, or of the right side [inputs, outputs] of a low-rank product.
 int64_t words_of(int64_t outputs, int64_t inputs) { return (outputs + PANEL - 1) / PANEL * PANEL * (inputs / 2); }
 
 // What a stack's backward pass needs of its adapters, as they were: A of all [ΣR, K], scale · Bᵀ of each [R, N], x Aᵀ.
@@ -92,8 +93,17 @@ struct Beside {
         }
     }
 
+    // Whether the products take the low-rank part into their sums; else whatever comes after them adds it.
+    bool within() const {
+        bool all = true;
+        for (int64_t n = 0; n < stack.count; n++) all &= stack.beside[n].rank % 2 == 0 && stack.sizes[n] % PANEL == 0;
+        return all;
+    }
+
+    // What is left to be added to a layer's part of y.
     LowRank<bf16> low(int64_t layer) const {
         LowRank<bf16> found{nullptr, nullptr, 0, 0};
+        if (within()) return found;
         each([&](int64_t n, int64_t, int64_t column, float* at) {
             if (n == layer) found = {u + column, at, stack.rank(), stack.beside[n].rank};
         });
@@ -111,32 +121,47 @@ struct Beside {
         });
     }
 
-    // y [T, ΣN] = x Wᵀ, and u.
+    // y [T, ΣN] = x Wᵀ with what it takes in, and u.
     void ahead(const bf16* x, int64_t T, bf16* y, int32_t* words) const {
         copy();
         const int64_t K = stack.inputs, N = stack.outputs(), R = stack.rank();
-        const Product jobs[] = {{x, (int32_t*)stack.ahead, nullptr, N, K, y, N}, {x, words, down, R, K, u, R}};
+        Product jobs[] = {{x, (int32_t*)stack.ahead, nullptr, N, K, y, N, nullptr, 0}, {x, words, down, R, K, u, R, nullptr, 0}};
+        Low lows[LAYERS];
+        words += words_of(R, K);
+        if (within())
+            each([&](int64_t n, int64_t row, int64_t column, float* at) {
+                const int64_t rank = stack.beside[n].rank, size = stack.sizes[n];
+                lows[jobs[0].low_count++] = {u + column, R, rank, at, row, size, words};
+                words += words_of(size, rank);
+            });
+        jobs[0].lows = lows;
         affina_thin_times(jobs, R > 0 ? 2 : 1, K, T);
     }
 
-    // dx [T, K] = dy W (where dx is wanted) and v [T, ΣR] = dy B: the low-rank part of dx is v · down.
+    // dx [T, K] = dy W (where dx is wanted) with what it takes in, and v [T, ΣR] = dy B; what is left to be added to dx.
     LowRank<bf16> back(const bf16* dy, int64_t T, bf16* dx, bf16* v, int32_t* words) const {
         const int64_t K = stack.inputs, N = stack.outputs(), R = stack.rank();
         Product jobs[LAYERS + 1];
         int64_t count = 0;
-        if (dx) jobs[count++] = {dy, (int32_t*)stack.back, nullptr, K, N, dx, K};
+        const Low low{v, R, R, down, 0, K, words};
+        const bool taken = dx && R > 0 && within();
+        if (taken) words += words_of(K, R);
+        if (dx) jobs[count++] = {dy, (int32_t*)stack.back, nullptr, K, N, dx, K, &low, taken};
         each([&](int64_t n, int64_t row, int64_t column, float* at) {
-            jobs[count++] = {dy + row, words, at, stack.beside[n].rank, stack.sizes[n], v + column, R};
+            jobs[count++] = {dy + row, words, at, stack.beside[n].rank, stack.sizes[n], v + column, R, nullptr, 0};
             words += words_of(stack.beside[n].rank, stack.sizes[n]);
         });
         if (count > 0) affina_thin_times(jobs, count, N, T);
-        return {v, down, R, R};
+        return {v, down, R, within() ? 0 : R};
     }
 
     int64_t words() const {
-        int64_t backward = 0;
-        each([&](int64_t n, int64_t, int64_t, float*) { backward += words_of(stack.beside[n].rank, stack.sizes[n]); });
-        return std::max(backward, words_of(stack.rank(), stack.inputs));
+        int64_t forward = words_of(stack.rank(), stack.inputs), backward = words_of(stack.inputs, stack.rank());
+        each([&](int64_t n, int64_t, int64_t, float*) {
+            forward += words_of(stack.sizes[n], stack.beside[n].rank);
+            backward += words_of(stack.beside[n].rank, stack.sizes[n]);
+        });
+        return std::max(forward, backward);
     }
 
     int learn(const bf16* x, const bf16* dy, const bf16* v, int64_t T) const {

@@ -27,11 +27,30 @@ inline void lay_out(const Product& job, int64_t panel, std::vector<bf16>& line) 
     pack_panel(line.data(), job.K, rows, job.K, job.words + n * (job.K / 2));
 }
 
+// One panel of a low-rank product's right side: rows by two.
+inline void lay_out(const Low& low, int64_t panel) {
+    const int64_t n = panel * PANEL, count = std::min<int64_t>(PANEL, low.columns - n);
+    int32_t* to = low.words + panel * (low.rank / 2) * PANEL;
+    for (int64_t r = 0; r < low.rank; r += 2, to += PANEL)
+        for (int64_t j = 0; j < PANEL; j += WIDE) {
+            floats two[2]{};
+            const int64_t here = std::clamp<int64_t>(count - j, 0, WIDE);
+            for (int i = 0; i < 2 && here > 0; i++)
+                std::memcpy(&two[i], low.rows + (r + i) * low.columns + n + j, here * sizeof(float));
+            Pairs::put_words(to + j, 0, two[0], two[1], true);
+        }
+}
+
 inline void multiply_block(const Product& job, int64_t x_row, int64_t t, int64_t rows, int64_t n) {
-    (job.N - n > WIDE ? panel<12, 2, bf16> : panel<16, 1, bf16>)(
-        (const char*)(job.x + t * x_row), x_row * (int64_t)sizeof(bf16), rows, job.words + n * (job.K / 2), job.K / 2,
-        job.y + t * job.y_row + n, job.y_row, job.N - n
-    );
+    Factor low{};
+    for (int64_t l = 0; l < job.low_count; l++)
+        if (const Low& each = job.lows[l]; n >= each.first && n < each.first + each.columns)
+            low = {
+                (const char*)(each.u + t * each.u_row), each.u_row * (int64_t)sizeof(bf16),
+                each.words + (n - each.first) * (each.rank / 2), each.rank / 2
+            };
+    const Factor x{(const char*)(job.x + t * x_row), x_row * (int64_t)sizeof(bf16), job.words + n * (job.K / 2), job.K / 2};
+    (job.N - n > WIDE ? panel<12, 2, bf16> : panel<16, 1, bf16>)(x, low, rows, job.y + t * job.y_row + n, job.y_row, job.N - n);
 }
 
 // A block of columns of x with every panel of u (`left`: panels of [pairs, 32] words, of which TALL are filled).
@@ -94,35 +113,52 @@ extern "C" void affina_thin_lay_out(const float* weight, int64_t N, int64_t K, i
     }
 }
 
-// Several products of columns of one x with T rows: a block of rows goes through all of them before the next.
+// Several products of columns of one x with T rows: a block of rows goes through all of them before the next. Where one
+// takes low-rank products in, those that are given as floats come before it.
 extern "C" void affina_thin_times(const Product* jobs, int64_t count, int64_t x_row, int64_t T) {
     if (T == 0) return;
-    int64_t panels = 0, floating = 0;
+    int64_t panels[2] = {0, 0}, floating = 0, low = 0;  // of what comes first, and of the rest
+    for (int64_t j = 0; j < count; j++)
+        for (int64_t l = 0; l < jobs[j].low_count; l++) low += jobs[j].lows[l].panels();
+    const auto late = [&](const Product& job) { return low > 0 && !job.floats; };
     for (int64_t j = 0; j < count; j++) {
-        panels += jobs[j].panels();
+        panels[late(jobs[j])] += jobs[j].panels();
         if (jobs[j].floats) floating += jobs[j].panels();
     }
-    const int64_t block = T > BLOCK ? BLOCK : T, blocks = (T + block - 1) / block, items = blocks * panels;
-    const int64_t turn = std::max<int64_t>(1, std::min<int64_t>(8, items / (4 * omp_get_max_threads())));
+    const int64_t block = T > BLOCK ? BLOCK : T, blocks = (T + block - 1) / block;
 #pragma omp parallel
     {
-        if (floating) {
+        if (floating + low > 0) {
             std::vector<bf16> line;
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
             for (int64_t item = 0; item < floating; item++) {
                 int64_t at = item;
                 const Product* job = jobs;
                 for (; !job->floats || at >= job->panels(); job++) at -= job->floats ? job->panels() : 0;
                 lay_out(*job, at, line);
             }
+#pragma omp for schedule(static)
+            for (int64_t item = 0; item < low; item++) {
+                int64_t at = item, l = 0;
+                const Product* job = jobs;
+                while (l >= job->low_count || at >= job->lows[l].panels())
+                    if (l < job->low_count) at -= job->lows[l++].panels();
+                    else job++, l = 0;
+                lay_out(job->lows[l], at);
+            }
         }
+        for (const bool rest : {false, true}) {
+            const int64_t items = blocks * panels[rest];
+            if (items == 0) continue;
+            const int64_t turn = std::max<int64_t>(1, std::min<int64_t>(8, items / (4 * omp_get_num_threads())));
 #pragma omp for schedule(dynamic, turn)  // an item's bits are its own: whoever is free takes the next
-        for (int64_t item = 0; item < items; item++) {
-            int64_t at = item % panels;
-            const int64_t t = item / panels * block;
-            const Product* job = jobs;
-            for (; at >= job->panels(); job++) at -= job->panels();
-            multiply_block(*job, x_row, t, T - t < block ? T - t : block, at * PANEL);
+            for (int64_t item = 0; item < items; item++) {
+                int64_t at = item % panels[rest];
+                const int64_t t = item / panels[rest] * block;
+                const Product* job = jobs;
+                for (; late(*job) != rest || at >= job->panels(); job++) at -= late(*job) != rest ? 0 : job->panels();
+                multiply_block(*job, x_row, t, T - t < block ? T - t : block, at * PANEL);
+            }
         }
     }
 }

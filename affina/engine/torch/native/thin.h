@@ -7,6 +7,17 @@ namespace affina {
 constexpr int PANEL = 32;              // columns of a laid-out weight that stand together
 constexpr int64_t SIDE = 64, TALL = 24;  // columns of x and of u that are summed together: four vectors by four times six
 
+// Columns [first, first + columns) of y gain u · rows before they are rounded.
+struct Low {
+    const bf16* u;  // [T, rank]; of another job that has floats, perhaps
+    int64_t u_row, rank;
+    const float* rows;       // [rank, columns]; the rank is even
+    int64_t first, columns;  // `first` is whole panels
+    int32_t* words;          // [panels, rank / 2, PANEL], filled there first
+
+    int64_t panels() const { return (columns + PANEL - 1) / PANEL; }
+};
+
 // y [T, N] = x [T, K] · Wᵀ: W laid out in `words`, or given as floats to be laid out there first.
 struct Product {
     const bf16* x;
@@ -15,6 +26,8 @@ struct Product {
     int64_t N, K;
     bf16* y;
     int64_t y_row;
+    const Low* lows;
+    int64_t low_count;
 
     int64_t panels() const { return (N + PANEL - 1) / PANEL; }
 };
