@@ -30,27 +30,32 @@ class WordHead:
     def logprobs(self, hidden_SD: torch.Tensor, targets_S: torch.Tensor) -> torch.Tensor:
         """[S] log-probabilities, differentiable in the hidden states and in a trainable weight."""
         head, hidden_SD = self.unbiased(hidden_SD)
-        shape = (head.dtype, head.scale, head.softcap)
+        shape = (head.dtype, head.scale, head.softcap, torch.is_grad_enabled())
         result: torch.Tensor = _Logprobs.apply(hidden_SD, head.weight_VD, targets_S, *shape)  # type: ignore[no-untyped-call]
         return result
 
     def unbiased(self, hidden_SD: torch.Tensor) -> tuple["WordHead", torch.Tensor]:
-        """A head without a bias and states that give the same logits: the bias weighs one more number, always 1."""
+        """A head without a bias and states that give the same logits: the bias weighs one more number, always 1.
+
+        A zero beside it keeps the width even, as the kernel needs it.
+        """
         if self.bias_V is None:
             return self, hidden_SD
-        weight_VD = torch.cat([self.weight_VD, self.bias_V[:, None].to(self.weight_VD.dtype)], 1)
-        more_SD = torch.cat([hidden_SD, torch.ones_like(hidden_SD[:, :1])], 1)
+        bias_V1 = self.bias_V[:, None].to(self.weight_VD.dtype)
+        weight_VD = torch.cat([self.weight_VD, bias_V1, torch.zeros_like(bias_V1)], 1)
+        more_SD = torch.cat([hidden_SD, torch.ones_like(hidden_SD[:, :1]).expand(-1, 2)], 1)
         return WordHead(weight_VD, self.dtype, self.scale, self.softcap), more_SD
 
 
-Shape: TypeAlias = tuple[torch.dtype, float, float | None]
+Shape: TypeAlias = tuple[torch.dtype, float, float | None, bool]
+"""Of the products their dtype, scale and softcap, and whether a gradient may be asked for."""
 
 
 class _Tiles:
     """The logits of S positions over V words, a tile of rows and words at a time, in two buffers used again."""
 
     def __init__(self, hidden_SD: torch.Tensor, weight_VD: torch.Tensor, targets_S: torch.Tensor, shape: Shape) -> None:
-        self.dtype, self.scale, self.softcap = shape
+        self.dtype, self.scale, self.softcap, _ = shape
         self.wide = torch.promote_types(self.dtype, torch.float32)
         self.hidden_SD, self.weight_VD, self.targets_S = hidden_SD.to(self.dtype), weight_VD, targets_S
         taken = head_kernel.takes(self.hidden_SD, weight_VD)
@@ -132,7 +137,7 @@ class _Sums:
     @classmethod
     def over(cls, tiles: _Tiles, slope: bool, keep: bool) -> "_Sums":
         hidden_SD = tiles.hidden_SD
-        mixed = torch.zeros_like(hidden_SD, dtype=tiles.wide) if slope else None
+        mixed = torch.zeros(hidden_SD.shape, dtype=tiles.wide, device=hidden_SD.device) if slope else None
         if tiles.native is not None:
             made, kept = tiles.native.sums(hidden_SD, tiles.targets_S, mixed, keep)
             largest_S1, target_S1, rest_S1 = (each[:, None] for each in made)
@@ -166,23 +171,25 @@ class _Sums:
 
 
 class _Logprobs(torch.autograd.Function):
-    """Keeps d logprob / d hidden from the forward pass; for a trainable weight the logits are computed again."""
+    """Keeps d logprob / d hidden from the forward pass; for a trainable weight the logits are computed again, unless
+    what the kernel kept says all that the backward pass needs."""
 
     @staticmethod
     def forward(
         ctx: Any, hidden_SD: torch.Tensor, weight_VD: torch.Tensor, targets_S: torch.Tensor, *shape: Any
     ) -> torch.Tensor:
-        learns, trains = ctx.needs_input_grad[:2]
+        learns, trains = (each and shape[-1] for each in ctx.needs_input_grad[:2])
         tiles = _Tiles(hidden_SD, weight_VD, targets_S, shape)
         sums = _Sums.over(tiles, slope=learns, keep=trains)
         odds_S1, target_S1 = sums.odds_S1, sums.target_S1
         logprobs_S1 = torch.nn.functional.logsigmoid(-odds_S1)
-        ctx.shape, ctx.kept, slope_SD = shape, sums.kept, None
+        ctx.shape, slope_SD = shape, None
         if sums.mixed_SD is not None:
             share_S1 = torch.exp(sums.largest_S1 - target_S1 + logprobs_S1)
             slope_SD = tiles.pull(odds_S1, target_S1) * weight_VD[targets_S] - sums.mixed_SD.mul_(share_S1)
             slope_SD = slope_SD.mul_(tiles.scale).to(hidden_SD.dtype)
-        ctx.save_for_backward(slope_SD, *((hidden_SD, weight_VD, targets_S, odds_S1, target_S1) if trains else ()))
+        trained = (hidden_SD, weight_VD, targets_S, odds_S1, target_S1, *(sums.kept or (None, None)))
+        ctx.save_for_backward(slope_SD, *(trained if trains else ()))
         return logprobs_S1[:, 0]
 
     @staticmethod
@@ -190,26 +197,28 @@ class _Logprobs(torch.autograd.Function):
     def backward(ctx: Any, grad_S: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         slope_SD, *trained = ctx.saved_tensors
         grad_hidden = None if slope_SD is None else slope_SD * grad_S[:, None].to(slope_SD.dtype)
-        grad_weight = _weight_gradient(ctx.shape, ctx.kept, grad_S, *trained) if trained else None
-        return grad_hidden, grad_weight, None, None, None, None
+        grad_weight = _weight_gradient(ctx.shape, grad_S, *trained) if trained else None
+        return grad_hidden, grad_weight, None, None, None, None, None
 
 
 def _weight_gradient(
     shape: Shape,
-    kept: head_kernel.Kept | None,
     grad_S: torch.Tensor,
     hidden_SD: torch.Tensor,
     weight_VD: torch.Tensor,
     targets_S: torch.Tensor,
     odds_S1: torch.Tensor,
     target_S1: torch.Tensor,
+    chances: torch.Tensor | None,
+    marks: torch.Tensor | None,
 ) -> torch.Tensor:
-    """[V, D] in the wide dtype."""
+    """[V, D] in the wide dtype; `chances` and `marks` as the kernel kept them."""
     tiles = _Tiles(hidden_SD, weight_VD, targets_S, shape)
     scaled_S1 = grad_S[:, None] * tiles.scale
     pushed_SD = (hidden_SD * scaled_S1).to(tiles.dtype)
     logsumexp_S1 = target_S1 - torch.nn.functional.logsigmoid(-odds_S1)
     if tiles.native is not None:
+        kept = None if chances is None or marks is None else (chances, marks)
         made = tiles.native.weight_gradient(tiles.hidden_SD, targets_S, logsumexp_S1, pushed_SD, kept)
     else:
         made = torch.zeros_like(weight_VD, dtype=tiles.wide)

@@ -40,7 +40,8 @@ def kernel() -> ctypes.CDLL | None:
 def takes(hidden_SD: Tensor, weight_VD: Tensor) -> bool:
     """Whether the kernels compute with these: bf16 states, a weight in bf16 or float32, D even."""
     right = hidden_SD.dtype == torch.bfloat16 and weight_VD.dtype in (torch.bfloat16, torch.float32)
-    right = right and hidden_SD.device.type == "cpu" and hidden_SD.shape[1] % 2 == 0
+    right = right and hidden_SD.device.type == weight_VD.device.type == "cpu"
+    right = right and hidden_SD.shape[1] == weight_VD.shape[1] and hidden_SD.shape[1] % 2 == 0
     return right and weight_VD.is_contiguous() and kernel() is not None
 
 
@@ -61,7 +62,7 @@ class Head:
         bend = d logit / d (scale · product). With `keep`, what `weight_gradient` would compute again, unless it is
         more than `MOST_KEPT` bytes. Raises Failed without memory.
         """
-        largest_S, target_S, rest_S = torch.empty(3, len(hidden_SD)).unbind()
+        largest_S, target_S, rest_S = torch.empty(3, len(hidden_SD), dtype=torch.float32).unbind()
         call, held = self._call(hidden_SD, targets_S)
         call.largest, call.target, call.rest = (each.data_ptr() for each in (largest_S, target_S, rest_S))
         call.mixed = None if mixed_SD is None else mixed_SD.data_ptr()
@@ -79,7 +80,9 @@ class Head:
         `pushed_SD`, bf16: hidden states times the gradient of their log-probability. Raises Failed without memory.
         """
         logsumexp_S, pushed_SD = logsumexp_S.contiguous(), pushed_SD.contiguous()
-        made = torch.empty(self.weight_VD.shape)
+        made = torch.empty(self.weight_VD.shape, dtype=torch.float32)
+        if not len(hidden_SD):
+            return made.zero_()
         call, held = self._call(hidden_SD, targets_S)
         call.logsumexp, call.pushed, call.grad = logsumexp_S.data_ptr(), pushed_SD.data_ptr(), made.data_ptr()
         if kept is not None:
@@ -89,6 +92,7 @@ class Head:
 
     def _call(self, hidden_SD: Tensor, targets_S: Tensor) -> tuple[_Call, tuple[Tensor, ...]]:
         """The call, and the tensors that must live as long as it does."""
+        assert targets_S.dtype == torch.int64 and targets_S.device.type == "cpu" and len(targets_S) == len(hidden_SD)
         hidden_SD, targets_S = hidden_SD.contiguous(), targets_S.contiguous()
         wide = self.weight_VD.dtype == torch.float32
         call = _Call(scale=self.scale, softcap=self.softcap or 0.0, wide=wide, weight=self.weight_VD.data_ptr())

@@ -127,6 +127,7 @@ class Wide:
     @classmethod
     def stacked(cls, weights: Sequence[Tensor], back: bool = False) -> "Wide":
         """Float32 weights [N, K] that `stacks` takes, one below the other, rounded on the way."""
+        assert stacks(weights)
         made, before = cls.__new__(cls), 0
         total = sum(map(len, weights))
         library = made._room(total, weights[0].shape[1], back)
@@ -176,7 +177,7 @@ def times(x: Tensor, beside: Sequence[Beside]) -> None:
 
 def sums(wanted: Sequence[Summed]) -> list[Tensor]:
     """Sums over the same rows, float32 or wider."""
-    library = kernel() if all(takes(each.x) and each.u.stride(1) == 1 for each in wanted) else None
+    library = kernel() if all(takes(each.x) and _pairs(each.u) for each in wanted) else None
     if library is None:
         return [_summed(each) for each in wanted]
     made = [
@@ -196,6 +197,10 @@ def sums(wanted: Sequence[Summed]) -> list[Tensor]:
     if library.affina_thin_sums(ctypes.addressof(jobs), len(jobs), len(wanted[0].x)):
         raise Failed("gradients of thin products ran out of memory", instead="take fewer tokens per micro-batch")
     return made
+
+
+def _pairs(u: Tensor) -> bool:
+    return u.dtype == torch.bfloat16 and u.device.type == "cpu" and u.stride(1) == 1
 
 
 def _summed(each: Summed) -> Tensor:

@@ -98,9 +98,10 @@ def test_extreme_logits_stay_finite() -> None:
     assert hidden.grad is not None and torch.isfinite(hidden.grad).all()
 
 
-def test_no_positions_give_no_numbers() -> None:
-    hidden, weight, targets = inputs(True)
-    none = WordHead(weight, torch.float32).logprobs(hidden[:0], targets[:0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_positions_give_no_numbers(dtype: torch.dtype) -> None:
+    hidden, weight, targets = inputs(True, dtype)
+    none = WordHead(weight, dtype).logprobs(hidden[:0], targets[:0])
     torch.autograd.backward(none.sum())
     assert none.shape == (0,) and weight.grad is not None and not weight.grad.any()
 

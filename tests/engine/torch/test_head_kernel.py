@@ -77,6 +77,41 @@ def test_values_and_gradients_are_those_of_float64(
         assert apart(in_hidden, of_hidden) < 2**-8 + 2**-9 and apart(in_weight, of_weight) < 2**-8
 
 
+def test_many_positions_are_summed_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head_kernel, "MOST_KEPT", 0)
+    hidden, weight, targets, upstream = drawn(4099, 200, 34, torch.bfloat16)
+    _, _, found = asked(WordHead(weight.requires_grad_(), torch.bfloat16), hidden.requires_grad_(), targets, upstream)
+    assert apart(found, exact(1.0, None, hidden, weight, targets, upstream)[2]) < 2**-8
+
+
+def test_states_may_lie_column_by_column() -> None:
+    hidden, weight, targets, upstream = drawn(60, 1000, 66, torch.bfloat16)
+    turned = hidden.T.contiguous().T.requires_grad_()
+    expected = asked(WordHead(weight, torch.bfloat16), hidden.requires_grad_(), targets, upstream)
+    found = asked(WordHead(weight, torch.bfloat16), turned, targets, upstream)
+    assert found[1] is not None and expected[1] is not None and torch.equal(found[1], expected[1])
+
+
+def test_a_bias_is_part_of_the_sums() -> None:
+    hidden, weight, targets, _ = drawn(60, 1000, 66, torch.bfloat16)
+    bias = torch.randn(1000, generator=torch.Generator().manual_seed(5)).bfloat16()
+    found = WordHead(weight, torch.bfloat16, bias_V=bias).logprobs(hidden, targets)
+    logits = hidden.double() @ weight.double().T + bias.double()
+    assert float((found - torch.log_softmax(logits, -1).gather(1, targets[:, None])[:, 0]).abs().max()) < 4e-5
+
+
+def test_without_a_gradient_to_come_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden, weight, targets, _ = drawn(60, 1000, 66, torch.float32)
+    asked_for = []
+    monkeypatch.setattr(head_kernel.Head, "_room", lambda self, call: asked_for.append(call))
+    head = WordHead(weight.requires_grad_(), torch.bfloat16)
+    with torch.no_grad():
+        head.logprobs(hidden, targets)
+    assert not asked_for
+    head.logprobs(hidden, targets)
+    assert len(asked_for) == 1
+
+
 def test_a_frozen_weight_or_frozen_states_need_nothing_of_the_other() -> None:
     hidden, weight, targets, upstream = drawn(60, 1000, 66, torch.float32)
     both = asked(
@@ -117,10 +152,11 @@ def test_the_likeliest_word_may_come_last_first_or_be_certain() -> None:
     torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=0)
 
 
-def test_what_is_not_a_number_shows() -> None:
+@pytest.mark.parametrize("cap", [None, 30.0])
+def test_what_is_not_a_number_shows(cap: float | None) -> None:
     hidden, weight, targets, _ = drawn(5, 500, 64, torch.bfloat16)
     hidden[2, 3] = float("nan")
-    found = WordHead(weight, torch.bfloat16).logprobs(hidden, targets)
+    found = WordHead(weight, torch.bfloat16, 1.0, cap).logprobs(hidden, targets)
     assert found.isnan().tolist() == [False, False, True, False, False]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from affina.engine.torch import packing, thin
-from affina.engine.torch.thin import Beside, Summed
+from affina.engine.torch.thin import Beside, Summed, Within
 
 ROWS = (1, 2, 7, 8, 13, 47, 48, 49, 100, 513, 1025)
 SHAPES = ((576, 48), (48, 16), (16, 4), (100, 20), (30, 3), (66, 1), (194, 131))  # columns, rank
@@ -50,6 +50,40 @@ def test_a_weight_laid_out_for_the_way_back_is_its_transpose_laid_out(outputs: i
     back = thin.Wide(weight, back=True)
     assert torch.equal(back.words, thin.Wide(weight.T.contiguous()).words)
     assert near(back(dy), dy.double() @ weight.double(), 1)
+
+
+@needs_kernel
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize(("outputs", "inputs", "ranks"), [((96, 32, 64), 576, (16, 0, 2)), ((70,), 130, (6,))])
+def test_low_rank_products_are_summed_before_anything_is_rounded(
+    rows: int, outputs: tuple[int, ...], inputs: int, ranks: tuple[int, ...]
+) -> None:
+    x, weight = drawn(rows, inputs), drawn(sum(outputs), inputs, seed=2)
+    down = torch.randn(sum(ranks), inputs, generator=torch.Generator().manual_seed(3))
+    u, within, expected, column, first = x.new_empty(rows, sum(ranks)), [], x.double() @ weight.double().T, 0, 0
+    for size, rank in zip(outputs, ranks, strict=True):
+        up = torch.randn(rank, size, generator=torch.Generator().manual_seed(4))
+        if rank:
+            within.append(Within(u[:, first : first + rank], up, column))
+        made = (x.double() @ down[first : first + rank].bfloat16().double().T).bfloat16().double()
+        expected[:, column : column + size] += made @ up.bfloat16().double()
+        column, first = column + size, first + rank
+    y = thin.Wide(weight)(x, [Beside(down, 0, u)], within)
+    assert near(u, x.double() @ down.bfloat16().double().T, 1)
+    assert near(y, expected, 2)
+
+
+@needs_kernel
+def test_what_is_far_below_half_a_unit_is_not_lost_in_the_mean() -> None:
+    """Added to sums that are rounded already it would be lost every time, and a young adapter with it."""
+    x, weight, draw = drawn(2000, 128), drawn(64, 128, seed=2), torch.Generator().manual_seed(3)
+    down, up = torch.randn(16, 128, generator=draw), torch.randn(16, 64, generator=draw) * 1e-4
+    u = x.new_empty(2000, 16)
+    changed = thin.Wide(weight)(x, [Beside(down, 0, u)], [Within(u, up, 0)]).double() - thin.Wide(weight)(x).double()
+    asked = u.double() @ up.double()
+    units = torch.finfo(torch.bfloat16).eps * (x.double() @ weight.double().T).abs().mean()
+    assert asked.abs().mean() < units / 10
+    assert float((changed * asked).sum() / asked.square().sum()) == pytest.approx(1, abs=0.1)
 
 
 @needs_kernel

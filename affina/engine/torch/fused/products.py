@@ -123,7 +123,8 @@ class Stack:
         return self._ahead
 
     def laid_back(self, dtype: torch.dtype) -> Product:
-        """dy [T, ΣN] → dy W, for the weights that the last forward pass was computed with."""
+        """dy [T, ΣN] → dy W: of weights that learn and are float32 as they are now, else as the last forward pass had
+        them. An optimizer moves them after the backward pass."""
         if self._back is None:
             stacked = self._stacked(dtype)
             self._back = (
@@ -153,7 +154,8 @@ class Stack:
         """Adds the gradients of whatever learns to `gradients`, with `low` as `backward` gave it."""
         whole = None
         if any(layer.base.weight.requires_grad for layer in self.layers):
-            wide = dy.shape[1] >= kept.x.shape[1]  # the narrower side is laid out once and stays near
+            # the narrower side is laid out once and stays near
+            wide = dy.shape[1] >= kept.x.shape[1] and thin.takes(dy)
             (whole,) = thin.sums([Summed(dy, kept.x) if wide else Summed(kept.x, dy, across=True)])
         wanted, ups, start = list[Summed](), list[LowRank](), 0
         for layer, size, each in zip(self.layers, self.sizes, kept.thins, strict=True):
@@ -200,14 +202,17 @@ class Stack:
         weights = [layer.base.weight for layer in self.layers]
         if self._key == _key(weights, dtype):
             return
-        self._key = _key(weights, dtype)
         learns = any(weight.requires_grad for weight in weights)
         if learns and dtype == torch.bfloat16 and thin.stacks(weights):  # at each use: to keep it would take memory
             self._ahead, self._back = (
                 lambda x: thin.Wide.stacked(weights)(x),
                 lambda dy: thin.Wide.stacked(weights, back=True)(dy),
             )
-            return
+        else:
+            self._stack(weights, dtype, learns)
+        self._key = _key(weights, dtype)
+
+    def _stack(self, weights: Sequence[Tensor], dtype: torch.dtype, learns: bool) -> None:
         stacked = self._stacked(dtype)
         self._ahead, self._back = None if learns else laid_out(stacked, ROWS), None
         if learns and thin.takes(stacked):
@@ -217,7 +222,6 @@ class Stack:
             if not learns and weights[0].dtype == dtype:  # the stack is now where the weights live
                 for weight, part in zip(weights, torch.split(stacked, self.sizes), strict=True):
                     weight.data = part
-                self._key = _key(weights, dtype)
 
 
 def _key(weights: Sequence[Tensor], dtype: torch.dtype) -> tuple[Any, ...]:

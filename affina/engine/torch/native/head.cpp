@@ -14,6 +14,7 @@
 namespace affina {
 
 constexpr int64_t WORDS = 8 * TALL;  // of a tile
+constexpr int64_t MOST = 2048;       // rows whose chances are held at a time for a weight's gradient
 constexpr int64_t ROWS = 288;        // that meet a tile while it is near, at most
 constexpr float NEVER = -std::numeric_limits<float>::infinity();
 
@@ -165,62 +166,74 @@ struct HeadRows {
     }
 };
 
-// A tile of words over all rows: the gradient of its weight.
+// A tile of words over all rows, MOST at a time: the gradient of its weight.
 struct HeadWords {
     Tile tile;
-    bf16* chances;  // [S, WORDS]
-    int32_t* left;  // [WORDS / TALL][S / 2, PANEL]
+    bf16* chances;  // [rows, WORDS]
+    int32_t* left;  // [WORDS / TALL][rows / 2, PANEL]
 
     HeadWords(const HeadCall& call, Parts& memory) : tile(call, memory) {
-        chances = memory.take<bf16>(call.S * WORDS);
-        left = memory.take<int32_t>(WORDS / TALL * ((call.S + 1) / 2) * PANEL);
+        const int64_t rows = std::min(MOST, call.S);
+        chances = memory.take<bf16>(rows * WORDS);
+        left = memory.take<int32_t>(WORDS / TALL * ((rows + 1) / 2) * PANEL);
     }
 
     // The chances of rows from `t` on, computed again.
-    void weigh(int64_t t, int64_t rows) {
+    void weigh(int64_t t, int64_t rows, bf16* into) {
         const HeadCall& call = tile.call;
         tile.multiply(t, rows);
         for (int64_t i = 0; i < rows; i++) {
             float* line = tile.logits + i * WORDS;
             if (const int64_t local = tile.place(t + i); local >= 0) line[local] = NEVER;
-            for (int64_t n = 0; n < WORDS; n += WIDE)
-                store(chances + (t + i) * WORDS + n, tile.bent(load(line + n), power_of_two((load(line + n) - call.logsumexp[t + i]) * LOG2_E)));
+            for (int64_t n = 0; n < WORDS; n += WIDE) {
+                const floats logit = load(line + n), chance = power_of_two((logit - call.logsumexp[t + i]) * LOG2_E);
+                store(into + i * WORDS + n, tile.bent(logit, chance));
+            }
         }
     }
 
     // The same from what the forward pass kept.
-    void again(int64_t at) {
+    void again(int64_t t, int64_t rows) {
         const HeadCall& call = tile.call;
-        for (int64_t t = 0; t < call.S; t++) {
-            const float scale = std::exp(call.marks[at + t] - call.logsumexp[t]);
+        const int64_t at = tile.first / WORDS * call.S + t;
+        for (int64_t i = 0; i < rows; i++) {
+            const float scale = std::exp(call.marks[at + i] - call.logsumexp[t + i]);
             for (int64_t n = 0; n < WORDS; n += WIDE)
-                store(chances + t * WORDS + n, load(call.kept + (at + t) * WORDS + n) * scale);
+                store(chances + i * WORDS + n, load(call.kept + (at + i) * WORDS + n) * scale);
         }
     }
 
     void compute(int64_t first, const int32_t* pushed) {
         const HeadCall& call = tile.call;
-        const int64_t pairs = (call.S + 1) / 2;
         tile.first = first, tile.count = std::min(WORDS, call.V - first);
-        if (call.kept) {
-            again(first / WORDS * call.S);
-        } else {
-            tile.move(first);
-            for (int64_t t = 0; t < call.S; t += BLOCK) weigh(t, std::min(BLOCK, call.S - t));
+        if (!call.kept) tile.move(first);
+        for (int64_t begin = 0; begin < call.S; begin += MOST) {
+            const int64_t rows = std::min(MOST, call.S - begin), pairs = (rows + 1) / 2;
+            if (call.kept) again(begin, rows);
+            for (int64_t t = 0; t < rows && !call.kept; t += BLOCK)
+                weigh(begin + t, std::min(BLOCK, rows - t), chances + t * WORDS);
+            for (int64_t n = 0; n < WORDS; n += TALL)
+                interleave(chances + n, WORDS, rows, TALL, left + n / TALL * pairs * PANEL, PANEL);
+            for (int64_t d = 0; d < call.D; d += SIDE)
+                for (int64_t n = 0; n < tile.count; n += TALL) add(begin, pairs, n, d, pushed);
         }
-        for (int64_t n = 0; n < WORDS; n += TALL) interleave(chances + n, WORDS, call.S, TALL, left + n / TALL * pairs * PANEL, PANEL);
-        for (int64_t d = 0; d < call.D; d += SIDE)
-            for (int64_t n = 0; n < tile.count; n += TALL) {
-                float sums[TALL * SIDE];
-                const int64_t rows = std::min(TALL, tile.count - n), columns = std::min(SIDE, call.D - d);
-                for (int64_t p = 0; p < pairs; p += PAIRS)
-                    every_row<Pairs, SIDE / WIDE>(
-                        {(const char*)(left + (n / TALL * pairs + p) * PANEL), 4, 4 * PANEL}, rows,
-                        {pushed + (d / SIDE * pairs + p) * SIDE, SIDE}, std::min(pairs - p, PAIRS), {sums, SIDE, p > 0}
-                    );
-                for (int64_t i = 0; i < rows; i++)
-                    for (int64_t j = 0; j < columns; j++) call.grad[(first + n + i) * call.D + d + j] = -sums[i * SIDE + j];
-            }
+    }
+
+    // What rows from `begin` on add to the gradient of words from `n` and columns from `d` on.
+    void add(int64_t begin, int64_t pairs, int64_t n, int64_t d, const int32_t* pushed) {
+        const HeadCall& call = tile.call;
+        const int32_t* right = pushed + (d / SIDE * ((call.S + 1) / 2) + begin / 2) * SIDE;
+        const int64_t words = std::min(TALL, tile.count - n), columns = std::min(SIDE, call.D - d);
+        float sums[TALL * SIDE];
+        for (int64_t p = 0; p < pairs; p += PAIRS)
+            every_row<Pairs, SIDE / WIDE>(
+                {(const char*)(left + (n / TALL * pairs + p) * PANEL), 4, 4 * PANEL}, words, {right + p * SIDE, SIDE},
+                std::min(pairs - p, PAIRS), {sums, SIDE, p > 0}
+            );
+        for (int64_t i = 0; i < words; i++) {
+            float* to = call.grad + (tile.first + n + i) * call.D + d;
+            for (int64_t j = 0; j < columns; j++) to[j] = (begin > 0 ? to[j] : 0.0f) - sums[i * SIDE + j];
+        }
     }
 };
 

@@ -191,7 +191,7 @@ inline floats power_of_two(floats x) {
 // tanh x, absolute error below 3e-7 and relative error below 1e-6.
 inline floats hyperbolic_tangent(floats x) {
     const floats size = (floats)((ints)x & 0x7fffffff);
-    const floats far = 1.0f - 2.0f / (power_of_two((size < 20.0f ? size : spread(20.0f)) * 2.88539008f) + 1.0f);
+    const floats far = 1.0f - 2.0f / (power_of_two((size >= 20.0f ? spread(20.0f) : size) * 2.88539008f) + 1.0f);
     const floats y = x * x;
     const floats near = size * (1.0f + y * (-0.33333333f + y * (0.13333333f + y * (-0.05396825f + y * 0.02186949f))));
     const floats value = size < 0.25f ? near : far;
