@@ -1,6 +1,6 @@
 """Log-probabilities of given targets, tile by tile: nobody ever holds [positions x vocabulary]."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -197,22 +197,13 @@ class _Logprobs(torch.autograd.Function):
     def backward(ctx: Any, grad_S: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         slope_SD, *trained = ctx.saved_tensors
         grad_hidden = None if slope_SD is None else slope_SD * grad_S[:, None].to(slope_SD.dtype)
-        grad_weight = _weight_gradient(ctx.shape, grad_S, *trained) if trained else None
+        grad_weight = _weight_gradient(ctx.shape, grad_S, trained) if trained else None
         return grad_hidden, grad_weight, None, None, None, None, None
 
 
-def _weight_gradient(
-    shape: Shape,
-    grad_S: torch.Tensor,
-    hidden_SD: torch.Tensor,
-    weight_VD: torch.Tensor,
-    targets_S: torch.Tensor,
-    odds_S1: torch.Tensor,
-    target_S1: torch.Tensor,
-    chances: torch.Tensor | None,
-    marks: torch.Tensor | None,
-) -> torch.Tensor:
-    """[V, D] in the wide dtype; `chances` and `marks` as the kernel kept them."""
+def _weight_gradient(shape: Shape, grad_S: torch.Tensor, saved: Sequence[Any]) -> torch.Tensor:
+    """[V, D] in the wide dtype, from what the forward pass saved of a weight that learns."""
+    hidden_SD, weight_VD, targets_S, odds_S1, target_S1, chances, marks = saved
     tiles = _Tiles(hidden_SD, weight_VD, targets_S, shape)
     scaled_S1 = grad_S[:, None] * tiles.scale
     pushed_SD = (hidden_SD * scaled_S1).to(tiles.dtype)
