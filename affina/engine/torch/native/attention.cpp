@@ -118,22 +118,9 @@ int forward(const Call& call) {
     std::vector<Lanes> strips;
     for (int64_t n = 0; n < call.count; n++) forest.cut(n, layer.ratio, STRIP, strips);
     std::stable_sort(strips.begin(), strips.end(), [](const Lanes& a, const Lanes& b) { return a.cost > b.cost; });
-    Parts counted{nullptr};
-    ForwardStrip<Storage>(counted, layer);
-    const int64_t items = (int64_t)strips.size() * call.groups;
-    int failed = 0;
-#pragma omp parallel reduction(| : failed)
-    {
-        static thread_local Scratch own;
-        char* base = own.of(counted.used);
-        failed = base == nullptr;
-        Parts parts{base};
-        ForwardStrip<Storage> strip(parts, layer);
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t n = 0; n < items; n++)
-            if (!failed) strip.compute(layer, strips[n / call.groups], n % call.groups);
-    }
-    return failed;
+    return each_item<ForwardStrip<Storage>>(layer, (int64_t)strips.size() * call.groups, [&](ForwardStrip<Storage>& strip, int64_t n) {
+        strip.compute(layer, strips[n / call.groups], n % call.groups);
+    });
 }
 
 }  // namespace

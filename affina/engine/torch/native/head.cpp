@@ -48,7 +48,7 @@ struct Tile {
     float* logits;          // [BLOCK, WORDS]
     int64_t first = 0, count = 0;
 
-    Tile(const HeadCall& given, Parts& memory) : call(given) {
+    Tile(Parts& memory, const HeadCall& given) : call(given) {
         rounded = memory.take<bf16>(given.wide ? WORDS * given.D + WIDE : 0);
         panels = memory.take<int32_t>(WORDS * (given.D / 2));
         pairs = memory.take<int32_t>(given.mixed ? WORDS / 2 * SIDE * given.blocks() : 0);
@@ -60,12 +60,7 @@ struct Tile {
         first = to, count = std::min(WORDS, call.V - to);
         const bf16* from = (const bf16*)call.weight + to * D;
         if (call.wide) {
-            const float* wide = (const float*)call.weight + to * D;
-            int64_t at = 0;
-            for (; at + WIDE <= count * D; at += WIDE) store(rounded + at, load(wide + at));
-            floats rest{};
-            std::memcpy(&rest, wide + at, (size_t)(count * D - at) * sizeof(float));
-            store(rounded + at, rest);
+            round_rows((const float*)call.weight + to * D, count * D, rounded);
             from = rounded;
         }
         for (int64_t n = 0; n < count; n += PANEL) pack_panel(from + n * D, D, count - n, D, panels + n * (D / 2));
@@ -110,7 +105,7 @@ struct HeadRows {
     bf16* chances;  // [BLOCK, WORDS]
     float* mixed;   // [ROWS, blocks · SIDE]
 
-    HeadRows(const HeadCall& call, Parts& memory) : tile(call, memory) {
+    HeadRows(Parts& memory, const HeadCall& call) : tile(memory, call) {
         chances = memory.take<bf16>(call.mixed ? BLOCK * WORDS : 0);
         mixed = memory.take<float>(call.mixed ? ROWS * call.blocks() * SIDE : 0);
     }
@@ -172,7 +167,7 @@ struct HeadWords {
     bf16* chances;  // [rows, WORDS]
     int32_t* left;  // [WORDS / TALL][rows / 2, PANEL]
 
-    HeadWords(const HeadCall& call, Parts& memory) : tile(call, memory) {
+    HeadWords(Parts& memory, const HeadCall& call) : tile(memory, call) {
         const int64_t rows = std::min(MOST, call.S);
         chances = memory.take<bf16>(rows * WORDS);
         left = memory.take<int32_t>(WORDS / TALL * ((rows + 1) / 2) * PANEL);
@@ -244,26 +239,6 @@ int64_t share(int64_t S) {
     return std::min(ROWS, (each + 11) / 12 * 12);
 }
 
-// `run(work, item)` for every item, each thread with `Work`'s memory of its own. 0, or 1 when there is no memory.
-template <class Work, class Run>
-int dealt(const HeadCall& call, int64_t items, Run run) {
-    Parts counted{nullptr};
-    Work(call, counted);
-    int failed = 0;
-#pragma omp parallel reduction(| : failed)
-    {
-        static thread_local Scratch own;
-        char* base = own.of(counted.used);
-        failed = base == nullptr;
-        Parts memory{base};
-        Work work(call, memory);
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t n = 0; n < items; n++)
-            if (!failed) run(work, n);
-    }
-    return failed;
-}
-
 }  // namespace affina
 
 using namespace affina;
@@ -271,7 +246,7 @@ using namespace affina;
 // 0, or 1 when there is no memory.
 extern "C" int affina_head_forward(const HeadCall* call) {
     const int64_t each = share(call->S);
-    return dealt<HeadRows>(*call, (call->S + each - 1) / each, [&](HeadRows& work, int64_t n) {
+    return each_item<HeadRows>(*call, (call->S + each - 1) / each, [&](HeadRows& work, int64_t n) {
         work.compute(n * each, std::min(call->S, (n + 1) * each));
     });
 }
@@ -290,7 +265,7 @@ extern "C" int affina_head_backward(const HeadCall* call) {
 #pragma omp parallel for schedule(static)
     for (int64_t d = 0; d < blocks; d++)
         interleave(call->pushed + d * SIDE, call->D, call->S, std::min(SIDE, call->D - d * SIDE), pushed + d * pairs * SIDE, SIDE);
-    return dealt<HeadWords>(*call, call->tiles(), [&](HeadWords& work, int64_t n) {
+    return each_item<HeadWords>(*call, call->tiles(), [&](HeadWords& work, int64_t n) {
         work.compute(n * WORDS, pushed);
     });
 }

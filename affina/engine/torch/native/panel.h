@@ -72,6 +72,15 @@ inline void panel(Factor a, Factor low, int64_t rows, Out* c, int64_t c_row, int
     }
 }
 
+// `count` floats as bf16; up to WIDE more are written.
+inline void round_rows(const float* from, int64_t count, bf16* to) {
+    for (int64_t k = 0; k < count; k += WIDE) {
+        floats value{};
+        std::memcpy(&value, from + k, (count - k < WIDE ? count - k : WIDE) * sizeof(float));
+        store(to + k, value);
+    }
+}
+
 // [rows, K] → one panel.
 inline void pack_panel(const bf16* weight, int64_t row, int64_t rows, int64_t K, int32_t* to) {
     const int64_t words = K / 2, even = words / WIDE * WIDE;

@@ -11,19 +11,10 @@
 #ifdef __AVX512BF16__
 namespace affina {
 
-// `count` floats rounded, in a line that has room for `most`.
-inline void round_rows(const float* from, int64_t count, int64_t most, std::vector<bf16>& line) {
-    line.resize(most + WIDE);
-    for (int64_t k = 0; k < count; k += WIDE) {
-        floats value{};
-        std::memcpy(&value, from + k, (count - k < WIDE ? count - k : WIDE) * sizeof(float));
-        store(line.data() + k, value);
-    }
-}
-
 inline void lay_out(const Product& job, int64_t panel, std::vector<bf16>& line) {
     const int64_t n = panel * PANEL, rows = job.N - n < PANEL ? job.N - n : PANEL;
-    round_rows(job.floats + n * job.K, rows * job.K, PANEL * job.K, line);
+    line.resize(PANEL * job.K + WIDE);
+    round_rows(job.floats + n * job.K, rows * job.K, line.data());
     pack_panel(line.data(), job.K, rows, job.K, job.words + n * (job.K / 2));
 }
 
@@ -99,11 +90,11 @@ extern "C" void affina_thin_pack_back(const bf16* weight, int64_t row, int64_t N
 extern "C" void affina_thin_lay_out(const float* weight, int64_t N, int64_t K, int64_t before, int64_t total, int64_t back, int32_t* to) {
 #pragma omp parallel
     {
-        std::vector<bf16> line;
+        std::vector<bf16> line(PANEL * K + WIDE);
 #pragma omp for schedule(static)
         for (int64_t n = 0; n < N; n += PANEL) {
             const int64_t rows = std::min<int64_t>(PANEL, N - n);
-            round_rows(weight + n * K, rows * K, PANEL * K, line);
+            round_rows(weight + n * K, rows * K, line.data());
             if (!back) pack_panel(line.data(), K, rows, K, to + (before + n) * (K / 2));
             for (int64_t k = 0; k < K && back; k += PANEL)
                 interleave(

@@ -257,5 +257,26 @@ struct Parts {
     }
 };
 
+// `run(work, item)` for every item, the next by whoever is free; a thread's work is made of `given` in memory of its own.
+// 0, or 1 when there is no memory.
+template <class Work, class Given, class Run>
+int each_item(const Given& given, int64_t items, const Run& run) {
+    Parts counted{nullptr};
+    Work(counted, given);
+    int failed = 0;
+#pragma omp parallel reduction(| : failed)
+    {
+        static thread_local Scratch own;
+        char* base = own.of(counted.used);
+        failed = base == nullptr;
+        Parts parts{base};
+        Work work(parts, given);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t n = 0; n < items; n++)
+            if (!failed) run(work, n);
+    }
+    return failed;
+}
+
 }  // namespace
 }  // namespace affina
