@@ -121,7 +121,7 @@ def main() -> None:
             {
                 "tool": "reference",
                 "workload": given.data,
-                "settings": {key: value for key, value in vars(given).items() if key != "data"},
+                "settings": workload.settings(given),
                 "runs": runs,
                 "validation_loss": {"min": min(found), "max": max(found)},
             }

@@ -74,7 +74,7 @@ def line(given: argparse.Namespace, run: Run, clock: Clock) -> dict[str, Any]:
         "tool": "affina",
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "workload": given.data,
-        "settings": {key: value for key, value in vars(given).items() if key != "data"} | compute,
+        "settings": workload.settings(given) | compute,
         "real_tokens_per_s": round(sum(tokens[warm:]) / sum(seconds[warm:]), 1),
         "median_step_tokens_per_s": round(median(rates), 1),
         "samples_per_s": round(given.batch * len(rates) / sum(seconds[warm:]), 3),

@@ -125,11 +125,21 @@ def recipe(given: argparse.Namespace, file: Path, training: int) -> dict[str, An
     }
 
 
+def settings(given: argparse.Namespace) -> dict[str, Any]:
+    """What a line prints of its arguments; of a base in a folder its name, for the folder is this machine's."""
+    return {key: value for key, value in vars(given).items() if key != "data"} | {"base": Path(given.base).name}
+
+
 def arguments(about: str) -> argparse.ArgumentParser:
     """The arguments that every script here shares."""
     parser = argparse.ArgumentParser(description=about.split("\n")[0])
     parser.add_argument("--data", default="gsm", choices=["gsm", "banking"])
-    parser.add_argument("--base", default="smollm2-135m-instruct", help="what a recipe's model.base takes")
+    own = os.environ.get("AFFINA_BENCH_MODEL", "smollm2-135m-instruct")
+    parser.add_argument(
+        "--base",
+        default=own,
+        help="what a recipe's model.base takes; $AFFINA_BENCH_MODEL, which the peers read, when set",
+    )
     parser.add_argument("--steps", type=int, default=8, help="measured steps")
     parser.add_argument("--warm", type=int, default=2, help="steps before the clock")
     parser.add_argument("--batch", type=int, default=8)

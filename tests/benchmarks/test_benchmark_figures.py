@@ -12,7 +12,8 @@ import machine
 import pytest
 import sft
 import table
-from compare import disturbed, environments, ratios
+import workload
+from compare import disturbed, environments, ratios, unlike
 
 from affina.core.recipe import Recipe
 
@@ -66,6 +67,21 @@ def test_a_run_beside_others_is_marked() -> None:
     quiet = {"step_s": [1.0] * 10, "others_cpu_s": 0.1, "steal_s": 0.0}
     assert not disturbed(quiet)
     assert disturbed({**quiet, "others_cpu_s": 10.0 * (os.cpu_count() or 1)})
+
+
+def test_two_sides_whose_losses_are_far_apart_are_not_compared_in_silence() -> None:
+    ours: dict[str, Any] = {"losses": [1.2, 1.3]}
+    assert unlike([(ours, {"losses": [1.4, 1.3]}), (ours, {"losses": []})]) is None
+    said = unlike([(ours, {"losses": [1.3, 1.2]}), (ours, {"losses": [10.7, 10.8]})])
+    assert said is not None and "1.250 and 10.750" in said
+
+
+def test_the_base_is_the_one_that_the_peers_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFINA_BENCH_MODEL", "/models/another")
+    assert (given := workload.arguments("x").parse_args([])).base == "/models/another"
+    assert workload.settings(given)["base"] == "another"
+    monkeypatch.delenv("AFFINA_BENCH_MODEL")
+    assert workload.arguments("x").parse_args([]).base == "smollm2-135m-instruct"
 
 
 def test_each_row_of_the_table_adds_to_the_one_above_and_the_recipe_takes_every_setting() -> None:
