@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from affina.core.kinds import Segment
 from affina.engine.torch import attention, quantised
-from affina.engine.torch.fused.attach import FUSED, block_of, parts_of
+from affina.engine.torch.fused.attach import FUSED, attention_of, block_of, parts_of
 from affina.engine.torch.fused.block import Block, Fused
 from affina.engine.torch.machine import device
 
@@ -63,15 +63,16 @@ class Stage:
         block = self.block() if attention.chosen(self.network.config) else None
         again = self.network.how.checkpoint and torch.is_grad_enabled()
         if block is not None:
-            return self._fused(block, hidden, more["position_embeddings"], again)
+            return self._fused(block, hidden, more.get("position_embeddings"), again)
         if again:
             return checkpoint(attention.kept(self.plain), hidden, *args, use_reentrant=False, **more)
         return self.plain(hidden, *args, **more)
 
-    def _fused(self, block: Block, hidden: Tensor, turns: tuple[Tensor, Tensor], again: bool) -> Tensor:
+    def _fused(self, block: Block, hidden: Tensor, turns: tuple[Tensor, Tensor] | None, again: bool) -> Tensor:
         dtype = self.network.dtype
         wide = torch.promote_types(dtype, torch.float32)
-        cos, sin = (each[0].to(wide).contiguous() for each in turns)
+        nothing = hidden.new_empty(*hidden.shape[:2], 0)  # no positions that turn
+        cos, sin = (each[0].to(wide).contiguous() for each in turns or (nothing, nothing))
         read = attention.current().read if self is self.network.stages[-1] else None
         moving = [each for each in block.parameters() if each.requires_grad]
         with torch.autocast(hidden.device.type, enabled=False):
@@ -84,7 +85,7 @@ class Stage:
         """The fused form of the layer as it is now: a tuning may have put other modules into it."""
         if not self.network.how.kernels or device().type != "cpu" or type(self.layer).__name__ not in FUSED:
             return None
-        if attention.prefixed(self.layer.get_submodule("self_attn")):
+        if attention.prefixed(attention_of(self.layer)):
             return None
         parts = parts_of(self.layer)
         if parts != self._parts:

@@ -11,13 +11,18 @@ from torch import Tensor
 from affina.engine.torch import attention
 from affina.engine.torch.attention import Cached, How
 from affina.engine.torch.fused import attach, compiled
-from affina.engine.torch.fused.plain import Heads, Norm, Plain, Turns
+from affina.engine.torch.fused.norms import norm_of
+from affina.engine.torch.fused.plain import Act, Heads, Plain, Turns
 from affina.engine.torch.load import Network
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import CLASSES as NORMS
-from affina.engine.torch.norms import RootMeanSquare
 from affina.engine.torch.packing import Product
 from affina.engine.torch.products import stacked
+
+LEAN = (
+    "LlamaDecoderLayer", "MistralDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer", "GemmaDecoderLayer",
+)  # fmt: skip
+"""Blocks of bodies that are an embedding, one table of rotary positions, such blocks and a norm."""
 
 
 class LeanBody:
@@ -27,13 +32,13 @@ class LeanBody:
         self.body, self.dtype, self.layers, self.ops = body, dtype, layers, ops
         self.wide = torch.promote_types(dtype, torch.float32)
         firsts = [layer.norms[0] for layer in layers[1:]]
-        self.first, self.after = layers[0].norms[0], [*firsts, _norm(body.norm, self.wide)]
+        self.first, self.after = layers[0].norms[0], [*firsts, norm_of(body.norm, self.wide)]
 
     @classmethod
     @torch.no_grad()
     def of(cls, network: Network, hows: Sequence[How]) -> "LeanBody | None":
         """None for another form, or where an adapter cannot be merged. `hows`: how each layer's attention is called."""
-        blocks = [each for each in network.body.modules() if type(each).__name__ in attach.FUSED]
+        blocks = [each for each in network.body.modules() if type(each).__name__ in LEAN]
         norms = [each for each in network.body.modules() if type(each).__name__.endswith(NORMS)]
         if len(blocks) != len(hows) or norms or any(attention.prefixed(block.self_attn) for block in blocks):
             return None
@@ -43,7 +48,7 @@ class LeanBody:
             return None
         first = made[0]
         takes = network.how.kernels and device().type == "cpu"
-        takes = takes and compiled.fits(network.config.hidden_size, first.inner, first.heads, 0)
+        takes = takes and compiled.fits(network.config.hidden_size, first.inner, first.heads, 0, first.heads.width)
         return cls(
             network.body, network.dtype, made, (compiled.operations(network.dtype) if takes else None) or Plain()
         )
@@ -52,14 +57,14 @@ class LeanBody:
         """[T, D] hidden states after the final norm."""
         x_TD = self.body.embed_tokens(tokens_T).to(self.wide)
         cos, sin = (each[0].to(self.wide).contiguous() for each in self.body.rotary_emb(x_TD[None], depths_T[None]))
-        normed, _ = self.ops.rms_norm(x_TD, self.first, self.dtype)
+        normed, _ = self.ops.normed(x_TD, self.first, self.dtype)
         for layer, after in zip(self.layers, self.after, strict=True):
             y = layer.attended(self.ops, normed, (cos, sin), step)
-            x_TD, inner, _ = self.ops.add_residual(x_TD, y, None, None, layer.norms[1])
+            x_TD, inner, *_ = self.ops.add_residual(x_TD, y, None, None, layer.norms[1])
             assert inner is not None
             gates = layer.gate_up(inner)
-            y = layer.down(self.ops.gated(gates, None, None, None, layer.gelu))
-            x_TD, out, _ = self.ops.add_residual(x_TD, y, None, None, after)
+            y = layer.down(self.ops.gated(gates, None, None, None, Act(layer.gelu, True)))
+            x_TD, out, *_ = self.ops.add_residual(x_TD, y, None, None, after)
             assert out is not None
             normed = out
         return normed
@@ -72,9 +77,9 @@ class _Layer:
         self, layer: Any, products: "Sequence[tuple[Product, list[int]]]", how: How, wide: torch.dtype
     ) -> None:
         self.how, width = how, int(layer.self_attn.head_dim)
-        self.norms = _norm(layer.input_layernorm, wide), _norm(layer.post_attention_layernorm, wide)
+        self.norms = norm_of(layer.input_layernorm, wide), norm_of(layer.post_attention_layernorm, wide)
         named = dict(layer.self_attn.named_children())
-        normed = [_norm(named[each], wide) for each in ("q_norm", "k_norm") if each in named]
+        normed = [norm_of(named[each], wide) for each in ("q_norm", "k_norm") if each in named]
         self.head_norms = (normed[0], normed[1]) if normed else None
         (self.qkv, sizes), (self.o, _), (self.gate_up, inner), (self.down, _) = products
         self.heads, self.inner = Heads(sizes[0] // width, sizes[1] // width, width), inner[0]
@@ -102,8 +107,3 @@ class _Layer:
         first, second = self.heads.queries, self.heads.queries + self.heads.keys
         mixed = step.attend(whole[:, :first], whole[:, first:second], whole[:, second:], self.how)
         return self.o(mixed[0].flatten(1))
-
-
-def _norm(norm: RootMeanSquare, dtype: torch.dtype) -> Norm:
-    """The norm as it multiplies, in `dtype`."""
-    return Norm(norm.weight.detach().to(dtype) + norm.offset, norm.variance_epsilon)

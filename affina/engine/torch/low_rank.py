@@ -12,7 +12,8 @@ from affina.engine.torch.quantised import Quantised
 class LowRank(nn.Module):
     """y = base(x) + scale · (dropout(x) Aᵀ) Bᵀ. A is [rank, in], drawn as PEFT draws it; B is [out, rank], zero.
 
-    The sum is float32: in bf16 a fresh product lies below half a unit in the last place of y and would be rounded away.
+    The sum is float32 and, where products are narrower, the large one takes the thin one in before it is rounded: what
+    a young adapter adds lies below half a unit in the last place of a rounded y, and values are handed on rounded.
     """
 
     def __init__(self, base: nn.Module, rank: int, scale: float, dropout: float) -> None:
@@ -33,10 +34,21 @@ class LowRank(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once, for both products
+        dropped = nn.functional.dropout(x, self.dropout, self.training) if self.dropout else x
+        change = nn.functional.linear(nn.functional.linear(dropped, self.lora_A), self.lora_B)
+        if x.dtype.itemsize < 4 and is_linear(self.base):
+            y = self._within(x, change)
+            bias: Any = self.base.bias
+            return y.to(torch.float32) if bias is None else y + bias.to(torch.float32)
         y = self.base(x)
-        x = nn.functional.dropout(x, self.dropout, self.training) if self.dropout else x
-        change = nn.functional.linear(nn.functional.linear(x, self.lora_A), self.lora_B)
         return torch.add(y.to(torch.promote_types(y.dtype, torch.float32)), change, alpha=self.scale)
+
+    def _within(self, x: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+        """x Wᵀ + scale · change, rounded once."""
+        base: Any = self.base
+        weight = base.weight.T if isinstance(base, nn.Linear) else base.weight
+        y = torch.addmm(change.flatten(0, -2), x.flatten(0, -2), weight, beta=self.scale)
+        return y.view(change.shape)
 
     def merged(self) -> torch.Tensor:
         """[out, in], float32 at least: the weight of the linear layer that answers like this one."""

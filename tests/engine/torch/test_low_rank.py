@@ -151,16 +151,30 @@ def test_a_fresh_product_changes_nothing_and_is_drawn_as_peft_draws_it() -> None
     assert float(product.lora_A.detach().std()) == pytest.approx(float(drawn.std()), rel=0.1)
 
 
-def test_a_change_too_small_for_bf16_survives_the_sum() -> None:
-    # In bf16 the unit in the last place of 1 is 2^-7: a change of 1e-3 beside it would be rounded away.
-    layer = torch.nn.Linear(8, 1, bias=False).bfloat16()
-    layer.weight.data.fill_(1 / 8)
-    product = LowRank(layer, 1, 1.0, 0.0)
-    product.lora_A.data.fill_(1e-3 / 8)
-    product.lora_B.data.fill_(1.0)
-    with torch.autocast("cpu", torch.bfloat16):
-        found = product(torch.ones(1, 8))
-    assert found.dtype == torch.float32 and float(found.detach()) == pytest.approx(1.001, abs=2e-5)
+@pytest.mark.parametrize(("kind", "biased"), [("linear", False), ("linear", True), ("transposed", True)])
+def test_a_change_too_small_for_bf16_survives_the_sum_and_its_rounding(kind: str, biased: bool) -> None:
+    """Beside values of about 1, of which bf16 keeps the unit of 2^-7, changes of 1e-3: where the large product is
+    rounded alone and the sum again, as values are, a fifth of them is lost."""
+    torch.manual_seed(0)
+    layer: Any = torch.nn.Linear(64, 48, bias=biased) if kind == "linear" else Conv1D(48, 64)  # type: ignore[no-untyped-call]
+    torch.nn.init.normal_(layer.weight, std=1 / 8)
+    product = LowRank(layer.bfloat16(), 4, 2.0, 0.0)
+    torch.nn.init.normal_(product.lora_B, std=1e-3)
+    x = torch.randn(4000, 64).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        found = product(x)
+        rounded = torch.nn.functional.linear(x, product.lora_A)
+        change = 2.0 * torch.nn.functional.linear(rounded, product.lora_B).double()
+    layer.requires_grad_(False)
+    weight = layer.weight.double() if kind == "transposed" else layer.weight.double().T
+    own = x.double() @ weight + (layer.bias.double() if layer.bias is not None else 0.0)
+
+    def kept(y: torch.Tensor) -> float:
+        """The share of the change, along itself, that values hold."""
+        return float(((y.bfloat16().double() - own) * change).sum() / change.square().sum())
+
+    assert found.dtype == torch.float32 and kept(found) == pytest.approx(1.0, abs=0.03)
+    assert kept(own.bfloat16().double() + change) < 0.9
 
 
 def test_dropout_falls_on_the_products_input_only_and_only_in_training() -> None:

@@ -102,13 +102,16 @@ def test_nothing_is_compiled_where_every_block_is_fused(base: Path, monkeypatch:
     long = Work(10**12, 100, base)
     path = base / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    for name, compiles in (
-        ("LlamaForCausalLM", False),
-        ("Qwen3Model", False),
-        ("Gemma2ForCausalLM", True),
-        ("BertForMaskedLM", True),
+    for name, compiles, more in (
+        ("LlamaForCausalLM", False, {}),
+        ("Qwen3Model", False, {}),
+        ("Gemma2ForCausalLM", False, {}),
+        ("GPT2LMHeadModel", False, {"resid_pdrop": 0.0}),
+        ("GPT2LMHeadModel", True, {"resid_pdrop": 0.1}),
+        ("CohereForCausalLM", True, {}),
+        ("BertForMaskedLM", True, {}),
     ):
-        path.write_text(json.dumps({**config, "architectures": [name]}), encoding="utf-8")
+        path.write_text(json.dumps({**config, "architectures": [name], **more}), encoding="utf-8")
         assert settled_on(Compute(), long).compile is compiles, name
         assert settled_on(Compute(kernels="off"), long).compile is True
         assert settled_on(Compute(), Work(10**12, 100, base, fuses=False)).compile is True

@@ -1,52 +1,117 @@
 """Which blocks have a fused form: found by their class, their parts and their sizes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from affina.engine.torch.fused import compiled
 from affina.engine.torch.fused.block import Block, Form
-from affina.engine.torch.fused.plain import Heads
+from affina.engine.torch.fused.norms import Norms, is_known
+from affina.engine.torch.fused.plain import Act, Heads
 from affina.engine.torch.fused.products import Layer, Stack
-from affina.engine.torch.norms import RootMeanSquare
 
-FUSED = (
-    "LlamaDecoderLayer", "MistralDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer", "GemmaDecoderLayer",
-)  # fmt: skip
-"""Pre-norm blocks with rotary positions, gated inner layers and RMS norms, and nothing else on the way."""
-ATTENTION, INNER = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How a class of blocks names its parts; "" where it has none in that place."""
+
+    attention: str = "self_attn"
+    qkv: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
+    o: str = "o_proj"
+    inner: tuple[str, ...] = ("gate_proj", "up_proj")
+    down: str = "down_proj"
+    act: str = "act_fn"
+    gated: bool = True
+    norms: tuple[str, str, str, str] = ("input_layernorm", "", "post_attention_layernorm", "")
+    """Before the attention, after it, before the inner layers, after them."""
+    biased: bool = False
+    """Whether norms are layer norms."""
+
+
+LLAMA = Named()
+GEMMA = Named(
+    norms=("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
+)
+OLMO = Named(norms=("", "post_attention_layernorm", "", "post_feedforward_layernorm"))
+FUSED: Mapping[str, Named] = {
+    **dict.fromkeys(("LlamaDecoderLayer", "MistralDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer"), LLAMA),
+    **dict.fromkeys(("GemmaDecoderLayer", "GraniteDecoderLayer"), LLAMA),
+    **dict.fromkeys(("Gemma2DecoderLayer", "Gemma3DecoderLayer"), GEMMA),
+    **dict.fromkeys(("Olmo2DecoderLayer", "Olmo3DecoderLayer"), OLMO),
+    "Phi3DecoderLayer": Named(qkv=("qkv_proj",), inner=("gate_up_proj",), act="activation_fn"),
+    "GPT2Block": Named(
+        attention="attn", qkv=("c_attn",), o="c_proj", inner=("c_fc",), down="c_proj", act="act", gated=False,
+        norms=("ln_1", "", "ln_2", ""), biased=True,
+    ),
+}  # fmt: skip
+"""Blocks of two halves, attention and inner layers, each added to what it read, and nothing else on the way."""
 HEARD = ("scaling", "sliding_window", "softcap")
 
 
+def attention_of(layer: Any) -> Any:
+    return getattr(layer, FUSED[type(layer).__name__].attention)
+
+
 def parts_of(layer: Any) -> tuple[Any, ...]:
-    """The seven linear modules of a block as they stand."""
-    attention, inner = layer.self_attn, layer.mlp
-    return (*(getattr(attention, each) for each in ATTENTION), *(getattr(inner, each) for each in INNER))
+    """The linear modules of a block as they stand: the attention's inputs and output, the inner layers'."""
+    named, attention = FUSED[type(layer).__name__], attention_of(layer)
+    inputs = [getattr(attention, each) for each in named.qkv]
+    inner = [getattr(layer.mlp, each) for each in (*named.inner, named.down)]
+    return (*inputs, getattr(attention, named.o), *inner)
 
 
 def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Block | None:
     """The fused form of a decoder layer, where its parts and sizes have one."""
-    q, k, v, o, gate, up, down = (Layer.of(each) for each in parts)
-    if not (q and k and v and o and gate and up and down) or layer.self_attn.attention_dropout:
+    named, attention = FUSED[type(layer).__name__], attention_of(layer)
+    layers = [each for part in parts if (each := Layer.of(part)) is not None]
+    if len(layers) < len(parts) or _drops(layer, layers) or not getattr(attention, "is_causal", True):
         return None
-    if any(each.beside is not None and each.beside.dropout for each in (q, k, v, o, gate, up, down)):
+    edge = len(named.qkv) + 1
+    qkv, o, inner, down = layers[: edge - 1], layers[edge - 1], layers[edge:-1], layers[-1]
+    heads, act = _heads(attention, qkv, o), is_gelu(getattr(layer.mlp, named.act))
+    norms = Norms(
+        *(getattr(layer, each) if each else None for each in named.norms),
+        *(dict(attention.named_children()).get(each) for each in ("q_norm", "k_norm")),
+    )
+    known = all(is_known(each, named.biased) for each in norms.all())
+    if act is None or not known or (turned := _turned(attention, heads)) is None:
         return None
-    stacks = (Stack([q, k, v]), Stack([o]), Stack([gate, up]), Stack([down]))
-    width = int(layer.self_attn.head_dim)
-    heads = Heads(stacks[0].sizes[0] // width, stacks[0].sizes[1] // width, width)
-    norms = [layer.input_layernorm, layer.post_attention_layernorm]
-    if hasattr(layer.self_attn, "q_norm"):
-        norms += [layer.self_attn.q_norm, layer.self_attn.k_norm]
-    gelu = is_gelu(layer.mlp.act_fn)
-    if gelu is None or not all(isinstance(each, RootMeanSquare) for each in norms):
-        return None
-    if not compiled.fits(
-        stacks[1].sizes[0], stacks[3].layers[0].base.weight.shape[1], heads, max(sum(stack.ranks) for stack in stacks)
-    ):
+    widths = [size * heads.width for size in (heads.queries, heads.keys, heads.keys)]
+    halves = 2 * [down.shape[1]] if named.gated else [down.shape[1]]
+    stacks = (Stack(qkv, widths), Stack([o]), Stack(inner, halves), Stack([down]))
+    if not compiled.fits(o.shape[0], down.shape[1], heads, max(sum(stack.ranks) for stack in stacks), turned):
         return None
     attends = {name: heard[name] for name in HEARD if name in heard}
-    return Block(Form(heads, gelu, attends), layer.self_attn, stacks, tuple(norms))
+    times = float(getattr(layer, "residual_multiplier", 1.0))
+    return Block(Form(heads, Act(act, named.gated), attends, times), attention, stacks, norms)
+
+
+def _drops(layer: nn.Module, layers: list[Layer]) -> bool:
+    """Whether anything in the block is dropped in training, or it holds something that the fused form leaves out."""
+    attention = attention_of(layer)
+    dropped = [getattr(attention, name, 0.0) for name in ("attention_dropout", "attn_pdrop")]
+    dropped += [each.p for each in layer.modules() if isinstance(each, nn.Dropout)]
+    dropped += [each.beside.dropout for each in layers if each.beside is not None]
+    return any(dropped) or hasattr(layer, "crossattention")
+
+
+def _heads(attention: Any, qkv: list[Layer], o: Layer) -> Heads:
+    width = int(attention.head_dim)
+    queries = o.shape[1] // width
+    return Heads(queries, (sum(each.shape[0] for each in qkv) // width - queries) // 2, width)
+
+
+def _turned(attention: Any, heads: Heads) -> int | None:
+    """How many of a head's numbers its position turns."""
+    rope = getattr(attention.config, "rope_parameters", None)
+    if rope is None:
+        return 0
+    parts = rope.values() if all(isinstance(each, Mapping) for each in rope.values()) else [rope]
+    shares = {float(each.get("partial_rotary_factor", 1.0)) for each in parts}
+    return int(heads.width * shares.pop()) if len(shares) == 1 else None
 
 
 def is_gelu(act: Any) -> bool | None:

@@ -1,7 +1,9 @@
-"""A pre-norm decoder block, whole: x + attention(norm(x)), then + mlp(norm(·)), with its backward pass written out.
+"""A decoder block, whole: x + attention(x), then + inner(·), norms before each, after each or both, with its backward
+pass written out.
 
 The residual stream and every low-rank sum are float32 (float64 where the weights are); products are in the dtype of
-the network. Nothing is kept that is cheap to compute again. Touvron et al. (2023) describe the block.
+the network. Nothing is kept that is cheap to compute again. Radford et al. (2019), Touvron et al. (2023), Gemma Team
+(2024) and OLMo Team (2024) describe such blocks.
 """
 
 from collections.abc import Iterator
@@ -14,10 +16,10 @@ from torch.autograd.function import once_differentiable
 
 from affina.engine.torch import attention, flash
 from affina.engine.torch.fused import compiled, passes
+from affina.engine.torch.fused.norms import Norms, norm_of
 from affina.engine.torch.fused.passes import Left, Passes
-from affina.engine.torch.fused.plain import Heads, Norm, Plain, Thin, Turns
+from affina.engine.torch.fused.plain import Act, Heads, Join, Norm, Plain, Thin, Turns
 from affina.engine.torch.fused.products import Input, Stack
-from affina.engine.torch.norms import RootMeanSquare
 
 PLAIN = Plain()
 Gradients = dict[Tensor, Tensor]
@@ -28,9 +30,11 @@ class Form:
     """What a family's block is, beside its weights."""
 
     heads: Heads
-    gelu: bool
+    act: Act
     attends: dict[str, Any]
     """How the block's attention calls its function: scaling, sliding_window, softcap."""
+    times: float = 1.0
+    """What the halves' outputs are multiplied by before the residual sums."""
 
     @property
     def rule(self) -> flash.Rule:
@@ -44,12 +48,14 @@ class Kept:
     """What one forward pass leaves for the backward pass."""
 
     x: Tensor
-    rstd: Tensor
+    rstd: Tensor | None
     attended: "Attended"
     turned: tuple[Tensor, Tensor]
+    joined: tuple[Tensor, Tensor] | None
     middle: Tensor
-    rstd_middle: Tensor
+    rstd_middle: Tensor | None
     gates: Tensor
+    made: tuple[Tensor, Tensor] | None
     inputs: list[Input]
     read: Tensor | None
     """The rows that what follows the attention was computed for; None: all."""
@@ -58,18 +64,16 @@ class Kept:
 class Block:
     """The parameters of a block and its computation."""
 
-    def __init__(
-        self, form: Form, attention: nn.Module, stacks: tuple[Stack, ...], norms: tuple[RootMeanSquare, ...]
-    ) -> None:
+    def __init__(self, form: Form, attention: nn.Module, stacks: tuple[Stack, ...], norms: Norms[nn.Module]) -> None:
         self.form, self.attention = form, attention
         self.qkv, self.o, self.gate_up, self.down = stacks
-        self.norms = norms  # before attention, before the mlp; then, where there are, of queries and of keys
+        self.norms = norms
         self.stacks, self._layers = stacks, [layer for stack in stacks for layer in stack.layers]
-        self._passes = Passes(form, stacks) if passes.takes(form.heads, form.rule) else None
+        self._passes = Passes(form, stacks) if passes.takes(form.heads, form.rule, stacks) else None
 
     def parameters(self) -> Iterator[Tensor]:
         """Every parameter of the block, in a fixed order."""
-        for norm in self.norms:
+        for norm in self.norms.all():
             yield from norm.parameters()
         for stack in (self.qkv, self.o, self.gate_up, self.down):
             yield from stack.parameters()
@@ -79,44 +83,43 @@ class Block:
         dtype, _, read = how
         if dtype != torch.bfloat16 or read is not None or not attention.current().kernels:
             return None
-        fixed = [norm.weight for norm in self.norms]
+        fixed = [each for norm in self.norms.all() for each in norm.parameters()]
         fixed += [each for layer in self._layers for each in (layer.base.weight, layer.base.bias) if each is not None]
         if any(each.requires_grad for each in fixed) or not passes.reads(self._layers):
             return None
         return self._passes
 
-    def norm(self, place: int, dtype: torch.dtype) -> Norm:
-        """The weight as it multiplies, in `dtype`."""
-        norm = self.norms[place]
-        return Norm(norm.weight.detach().to(dtype) + norm.offset, norm.variance_epsilon)
-
     def forward(
         self, x: Tensor, positions: tuple[Tensor, Tensor], how: "How", learns: bool
     ) -> tuple[Tensor, "Kept | Left"]:
-        """x [T, D] wide → the block's output, wide, and what backward needs. `positions`: cos and sin [T, W], wide."""
+        """x [T, D] wide → the block's output, wide, and what backward needs. `positions`: cos and sin [T, as many of a
+        head's numbers as are turned], wide."""
         if (whole := self.passes(how)) is not None:
             forest = attention.current()
             forest.calls += 1
             return whole.forward(self, x, positions, forest.table())
         dtype, _, read = how
-        form, ops = self.form, _operations(dtype)
-        normed, rstd = ops.rms_norm(x, self.norm(0, x.dtype), dtype)
+        form, ops, norms = self.form, _operations(dtype), self._norms(x.dtype)
+        normed, rstd = ops.normed(x, norms.before, dtype) if norms.before is not None else (x.to(dtype), None)
         y, qkv = self.qkv.forward(normed)
-        turns = Turns(form.heads, self._head_norms(x.dtype), *positions)
+        turns = Turns(form.heads, _pair(norms), *positions)
         turned, rstd_heads = ops.heads(y, self.qkv.bias(x.dtype), (qkv.after[0], qkv.after[1], qkv.after[2]), turns)
         attended = Attended.of(turned, form, self.attention, learns)
         y_o, o = self.o.forward(_taken(attended.out, read))
-        middle, inner, rstd_middle = ops.add_residual(
-            _taken(x, read), y_o, self.o.bias(x.dtype), o.after[0], self.norm(1, x.dtype)
+        middle, inner, rstd_middle, rstd_o = ops.add_residual(
+            _taken(x, read), y_o, self.o.bias(x.dtype), o.after[0], norms.middle, Join(form.times, norms.attended)
         )
-        assert inner is not None and rstd_middle is not None
-        gates, gate_up = self.gate_up.forward(inner)
-        inner = ops.gated(gates, self.gate_up.bias(x.dtype), gate_up.after[0], gate_up.after[1], form.gelu)
+        gates, gate_up = self.gate_up.forward(middle.to(dtype) if inner is None else inner)
+        halves = (gate_up.after[0], gate_up.after[1] if form.act.gated else None)
+        inner = ops.gated(gates, self.gate_up.bias(x.dtype), *halves, form.act)
         y_d, down = self.down.forward(inner)
-        out, _, _ = ops.add_residual(middle, y_d, self.down.bias(x.dtype), down.after[0], None)
+        out, _, _, rstd_d = ops.add_residual(
+            middle, y_d, self.down.bias(x.dtype), down.after[0], None, Join(form.times, norms.made)
+        )
         down.x = down.x.new_empty(0)  # computed again from the gates
+        joined, made = ((each, scale) if scale is not None else None for each, scale in ((y_o, rstd_o), (y_d, rstd_d)))
         inputs = [qkv, o, gate_up, down]
-        kept = Kept(x, rstd, attended, (y, rstd_heads), middle, rstd_middle, gates, inputs, read)
+        kept = Kept(x, rstd, attended, (y, rstd_heads), joined, middle, rstd_middle, gates, made, inputs, read)
         return _spread(out, read, len(x)), kept
 
     def backward(
@@ -126,45 +129,77 @@ class Block:
         if isinstance(kept, Left):
             assert self._passes is not None
             return self._passes.backward(self, grad, kept, positions, wants_input)
-        dtype, found = kept.gates.dtype, Gradients()
+        dtype, found, norms = kept.gates.dtype, Gradients(), self._norms(grad.dtype)
         ops, (qkv, o, gate_up, down) = _operations(dtype), kept.inputs
         grad = _taken(grad, kept.read)
-        cast = grad.to(dtype)
+        cast = self._apart(grad, norms.made, self.norms.made, kept.made, dtype, found)
         dx, low, after = self.down.backward(cast, down)
-        down.x = ops.gated_backward(kept.gates, dx, after, self.form.gelu)
+        down.x = ops.gated_backward(kept.gates, dx, after, self.form.act)
         self.down.learn(cast, down, low, found)
         dx, low, after = self.gate_up.backward(kept.gates, gate_up)
         self.gate_up.learn(kept.gates, gate_up, low, found)
-        grad, cast, learnt = self._through_norm(1, (kept.middle, kept.rstd_middle), (dx, after), grad)
-        found |= learnt
+        grad, cast = self._through(
+            norms.middle, self.norms.middle, (kept.middle, kept.rstd_middle), (dx, after), grad, found
+        )
+        if not Join(self.form.times, norms.attended).plain:
+            cast = self._apart(grad, norms.attended, self.norms.attended, kept.joined, dtype, found)
         dx, low, after = self.o.backward(cast, o)
         self.o.learn(cast, o, low, found)
         if after is not None:
             ops.add_low(dx, after)
         grad, dx = (_spread(each, kept.read, len(kept.x)) for each in (grad, dx))
         dz = kept.attended.backward(dx, self.form.heads)
-        turns = Turns(self.form.heads, self._head_norms(grad.dtype), *positions)
-        weights = ops.heads_backward(dz, kept.turned, turns)
-        found |= dict(zip((norm.weight for norm in self.norms[2:]), () if weights is None else weights, strict=True))
-        if not wants_input and not any(each.requires_grad for each in self.norms[0].parameters()):
+        turns = Turns(self.form.heads, _pair(norms), *positions)
+        places = (self.norms.query, self.norms.key)
+        weights = [parameter for each in places if each is not None for parameter in each.parameters()]
+        learnt = ops.heads_backward(dz, kept.turned, turns, any(each.requires_grad for each in weights))
+        found |= dict(zip(weights, learnt, strict=False))
+        if not wants_input and not _learns(self.norms.before):
             self.qkv.learn(dz, qkv, self.qkv.low(dz, qkv), found)
             return None, found
         dx, low, after = self.qkv.backward(dz, qkv)
         self.qkv.learn(dz, qkv, low, found)
-        grad, _, learnt = self._through_norm(0, (kept.x, kept.rstd), (dx, after), grad)
-        return grad, found | learnt
+        grad, _ = self._through(norms.before, self.norms.before, (kept.x, kept.rstd), (dx, after), grad, found)
+        return grad, found
 
-    def _through_norm(
-        self, place: int, kept: tuple[Tensor, Tensor], arriving: tuple[Tensor, Thin | None], grad: Tensor
-    ) -> tuple[Tensor, Tensor, Gradients]:
-        """The gradient before a norm added to `grad`, the same for products, and that in the norm's weight."""
-        norm, weight = self.norm(place, grad.dtype), self.norms[place].weight
-        ops = _operations(arriving[0].dtype)
-        out, cast, learnt = ops.norm_backward(kept, norm, arriving, grad, weight.requires_grad)
-        return out, cast, {} if learnt is None else {weight: learnt}
+    def _norms(self, dtype: torch.dtype) -> Norms[Norm]:
+        return self.norms.of(lambda each: norm_of(each, dtype))
 
-    def _head_norms(self, dtype: torch.dtype) -> tuple[Norm, Norm] | None:
-        return (self.norm(2, dtype), self.norm(3, dtype)) if len(self.norms) > 2 else None
+    def _apart(
+        self,
+        grad: Tensor,
+        norm: Norm | None,
+        module: nn.Module | None,
+        kept: tuple[Tensor, Tensor] | None,
+        dtype: torch.dtype,
+        found: Gradients,
+    ) -> Tensor:
+        """The gradient in what a half gave, in `dtype`, from that in the residual stream it was joined to."""
+        join = Join(self.form.times, norm)
+        if join.plain:
+            return grad.to(dtype)
+        cast, learnt = _operations(dtype).join_backward(grad, join, kept, dtype, _learns(module))
+        if learnt is not None and module is not None:
+            found[module.weight] = learnt  # type: ignore[index]
+        return cast
+
+    @staticmethod
+    def _through(
+        norm: Norm | None,
+        module: nn.Module | None,
+        kept: tuple[Tensor, Tensor | None],
+        arriving: tuple[Tensor, Thin | None],
+        grad: Tensor,
+        found: Gradients,
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient before a norm, where there is one, added to `grad`, and the same for products."""
+        ops, (x, rstd), (dy, low) = _operations(arriving[0].dtype), kept, arriving
+        if norm is None or module is None or rstd is None:
+            out, *_ = ops.add_residual(grad, dy, None, low, None)
+            return out, out.to(dy.dtype)
+        out, cast, learnt = ops.norm_backward((x, rstd), norm, arriving, grad, _learns(module))
+        found |= dict(zip(module.parameters(), learnt, strict=False))
+        return out, cast
 
 
 @dataclass(slots=True)
@@ -218,6 +253,14 @@ def _taken(rows: Tensor, read: Tensor | None) -> Tensor:
 def _spread(rows: Tensor, read: Tensor | None, size: int) -> Tensor:
     """[size, …]: the rows at their places, 0 elsewhere."""
     return rows if read is None else rows.new_zeros(size, *rows.shape[1:]).index_copy_(0, read, rows)
+
+
+def _pair(norms: Norms[Norm]) -> tuple[Norm, Norm] | None:
+    return None if norms.query is None or norms.key is None else (norms.query, norms.key)
+
+
+def _learns(module: nn.Module | None) -> bool:
+    return module is not None and any(each.requires_grad for each in module.parameters())
 
 
 How = tuple[torch.dtype, bool, Tensor | None]

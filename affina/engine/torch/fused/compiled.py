@@ -7,21 +7,22 @@ import torch
 from torch import Tensor
 
 from affina.engine.torch import native
-from affina.engine.torch.fused.plain import Heads, Norm, Plain, Thin, Turns
+from affina.engine.torch.fused.plain import STRAIGHT, Act, Heads, Join, Norm, Plain, Thin, Turns
 
 MULTIPLE = 32  # of inner widths and of heads: two vectors
-WIDEST, WIDEST_HEAD, LARGEST_RANK = 16384, 512, 512  # the kernels' buffers for a row, a head and a low-rank input
+WIDEST, LARGEST_RANK = 16384, 512  # the kernels' buffers for a row and a low-rank input
 P, N, F = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 LOW = (P, P, N, N)
 FACES: dict[str, tuple[object, ...]] = {
-    "rms_norm": (P, P, F, N, N, P, P),
-    "add_residual": (P, P, P, *LOW, N, N, P, P, F, P, P),
-    "norm_backward": (P, P, P, P, *LOW, P, N, N, P, P, P, N),
+    "norm_rows": (P, P, P, F, N, N, P, P),
+    "add_residual": (P, P, P, *LOW, F, P, F, P, N, N, P, P, P, F, P, P),
+    "join_backward": (P, P, F, P, P, N, N, P, P, N),
+    "norm_backward": (P, P, P, P, P, *LOW, P, N, N, P, P, P, P, N),
     "add_low": (P, *LOW, N, N),
-    "gated": (P, P, *LOW, *LOW, N, N, N, P),
-    "gated_backward": (P, P, *LOW, N, N, N, P),
-    "heads": (P, P, *LOW, *LOW, *LOW, P, P, F, P, P, N, N, N, N, P, P),
-    "heads_backward": (P, P, P, P, P, P, P, N, N, N, N, P, N),
+    "gated": (P, P, *LOW, *LOW, N, N, N, N, P),
+    "gated_backward": (P, P, *LOW, N, N, N, N, P),
+    "heads": (P, P, *LOW, *LOW, *LOW, P, P, F, P, P, N, N, N, N, N, N, P, P),
+    "heads_backward": (P, P, P, P, P, P, P, N, N, N, N, N, N, P, N),
 }
 SUFFIX = {torch.bfloat16: "bf16", torch.float32: "float32"}
 SHARES = 8  # parts that a weight gradient is summed in: fixed, so the thread count changes no bit
@@ -34,10 +35,11 @@ def operations(dtype: torch.dtype) -> "Compiled | None":
     return Compiled(library, SUFFIX[dtype]) if library is not None and dtype in SUFFIX else None
 
 
-def fits(width: int, inner: int, heads: Heads, rank: int) -> bool:
-    """Whether the kernels take a block of these sizes; `rank` is the sum of the ranks beside one input."""
-    multiples = width % 16 == 0 and inner % MULTIPLE == 0 and heads.width % MULTIPLE == 0
-    return multiples and width <= WIDEST and heads.width <= WIDEST_HEAD and rank <= LARGEST_RANK
+def fits(width: int, inner: int, heads: Heads, rank: int, turned: int) -> bool:
+    """Whether the kernels take a block of these sizes; `rank` is the sum of the ranks beside one input, `turned` how
+    many of a head's numbers its position turns."""
+    multiples = width % 16 == 0 and inner % MULTIPLE == 0 and heads.width % MULTIPLE == 0 and turned % MULTIPLE == 0
+    return multiples and max(width, heads.queries * heads.width) <= WIDEST and rank <= LARGEST_RANK
 
 
 def _at(tensor: Tensor | None) -> int | None:
@@ -59,50 +61,78 @@ class Compiled(Plain):
             function.argtypes, function.restype = arguments, None
             setattr(self, f"_{name}", function)
 
-    def rms_norm(self, x: Tensor, norm: Norm, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def normed(self, x: Tensor, norm: Norm, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         T, D = x.shape
         out, rstd = torch.empty_like(x, dtype=dtype), x.new_empty(T)
-        self._rms_norm(_at(x), _at(norm.weight), norm.eps, T, D, _at(out), _at(rstd))  # type: ignore[attr-defined]
+        self._norm_rows(  # type: ignore[attr-defined]
+            _at(x), _at(norm.weight), _at(norm.bias), norm.eps, T, D, _at(out), _at(rstd)
+        )
         return out, rstd
 
     def add_residual(
-        self, residual: Tensor, y: Tensor, bias: Tensor | None, low: Thin | None, norm: Norm | None
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        self,
+        residual: Tensor,
+        y: Tensor,
+        bias: Tensor | None,
+        low: Thin | None,
+        norm: Norm | None,
+        join: Join = STRAIGHT,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         T, D = y.shape
         out = torch.empty_like(residual)
         normed, rstd = (torch.empty_like(y), residual.new_empty(T)) if norm else (None, None)
-        weight, eps = norm if norm else (None, 0.0)
+        weight, eps, shift = norm or (None, 0.0, None)
+        joined, joined_eps, _ = join.norm or (None, 0.0, None)
+        kept = residual.new_empty(T) if join.norm else None
         self._add_residual(  # type: ignore[attr-defined]
-            _at(residual), _at(y), _at(bias), *_low(low), T, D, _at(out), _at(weight), eps, _at(normed), _at(rstd)
+            _at(residual), _at(y), _at(bias), *_low(low), join.times, _at(joined), joined_eps, _at(kept), T, D,
+            _at(out), _at(weight), _at(shift), eps, _at(normed), _at(rstd),
+        )  # fmt: skip
+        return out, normed, rstd, kept
+
+    def join_backward(
+        self, grad: Tensor, join: Join, kept: tuple[Tensor, Tensor] | None, dtype: torch.dtype, learns: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        T, D = grad.shape
+        out, (y, rstd) = torch.empty_like(grad, dtype=dtype), kept or (None, None)
+        weight = None if join.norm is None else join.norm.weight
+        learnt = grad.new_zeros(SHARES, D) if learns and join.norm is not None else None
+        self._join_backward(  # type: ignore[attr-defined]
+            _at(grad), _at(y), join.times, _at(weight), _at(rstd), T, D, _at(out), _at(learnt), SHARES
         )
-        return out, normed, rstd
+        return out, None if learnt is None else learnt.sum(0)
 
     def norm_backward(
         self, kept: tuple[Tensor, Tensor], norm: Norm, arriving: tuple[Tensor, Thin | None], grad: Tensor, learns: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         (x, rstd), (dy, low) = kept, arriving
         T, D = x.shape
         out, cast = torch.empty_like(x), torch.empty_like(dy)
-        learnt = x.new_zeros(SHARES, D) if learns else None
+        weight = x.new_zeros(SHARES, D) if learns else None
+        shift = x.new_zeros(SHARES, D) if learns and norm.bias is not None else None
         self._norm_backward(  # type: ignore[attr-defined]
-            _at(x), _at(rstd), _at(norm.weight), _at(dy), *_low(low), _at(grad), T, D, _at(out), _at(cast),
-            _at(learnt), SHARES,
+            _at(x), _at(rstd), _at(norm.weight), _at(norm.bias), _at(dy), *_low(low), _at(grad), T, D, _at(out),
+            _at(cast), _at(weight), _at(shift), SHARES,
         )  # fmt: skip
-        return out, cast, None if learnt is None else learnt.sum(0)
+        return out, cast, tuple(each.sum(0) for each in (weight, shift) if each is not None)
 
     def add_low(self, y: Tensor, low: Thin) -> None:
         self._add_low(_at(y), *_low(low), *y.shape)  # type: ignore[attr-defined]
 
-    def gated(self, y: Tensor, bias: Tensor | None, gate: Thin | None, up: Thin | None, gelu: bool) -> Tensor:
-        T, I = y.shape[0], y.shape[1] // 2  # noqa: E741
+    def gated(self, y: Tensor, bias: Tensor | None, gate: Thin | None, up: Thin | None, act: Act) -> Tensor:
+        parts = 2 if act.gated else 1
+        T, I = y.shape[0], y.shape[1] // parts  # noqa: E741
         out = y.new_empty(T, I)
-        self._gated(_at(y), _at(bias), *_low(gate), *_low(up), gelu, T, I, _at(out))  # type: ignore[attr-defined]
+        self._gated(_at(y), _at(bias), *_low(gate), *_low(up), act.gelu, parts, T, I, _at(out))  # type: ignore[attr-defined]
         return out
 
-    def gated_backward(self, y: Tensor, dout: Tensor, low: Thin | None, gelu: bool) -> Tensor:
-        T, I = y.shape[0], y.shape[1] // 2  # noqa: E741
+    def gated_backward(self, y: Tensor, dout: Tensor, low: Thin | None, act: Act) -> Tensor:
+        parts = 2 if act.gated else 1
+        T, I = y.shape[0], y.shape[1] // parts  # noqa: E741
         again = y.new_empty(T, I)
-        self._gated_backward(_at(y), _at(dout), *_low(low), gelu, T, I, _at(again))  # type: ignore[attr-defined]
+        self._gated_backward(  # type: ignore[attr-defined]
+            _at(y), _at(dout), *_low(low), act.gelu, parts, T, I, _at(again)
+        )
         return again
 
     def heads(
@@ -113,21 +143,27 @@ class Compiled(Plain):
         turns: Turns,
     ) -> tuple[Tensor, Tensor]:
         shape, norms, cos, sin = turns
-        T, sizes = len(y), (shape.queries, shape.keys, shape.width)
-        out, rstd = (torch.empty_like(y), cos.new_empty(T, sum(sizes[:2]))) if norms else (y, cos.new_empty(0))
+        T, sizes, jointly = len(y), (shape.queries, shape.keys, shape.width, cos.shape[1]), turns.jointly
+        count = 2 if jointly else shape.queries + shape.keys
+        out, rstd = (torch.empty_like(y), cos.new_empty(T, count)) if norms else (y, cos.new_empty(0))
         weights, eps = ((_at(norms[0].weight), _at(norms[1].weight)), norms[0].eps) if norms else ((None, None), 0.0)
         low = [each for thin in lows for each in _low(thin)]
         turn = (_at(cos), _at(sin))
-        self._heads(_at(y), _at(bias), *low, *weights, eps, *turn, *sizes, T, _at(out), _at(rstd))  # type: ignore[attr-defined]
+        self._heads(  # type: ignore[attr-defined]
+            _at(y), _at(bias), *low, *weights, eps, *turn, *sizes, jointly, T, _at(out), _at(rstd)
+        )
         return out, rstd
 
-    def heads_backward(self, grad: Tensor, kept: tuple[Tensor, Tensor], turns: Turns) -> Tensor | None:
+    def heads_backward(
+        self, grad: Tensor, kept: tuple[Tensor, Tensor], turns: Turns, learns: bool
+    ) -> tuple[Tensor, ...]:
         shape, norms, cos, sin = turns
-        sizes = (shape.queries, shape.keys, shape.width)
-        learnt = cos.new_zeros(SHARES, 2, shape.width) if norms else None
+        sizes = (shape.queries, shape.keys, shape.width, cos.shape[1])
+        lengths = [norm.weight.shape[0] for norm in norms or ()]
+        learnt = cos.new_zeros(SHARES, sum(lengths)) if norms and learns else None
         weights = (_at(norms[0].weight), _at(norms[1].weight)) if norms else (None, None)
-        turn = (_at(cos), _at(sin))
+        turn, left = (_at(cos), _at(sin)), (_at(kept[0]), _at(kept[1]))
         self._heads_backward(  # type: ignore[attr-defined]
-            _at(grad), _at(kept[0]), _at(kept[1]), *weights, *turn, *sizes, len(grad), _at(learnt), SHARES
+            _at(grad), *left, *weights, *turn, *sizes, turns.jointly, len(grad), _at(learnt), SHARES
         )
-        return None if learnt is None else learnt.sum(0)
+        return () if learnt is None else torch.split(learnt.sum(0), lengths)

@@ -17,6 +17,7 @@ from affina.core.errors import Failed
 from affina.core.kinds import Ints
 from affina.engine.torch import native, thin
 from affina.engine.torch.flash import WIDEST, Rule
+from affina.engine.torch.fused.norms import Norms, norm_of
 from affina.engine.torch.fused.plain import Heads, Norm
 from affina.engine.torch.fused.products import Layer, Stack
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 P, N, D = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 LAYERS, STACKS = 3, ("qkv", "o", "gate_up", "down")
+NORMS = (
+    "norm", "norm_bias", "norm_middle", "norm_middle_bias", "norm_attended", "norm_made", "norm_query", "norm_key",
+)  # fmt: skip
 
 
 class _Adapter(ctypes.Structure):
@@ -47,9 +51,9 @@ class _Call(ctypes.Structure):
 
     _fields_ = (
         *((name, _Stack) for name in STACKS),
-        *((name, P) for name in ("norm", "norm_middle", "norm_query", "norm_key")),
-        *((name, D) for name in ("eps", "eps_middle", "eps_heads")),
-        *((name, N) for name in ("heads", "key_heads", "width", "gelu")),
+        *((name, P) for name in NORMS),
+        *((name, D) for name in ("eps", "eps_middle", "eps_attended", "eps_made", "eps_heads", "times")),
+        *((name, N) for name in ("heads", "key_heads", "width", "turned", "jointly", "gelu", "parts")),
         *((name, D) for name in ("scale", "softcap")),
         *((name, N) for name in ("window", "T")),
         *((name, P) for name in ("cos", "sin", "segments")),
@@ -68,9 +72,10 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
-def takes(heads: Heads, rule: Rule) -> bool:
+def takes(heads: Heads, rule: Rule, stacks: Sequence[Stack]) -> bool:
     """Whether blocks of this shape can be computed so."""
-    return library() is not None and heads.width <= WIDEST and heads.queries % heads.keys == 0 and rule.scale > 0
+    fits = heads.width <= WIDEST and heads.queries % heads.keys == 0 and rule.scale > 0
+    return library() is not None and fits and all(stack.calls_alone for stack in stacks)
 
 
 def reads(layers: Sequence[Layer]) -> bool:
@@ -88,7 +93,7 @@ class Left:
     """What a forward pass leaves for the backward pass."""
 
     x: Tensor
-    norms: Sequence[Norm]
+    norms: Norms[Norm]
     biases: Sequence[Tensor | None]
     segments_N3: Ints
     memory: Tensor
@@ -105,19 +110,20 @@ class Passes:
         self._stacks: list[tuple[_Stack, list[_Adapter]]] = []
         for name, stack in zip(STACKS, stacks, strict=True):
             into: _Stack = getattr(call, name)
-            into.inputs, into.count = stack.layers[0].base.weight.shape[1], len(stack.layers)
+            into.inputs, into.count = stack.layers[0].shape[1], len(stack.layers)
             for place, size in enumerate(stack.sizes):
                 into.sizes[place] = size
             self._stacks.append((into, [into.beside[place] for place in range(LAYERS)]))
         call.heads, call.key_heads, call.width = form.heads.queries, form.heads.keys, form.heads.width
-        call.gelu, call.scale, call.softcap, call.window = form.gelu, rule.scale, rule.softcap or 0.0, rule.window or 0
+        call.gelu, call.parts, call.times = form.act.gelu, 2 if form.act.gated else 1, form.times
+        call.scale, call.softcap, call.window = rule.scale, rule.softcap or 0.0, rule.window or 0
         self._alone = Lock()  # the call is filled and made by one thread at a time
 
     def forward(
         self, block: "Block", x: Tensor, positions: tuple[Tensor, Tensor], segments_N3: Ints
     ) -> tuple[Tensor, Left]:
         """x [T, D] float32 → the block's output, float32, and what backward needs."""
-        norms = [block.norm(place, torch.float32) for place in range(len(block.norms))]
+        norms = block.norms.of(lambda each: norm_of(each, torch.float32))
         biases = [stack.bias(torch.float32) for stack in block.stacks]
         with self._alone:
             left = Left(x, norms, biases, segments_N3, x, 0)
@@ -157,10 +163,14 @@ class Passes:
 
     def _fill(self, block: "Block", left: Left) -> None:
         """What the call reads of the block, as it is now."""
-        call, (norm, middle, *heads) = self._call, left.norms
-        call.norm, call.norm_middle = norm.weight.data_ptr(), middle.weight.data_ptr()
-        call.eps, call.eps_middle, call.eps_heads = norm.eps, middle.eps, heads[0].eps if heads else 0.0
-        call.norm_query, call.norm_key = (each.weight.data_ptr() for each in heads) if heads else (None, None)
+        call, norms = self._call, left.norms
+        call.norm, call.norm_bias, call.eps = _norm(norms.before)
+        call.norm_middle, call.norm_middle_bias, call.eps_middle = _norm(norms.middle)
+        call.norm_attended, _, call.eps_attended = _norm(norms.attended)
+        call.norm_made, _, call.eps_made = _norm(norms.made)
+        call.norm_query, _, call.eps_heads = _norm(norms.query)
+        call.norm_key, _, _ = _norm(norms.key)
+        call.jointly = norms.query is not None and norms.query.weight.shape[0] > call.width
         for (into, adapters), stack, bias in zip(self._stacks, block.stacks, left.biases, strict=True):
             into.ahead = _words(stack.laid_ahead(torch.bfloat16))
             into.bias = None if bias is None else bias.data_ptr()
@@ -172,7 +182,7 @@ class Passes:
 
     def _run(self, name: str, left: Left, positions: tuple[Tensor, Tensor], aside: Tensor, out: Tensor | None) -> None:
         call = self._call
-        call.cos, call.sin = (each.data_ptr() for each in positions)
+        (call.cos, call.sin), call.turned = (each.data_ptr() for each in positions), positions[0].shape[1]
         call.x, call.out = left.x.data_ptr(), None if out is None else out.data_ptr()
         call.kept, call.aside = left.memory.data_ptr(), aside.data_ptr()
         if getattr(library(), name)(ctypes.byref(call)):
@@ -182,3 +192,10 @@ class Passes:
 def _words(product: object) -> int:
     assert isinstance(product, thin.Wide)
     return product.words.data_ptr()
+
+
+def _norm(norm: Norm | None) -> tuple[int | None, int | None, float]:
+    """Weight, bias and epsilon as a call takes them."""
+    if norm is None:
+        return None, None, 0.0
+    return norm.weight.data_ptr(), None if norm.bias is None else norm.bias.data_ptr(), norm.eps

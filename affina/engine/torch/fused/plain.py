@@ -19,15 +19,38 @@ class Thin(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """An RMS norm: weight_D as it multiplies (float32 or float64), and what keeps the root from zero."""
+    """An RMS norm: weight_D as it multiplies (float32 or float64), and what keeps the root from zero; with a bias_D a
+    layer norm."""
 
     weight: Tensor
     eps: float
+    bias: Tensor | None = None
+
+
+class Join(NamedTuple):
+    """How what a half of the block computed enters the residual stream: times · (its RMS norm, where there is one)."""
+
+    times: float
+    norm: Norm | None
+
+    @property
+    def plain(self) -> bool:
+        return self.times == 1.0 and self.norm is None
+
+
+class Act(NamedTuple):
+    """What the inner product's sums become: act(gate) · up of two halves side by side, or act of them all."""
+
+    gelu: bool
+    gated: bool
+
+
+STRAIGHT = Join(1.0, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Query heads, key (and value) heads, their width; the norms of queries and keys where the family has them."""
+    """Query heads, key (and value) heads, their width."""
 
     queries: int
     keys: int
@@ -35,12 +58,18 @@ class Heads:
 
 
 class Turns(NamedTuple):
-    """How rows of heads are turned: norms of queries and keys where there are, and cos_TW, sin_TW of the positions."""
+    """How rows of heads are turned: norms of queries and keys where there are, each over a head or, where its weight is
+    that long, over all heads; cos and sin of the positions, [T, as many of a head's first numbers as are turned]."""
 
     heads: Heads
     norms: tuple[Norm, Norm] | None
     cos: Tensor
     sin: Tensor
+
+    @property
+    def jointly(self) -> bool:
+        """Whether a norm is over all query heads, and one over all key heads, instead of over each."""
+        return self.norms is not None and self.norms[0].weight.shape[0] > self.heads.width
 
 
 def wide(tensor: Tensor) -> Tensor:
@@ -59,52 +88,88 @@ def summed(y: Tensor, bias: Tensor | None, low: Thin | None) -> Tensor:
 class Plain:
     """The operations in torch, for any dtype."""
 
-    def rms_norm(self, x: Tensor, norm: Norm, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """x_TD → its norm in `dtype`, and 1/root-mean-square [T]."""
+    def normed(self, x: Tensor, norm: Norm, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """x_TD → its norm in `dtype`, and one over the root of the mean square (of the variance) [T]."""
+        x = _centred(x, norm)
         rstd = torch.rsqrt(x.square().mean(-1) + norm.eps)
-        return (x * rstd[:, None] * norm.weight).to(dtype), rstd
+        made = x * rstd[:, None] * norm.weight
+        return (made if norm.bias is None else made + norm.bias).to(dtype), rstd
 
     def add_residual(
-        self, residual: Tensor, y: Tensor, bias: Tensor | None, low: Thin | None, norm: Norm | None
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """residual + y + bias + low-rank; where a norm is given also its output in y's dtype, and rstd."""
-        out = residual + summed(y, bias, low)
-        return (out, *self.rms_norm(out, norm, y.dtype)) if norm is not None else (out, None, None)
+        self,
+        residual: Tensor,
+        y: Tensor,
+        bias: Tensor | None,
+        low: Thin | None,
+        norm: Norm | None,
+        join: Join = STRAIGHT,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+        """residual + join(y + bias + low-rank); where a norm is given also its output in y's dtype, and rstd; where the
+        join has one, y keeps the sums, and last comes their rstd."""
+        sums, rstd = summed(y, bias, low), None
+        if join.norm is not None:
+            y.copy_(sums)
+            sums, rstd = self.normed(wide(y), join.norm, residual.dtype)
+        out = residual + sums * join.times
+        return (out, *self.normed(out, norm, y.dtype), rstd) if norm is not None else (out, None, None, rstd)
+
+    def join_backward(
+        self, grad: Tensor, join: Join, kept: tuple[Tensor, Tensor] | None, dtype: torch.dtype, learns: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The gradient in what was joined, in `dtype`; that in the norm's weight where it learns. `kept`, where there
+        is a norm: what `add_residual` left in y, and rstd."""
+        if join.norm is None or kept is None:
+            return (grad * join.times).to(dtype), None
+        d, rstd = grad * join.times, kept[1][:, None]
+        scaled = wide(kept[0]) * rstd
+        mean = (d * join.norm.weight * scaled).mean(-1, keepdim=True)
+        out = rstd * (d * join.norm.weight - scaled * mean)
+        return out.to(dtype), (d * scaled).sum(0) if learns else None
 
     def norm_backward(
         self, kept: tuple[Tensor, Tensor], norm: Norm, arriving: tuple[Tensor, Thin | None], grad: Tensor, learns: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The gradient in x added to `grad`; the same in dy's dtype; the weight's gradient where it learns.
-
-        `kept` is x and rstd; `arriving` the gradient dy in the norm's output and a low-rank part of it.
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """The gradient in x added to `grad`; the same in dy's dtype; that in the weight, and in a layer norm's bias,
+        where they learn. `kept` is x and rstd; `arriving` the gradient dy in the norm's output, and its low-rank part.
         """
         (x, rstd), (dy, low) = kept, arriving
-        d, scaled = summed(dy, None, low), x * rstd[:, None]
-        mean = (d * norm.weight * scaled).mean(-1, keepdim=True)
-        out = grad + rstd[:, None] * (d * norm.weight - scaled * mean)
-        return out, out.to(dy.dtype), (d * scaled).sum(0) if learns else None
+        d, scaled = summed(dy, None, low), _centred(x, norm) * rstd[:, None]
+        weighed = d * norm.weight
+        if norm.bias is not None:
+            weighed = weighed - weighed.mean(-1, keepdim=True)
+        out = grad + rstd[:, None] * (weighed - scaled * (weighed * scaled).mean(-1, keepdim=True))
+        learnt = ((d * scaled).sum(0), d.sum(0)) if norm.bias is not None else ((d * scaled).sum(0),)
+        return out, out.to(dy.dtype), learnt if learns else ()
 
     def add_low(self, y: Tensor, low: Thin) -> None:
         """y gains the low-rank product, rounded once."""
         y.copy_(summed(y, None, low))
 
-    def gated(self, y: Tensor, bias: Tensor | None, gate: Thin | None, up: Thin | None, gelu: bool) -> Tensor:
-        """y_T2I = [gate | up] becomes its sums with bias and low-rank; returns act(gate) · up [T, I]."""
+    def gated(self, y: Tensor, bias: Tensor | None, gate: Thin | None, up: Thin | None, act: Act) -> Tensor:
+        """y_T2I = [gate | up] becomes its sums with bias and low-rank; returns act(gate) · up [T, I]. Ungated, y_TI
+        becomes them, and act(y) is returned."""
+        if not act.gated:
+            y.copy_(sums := summed(y, bias, gate))
+            return _act(sums, act.gelu).to(y.dtype)
         half = y.shape[1] // 2
         biases = (None, None) if bias is None else (bias[:half], bias[half:])
         g, u = summed(y[:, :half], biases[0], gate), summed(y[:, half:], biases[1], up)
         y[:, :half], y[:, half:] = g, u
-        return (_act(g, gelu) * u).to(y.dtype)
+        return (_act(g, act.gelu) * u).to(y.dtype)
 
-    def gated_backward(self, y: Tensor, dout: Tensor, low: Thin | None, gelu: bool) -> Tensor:
-        """y's gate and up become their gradients; returns act(gate) · up once more."""
-        half = y.shape[1] // 2
-        d, g, u = summed(dout, None, low), wide(y[:, :half]), wide(y[:, half:])
+    def gated_backward(self, y: Tensor, dout: Tensor, low: Thin | None, act: Act) -> Tensor:
+        """y's sums become their gradients; returns what `gated` did once more."""
+        half = y.shape[1] // 2 if act.gated else y.shape[1]
+        d, g = summed(dout, None, low), wide(y[:, :half])
         with torch.enable_grad():
             gate = g.detach().requires_grad_()
-            value = _act(gate, gelu)
+            value = _act(gate, act.gelu)
             (slope,) = torch.autograd.grad(value.sum(), gate)
         value = value.detach()
+        if not act.gated:
+            y.copy_(d * slope)
+            return value.to(y.dtype)
+        u = wide(y[:, half:])
         again = (value * u).to(y.dtype)  # before y, of which u may be a view, is written
         y[:, :half], y[:, half:] = d * u * slope, d * value
         return again
@@ -116,7 +181,7 @@ class Plain:
         lows: tuple[Thin | None, Thin | None, Thin | None],
         turns: Turns,
     ) -> tuple[Tensor, Tensor]:
-        """Rows of heads: sums, norms where given, rotary positions; out in y's dtype, rstd [T, H + K].
+        """Rows of heads: sums, norms where given, rotary positions; out in y's dtype, rstd [T, norms of a row].
 
         With norms y keeps the sums, which `heads_backward` needs.
         """
@@ -130,35 +195,46 @@ class Plain:
             y.copy_(torch.cat(parts, 1))
         out, scales = [], []
         for place, part in enumerate(parts[:2]):
-            heads = part.view(len(y), -1, shape.width)
+            rows = part
             if norms is not None:
-                heads = wide(y[:, edges[place] : edges[place + 1]]).view(heads.shape)
-                rstd = torch.rsqrt(heads.square().mean(-1) + norms[place].eps)
+                rows = wide(y[:, edges[place] : edges[place + 1]]).view(len(y), -1, norms[place].weight.shape[0])
+                rstd = torch.rsqrt(rows.square().mean(-1) + norms[place].eps)
                 scales.append(rstd)
-                heads = heads * rstd[..., None] * norms[place].weight
-            out.append((heads * cos[:, None] + _half_turned(heads) * sin[:, None]).flatten(1))
+                rows = rows * rstd[..., None] * norms[place].weight
+            heads, turned = rows.view(len(y), -1, shape.width), cos.shape[1]
+            still, moved = heads[..., turned:], heads[..., :turned]
+            moved = moved * cos[:, None] + _half_turned(moved) * sin[:, None]
+            out.append(torch.cat([moved, still], -1).flatten(1))
         return torch.cat([*out, parts[2]], 1).to(y.dtype), torch.cat(scales, 1) if scales else y.new_empty(0)
 
-    def heads_backward(self, grad: Tensor, kept: tuple[Tensor, Tensor], turns: Turns) -> Tensor | None:
-        """The gradient in the outputs of `heads` becomes that in its sums; returns the norm weights' gradients [2, W].
-
-        `kept` is what `heads` left in y, and rstd.
+    def heads_backward(
+        self, grad: Tensor, kept: tuple[Tensor, Tensor], turns: Turns, learns: bool
+    ) -> tuple[Tensor, ...]:
+        """The gradient in the outputs of `heads` becomes that in its sums; returns those in the norms' weights where
+        they learn. `kept` is what `heads` left in y, and rstd.
         """
         shape, norms, cos, sin = turns
-        count, widths = shape.queries, (shape.queries * shape.width, shape.keys * shape.width)
-        learnt, start = [], 0
-        for place, size in enumerate(widths):
+        turned, learnt, start, scale = cos.shape[1], list[Tensor](), 0, 0
+        for place, size in enumerate((shape.queries * shape.width, shape.keys * shape.width)):
             d = wide(grad[:, start : start + size]).reshape(len(grad), -1, shape.width)
-            d = d * cos[:, None] - _half_turned(d * sin[:, None])
+            moved = d[..., :turned]
+            moved = moved * cos[:, None] - _half_turned(moved * sin[:, None])
+            d = torch.cat([moved, d[..., turned:]], -1)
             if norms is not None:
+                weight = norms[place].weight
+                d = d.reshape(len(grad), -1, weight.shape[0])
                 x = wide(kept[0][:, start : start + size]).reshape(d.shape)
-                rstd = (kept[1][:, :count] if place == 0 else kept[1][:, count:])[..., None]
-                weight, scaled = norms[place].weight, x * rstd
+                rstd = kept[1][:, scale : scale + d.shape[1], None]
+                scaled, scale = x * rstd, scale + d.shape[1]
                 learnt.append((d * scaled).sum((0, 1)))
                 d = rstd * (d * weight - scaled * (d * weight * scaled).mean(-1, keepdim=True))
             grad[:, start : start + size] = d.flatten(1)
             start += size
-        return torch.stack(learnt) if learnt else None
+        return (*learnt,) if learns else ()
+
+
+def _centred(x: Tensor, norm: Norm) -> Tensor:
+    return x if norm.bias is None else x - x.mean(-1, keepdim=True)
 
 
 def _act(gate: Tensor, gelu: bool) -> Tensor:

@@ -12,28 +12,41 @@ from torch import Tensor, nn
 
 from affina.engine.torch import thin
 from affina.engine.torch.fused.plain import Thin
-from affina.engine.torch.low_rank import LowRank
+from affina.engine.torch.low_rank import LowRank, is_linear, shape
 from affina.engine.torch.packing import Product, laid_out
 from affina.engine.torch.thin import Beside, Summed, Within
 
 ROWS = 1024  # the number of rows that a weight's layout is chosen for
+LINEAR = ("Linear", "Conv1D")  # a class derived from them may compute anything
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A linear layer, and the low-rank product beside it where there is one."""
+    """A linear layer, GPT-2's with its weight transposed too, and the low-rank product beside it where there is one."""
 
-    base: nn.Linear
+    base: Any
     beside: LowRank | None
 
     @classmethod
     def of(cls, module: Any) -> "Layer | None":
         """None for a module that is neither a linear layer nor a low-rank one around it."""
-        if type(module) is nn.Linear:
-            return cls(module, None)
-        if type(module) is LowRank and type(module.base) is nn.Linear:
-            return cls(module.base, module)
-        return None
+        own, beside = (module.base, module) if type(module) is LowRank else (module, None)
+        return cls(own, beside) if is_linear(own) and type(own).__name__ in LINEAR else None
+
+    @property
+    def transposed(self) -> bool:
+        return not isinstance(self.base, nn.Linear)
+
+    @property
+    def weight(self) -> Tensor:
+        """[N, K]: the parameter's values, a view."""
+        own: Tensor = self.base.weight.detach()
+        return own.T if self.transposed else own
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, K)."""
+        return shape(self.base)
 
     @property
     def rank(self) -> int:
@@ -54,11 +67,13 @@ class Input:
 
 
 class Stack:
-    """Layers of one input as one product: y = x Wᵀ with W [ΣN, K], beside it u = x Aᵀ with A [ΣR, K]."""
+    """Layers of one input as one product: y = x Wᵀ with W [ΣN, K], beside it u = x Aᵀ with A [ΣR, K]. `parts`: the
+    sizes of the parts that the sums after a single layer take its output in, low-rank product and all."""
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[Layer], parts: Sequence[int] = ()) -> None:
         self.layers = tuple(layers)
-        self.sizes = [layer.base.weight.shape[0] for layer in layers]
+        self.sizes = [layer.shape[0] for layer in layers]
+        self.parts = list(parts) or self.sizes
         self.ranks = [layer.rank for layer in layers]
         self._key: tuple[Any, ...] = ()
         self._ahead: Product | None = None
@@ -86,7 +101,7 @@ class Stack:
         ahead = self.laid_ahead(x.dtype)
         if not any(self.ranks):
             none = (None,) * len(self.layers)
-            return self._times(x, ahead), Input(x, None, none, None, none)
+            return self._times(x, ahead), Input(x, None, none, None, (None,) * len(self.parts))
         wide, thins, start = torch.promote_types(x.dtype, torch.float32), list[Thin | None](), 0
         downs = [layer.beside.lora_A.detach().to(wide) for layer in self.layers if layer.beside is not None]
         down = downs[0] if len(downs) == 1 else torch.cat(downs)
@@ -106,7 +121,7 @@ class Stack:
             column += size
         taken = isinstance(ahead, thin.Wide) and self._within
         y = self._times(x, ahead, [Beside(down, 0, u)], within if taken else ())
-        return y, Input(x, u, tuple(thins), down, (None,) * len(thins) if taken else tuple(thins))
+        return y, Input(x, u, tuple(thins), down, (None,) * len(self.parts) if taken else self._parted(thins))
 
     def backward(self, dy: Tensor, kept: Input) -> tuple[Tensor, Thin | None, Thin | None]:
         """dy [T, ΣN] → the gradient in x [T, K], the low-rank part of it, and what of that is still to be added."""
@@ -115,6 +130,12 @@ class Stack:
         taken = isinstance(back, thin.Wide) and self._within and low is not None
         within = [Within(low.u, low.b, 0)] if taken and low is not None else []
         return self._times(dy, back, beside, within), low, None if taken else low
+
+    def _parted(self, thins: Sequence[Thin | None]) -> tuple[Thin | None, ...]:
+        """What each part of the output has still to gain."""
+        if self.parts == self.sizes or thins[0] is None:
+            return (*thins,) if self.parts == self.sizes else (None,) * len(self.parts)
+        return tuple(Thin(thins[0].u, each.contiguous()) for each in torch.split(thins[0].b, self.parts, 1))
 
     def laid_ahead(self, dtype: torch.dtype) -> Product:
         """x [T, K] → x Wᵀ, for the weights as they are now."""
@@ -159,13 +180,14 @@ class Stack:
             (whole,) = thin.sums([Summed(dy, kept.x) if wide else Summed(kept.x, dy, across=True)])
         wanted, ups, start = list[Summed](), list[LowRank](), 0
         for layer, size, each in zip(self.layers, self.sizes, kept.thins, strict=True):
-            part = dy[:, start : start + size]
+            rows = dy[:, start : start + size]
             if whole is not None and layer.base.weight.requires_grad:
-                gradients[layer.base.weight] = whole[start : start + size]
+                part = whole[start : start + size]
+                gradients[layer.base.weight] = part.T if layer.transposed else part
             if layer.base.bias is not None and layer.base.bias.requires_grad:
-                gradients[layer.base.bias] = part.sum(0, dtype=torch.promote_types(part.dtype, torch.float32))
+                gradients[layer.base.bias] = rows.sum(0, dtype=torch.promote_types(rows.dtype, torch.float32))
             if layer.beside is not None and each is not None:
-                wanted.append(Summed(part, each.u, layer.beside.scale))
+                wanted.append(Summed(rows, each.u, layer.beside.scale))
                 ups.append(layer.beside)
             start += size
         if low is None:
@@ -181,6 +203,11 @@ class Stack:
         """Whether a laid-out weight's products take the low-rank ones in."""
         return thin.takes_in(self.ranks, self.sizes)
 
+    @property
+    def calls_alone(self) -> bool:
+        """Whether a pass at a call can take it: sums after it would have to cut a single layer's low-rank product."""
+        return self.parts == self.sizes or self._within
+
     def _times(
         self, x: Tensor, product: Product, beside: Sequence[Beside] = (), within: Sequence[Within] = ()
     ) -> Tensor:
@@ -191,7 +218,7 @@ class Stack:
         return product(x)
 
     def _stacked(self, dtype: torch.dtype) -> Tensor:
-        weights = [layer.base.weight.detach() for layer in self.layers]
+        weights = [layer.weight for layer in self.layers]
         stacked = weights[0].new_empty(sum(self.sizes), weights[0].shape[1], dtype=dtype)
         for weight, part in zip(weights, torch.split(stacked, self.sizes), strict=True):
             part.copy_(weight)
@@ -203,25 +230,28 @@ class Stack:
         if self._key == _key(weights, dtype):
             return
         learns = any(weight.requires_grad for weight in weights)
-        if learns and dtype == torch.bfloat16 and thin.stacks(weights):  # at each use: to keep it would take memory
+        plain = not any(layer.transposed for layer in self.layers)
+        if learns and plain and dtype == torch.bfloat16 and thin.stacks(weights):
+            # at each use: to keep it would take memory
             self._ahead, self._back = (
                 lambda x: thin.Wide.stacked(weights)(x),
                 lambda dy: thin.Wide.stacked(weights, back=True)(dy),
             )
         else:
-            self._stack(weights, dtype, learns)
+            self._stack(dtype, learns, plain and weights[0].dtype == dtype)
         self._key = _key(weights, dtype)
 
-    def _stack(self, weights: Sequence[Tensor], dtype: torch.dtype, learns: bool) -> None:
+    def _stack(self, dtype: torch.dtype, learns: bool, lives: bool) -> None:
+        """Stacks them; where nothing learns and no layout is kept, the weights may live in the stack from then on."""
         stacked = self._stacked(dtype)
         self._ahead, self._back = None if learns else laid_out(stacked, ROWS), None
         if learns and thin.takes(stacked):
             self._ahead, self._back = (lambda x: thin.Wide(stacked)(x)), (lambda dy: thin.Wide(stacked, back=True)(dy))
         elif self._ahead is None:
             self._ahead, self._back = (lambda x: x @ stacked.T), (lambda dy: dy @ stacked)
-            if not learns and weights[0].dtype == dtype:  # the stack is now where the weights live
-                for weight, part in zip(weights, torch.split(stacked, self.sizes), strict=True):
-                    weight.data = part
+            if not learns and lives:
+                for layer, part in zip(self.layers, torch.split(stacked, self.sizes), strict=True):
+                    layer.base.weight.data = part
 
 
 def _key(weights: Sequence[Tensor], dtype: torch.dtype) -> tuple[Any, ...]:

@@ -70,47 +70,108 @@ inline void each_sum(const S* y, const float* bias, const Lines<S>& low, int64_t
 }
 
 template <class S>
-void norm_row(const float* x, const float* weight, float eps, int64_t D, S* out, float* rstd) {
+inline float squared(const S* x, float mean, int64_t D) {
     floats squares{};
     for (int64_t n = 0; n < D; n += WIDE) {
-        const floats each = load(x + n);
+        const floats each = load(x + n) - mean;
         squares += each * each;
     }
-    const float scale = 1.0f / std::sqrt(total(squares) / D + eps);
-    *rstd = scale;
-    for (int64_t n = 0; n < D; n += WIDE) store(out + n, load(x + n) * scale * load(weight + n));
+    return total(squares);
+}
+
+inline float mean_of(const float* x, int64_t D) {
+    floats sum{};
+    for (int64_t n = 0; n < D; n += WIDE) sum += load(x + n);
+    return total(sum) / D;
 }
 
 template <class S>
-void rms_norm(const float* x, const float* weight, float eps, int64_t T, int64_t D, S* out, float* rstd) {
-#pragma omp parallel for schedule(static)
-    for (int64_t t = 0; t < T; t++) norm_row(x + t * D, weight, eps, D, out + t * D, rstd + t);
+void norm_row(const float* x, Norm norm, int64_t D, S* out, float* rstd) {
+    const float mean = norm.bias ? mean_of(x, D) : 0.0f, scale = 1.0f / std::sqrt(squared(x, mean, D) / D + norm.eps);
+    *rstd = scale;
+    for (int64_t n = 0; n < D; n += WIDE) {
+        const floats made = (load(x + n) - mean) * scale * load(norm.weight + n);
+        store(out + n, norm.bias ? made + load(norm.bias + n) : made);
+    }
 }
 
-// out = residual + y + bias + low-rank; where `weight` is given also its norm.
+template <class S>
+void norm_rows(const float* x, Norm norm, int64_t T, int64_t D, S* out, float* rstd) {
+#pragma omp parallel for schedule(static)
+    for (int64_t t = 0; t < T; t++) norm_row(x + t * D, norm, D, out + t * D, rstd + t);
+}
+
+// out = residual + join(y + bias + low-rank); where `norm` has a weight also its norm. Where the join has a norm, y keeps
+// the sums.
 template <class S>
 void add_residual(
-    const float* residual, const S* y, const float* bias, LowRank<S> low, int64_t T, int64_t D, float* out,
-    const float* weight, float eps, S* normed, float* rstd
+    const float* residual, S* y, const float* bias, LowRank<S> low, Join join, int64_t T, int64_t D, float* out, Norm norm,
+    S* normed, float* rstd
 ) {
 #pragma omp parallel for schedule(static)
     for (int64_t t = 0; t < T; t += ROWS) {
         const int rows = T - t < ROWS ? T - t : ROWS;
-        each_sum(y, bias, Lines<S>(low, t, rows), t, rows, D, [&](int i, int64_t n, const floats& sum) {
-            const int64_t at = (t + i) * D + n;
-            store(out + at, load(residual + at) + sum);
-        });
-        if (weight)
-            for (int i = 0; i < rows; i++) norm_row(out + (t + i) * D, weight, eps, D, normed + (t + i) * D, rstd + t + i);
+        const Lines<S> lines(low, t, rows);
+        if (join.weight) {
+            each_sum(y, bias, lines, t, rows, D, [&](int i, int64_t n, const floats& sum) { store(y + (t + i) * D + n, sum); });
+            for (int64_t row = t; row < t + rows; row++) {
+                const S* from = y + row * D;
+                const float scale = 1.0f / std::sqrt(squared(from, 0.0f, D) / D + join.eps);
+                join.rstd[row] = scale;
+                for (int64_t n = 0; n < D; n += WIDE) {
+                    const floats made = load(from + n) * (scale * join.times) * load(join.weight + n);
+                    store(out + row * D + n, load(residual + row * D + n) + made);
+                }
+            }
+        } else
+            each_sum(y, bias, lines, t, rows, D, [&](int i, int64_t n, const floats& sum) {
+                const int64_t at = (t + i) * D + n;
+                store(out + at, load(residual + at) + sum * join.times);
+            });
+        if (norm.weight)
+            for (int i = 0; i < rows; i++) norm_row(out + (t + i) * D, norm, D, normed + (t + i) * D, rstd + t + i);
     }
 }
 
-// The norm's backward pass: grad_out = grad + rstd · (w·d − x̂ · mean(w·d·x̂)), where d = dy + low-rank, x̂ = x · rstd.
-// `cast`, where given, receives grad_out in storage precision; `grad_weight` [shares, D] gains each share's part of Σ_t d·x̂.
+// The gradient in y (the sums that `add_residual` kept there) of what `join` made of them: with a norm
+// rstd · (w·d − ŷ · mean(w·d·ŷ)), where d = times · grad and ŷ = y · rstd; `grad_weight` [shares, D], where given, gains Σ d·ŷ.
+template <class S>
+void join_backward(
+    const float* grad, const S* y, Join join, int64_t T, int64_t D, S* dy, float* grad_weight, int64_t shares
+) {
+    const int64_t share = (T + shares - 1) / shares;
+#pragma omp parallel for schedule(static)
+    for (int64_t part = 0; part < shares; part++)
+        for (int64_t t = part * share; t < (part + 1) * share && t < T; t++) {
+            const float* d = grad + t * D;
+            S* to = dy + t * D;
+            if (!join.weight) {
+                for (int64_t n = 0; n < D; n += WIDE) store(to + n, load(d + n) * join.times);
+                continue;
+            }
+            const S* from = y + t * D;
+            const float scale = join.rstd[t];
+            floats dot{};
+            for (int64_t n = 0; n < D; n += WIDE) dot += load(d + n) * load(join.weight + n) * load(from + n);
+            const float mean = total(dot) * scale * scale / D;
+            for (int64_t n = 0; n < D; n += WIDE) {
+                const floats each = load(d + n) * join.times, here = load(from + n);
+                store(to + n, scale * (each * load(join.weight + n) - here * (mean * join.times)));
+                if (grad_weight) {
+                    float* w = grad_weight + part * D + n;
+                    store(w, load(w) + each * here * scale);
+                }
+            }
+        }
+}
+
+// The norm's backward pass: grad_out = grad + rstd · (w·d − x̂ · mean(w·d·x̂)), where d = dy + low-rank, x̂ = x · rstd; of a
+// layer norm x̂ = (x − mean) · rstd, and the mean of w·d is taken off. `cast`, where given, receives grad_out in storage
+// precision; `grad_weight` [shares, D] gains each share's part of Σ_t d·x̂, `grad_bias` that of Σ_t d.
 template <class S>
 void norm_backward(
-    const float* x, const float* rstd, const float* weight, const S* dy, LowRank<S> low, const float* grad, int64_t T,
-    int64_t D, float* grad_out, S* cast, float* grad_weight, int64_t shares
+    const float* x, const float* rstd, Norm norm, const S* dy, LowRank<S> low, const float* grad, int64_t T, int64_t D,
+    float* grad_out, S* cast, float* grad_weight, float* grad_bias, int64_t shares
 ) {
     const int64_t share = (T / ROWS + shares) / shares * ROWS;
 #pragma omp parallel for schedule(static)
@@ -126,17 +187,27 @@ void norm_backward(
             for (int i = 0; i < rows; i++) {
                 const float scale = rstd[t + i];
                 const float* at = x + (t + i) * D;
-                floats dot{};
-                for (int64_t n = 0; n < D; n += WIDE) dot += load(d + i * D + n) * load(weight + n) * load(at + n);
-                const float mean = total(dot) * scale * scale / D;
+                const float centre = norm.bias ? mean_of(at, D) : 0.0f;
+                floats dot{}, sums{};
                 for (int64_t n = 0; n < D; n += WIDE) {
-                    const floats each = load(d + i * D + n), here = load(at + n);
-                    const floats sum = load(grad + (t + i) * D + n) + scale * (each * load(weight + n) - here * mean);
+                    const floats each = load(d + i * D + n) * load(norm.weight + n);
+                    dot += each * (load(at + n) - centre);
+                    sums += each;
+                }
+                const float mean = total(dot) * scale * scale / D, level = norm.bias ? total(sums) / D : 0.0f;
+                for (int64_t n = 0; n < D; n += WIDE) {
+                    const floats each = load(d + i * D + n), here = load(at + n) - centre;
+                    const floats sum =
+                        load(grad + (t + i) * D + n) + scale * (each * load(norm.weight + n) - level - here * mean);
                     store(grad_out + (t + i) * D + n, sum);
                     if (cast) store(cast + (t + i) * D + n, sum);
                     if (grad_weight) {
                         float* w = grad_weight + part * D + n;
                         store(w, load(w) + each * here * scale);
+                    }
+                    if (grad_bias) {
+                        float* b = grad_bias + part * D + n;
+                        store(b, load(b) + each);
                     }
                 }
             }
@@ -172,33 +243,39 @@ inline void activation(floats g, bool gelu, floats& value, floats& slope) {
     }
 }
 
-// y [T, 2 I] holds gate and up side by side; their sums with bias and low-rank are written back, out = act(gate) · up.
+// y [T, 2 I] holds gate and up side by side; their sums with bias and low-rank are written back, out = act(gate) · up. Of
+// one part, y [T, I], out = act(y).
 template <class S>
-void gated(S* y, const float* bias, LowRank<S> gate, LowRank<S> up, bool gelu, int64_t T, int64_t I, S* out) {
+void gated(S* y, const float* bias, LowRank<S> gate, LowRank<S> up, Act act, int64_t T, int64_t I, S* out) {
+    const int64_t stride = act.parts * I;
 #pragma omp parallel for schedule(static)
     for (int64_t t = 0; t < T; t += ROWS) {
         const int rows = T - t < ROWS ? T - t : ROWS;
         const Lines<S> gates(gate, t, rows), ups(up, t, rows);
         for (int64_t n = 0; n < I; n += 2 * WIDE) {
             floats g[ROWS][2], u[ROWS][2];
-            summed<2>(g, y, 2 * I, bias, gates, t, rows, n, I);
-            summed<2>(u, y + I, 2 * I, bias ? bias + I : bias, ups, t, rows, n, I);
+            summed<2>(g, y, stride, bias, gates, t, rows, n, I);
+            if (act.parts > 1) summed<2>(u, y + I, stride, bias ? bias + I : bias, ups, t, rows, n, I);
             for (int i = 0; i < rows; i++)
                 for (int j = 0; j < 2; j++) {
-                    const int64_t at = (t + i) * 2 * I + n + WIDE * j;
+                    const int64_t at = (t + i) * stride + n + WIDE * j;
                     floats value, slope;
-                    activation(g[i][j], gelu, value, slope);
+                    activation(g[i][j], act.gelu, value, slope);
                     store(y + at, g[i][j]);
-                    store(y + at + I, u[i][j]);
-                    store(out + (t + i) * I + n + WIDE * j, value * u[i][j]);
+                    if (act.parts > 1) {
+                        store(y + at + I, u[i][j]);
+                        value *= u[i][j];
+                    }
+                    store(out + (t + i) * I + n + WIDE * j, value);
                 }
         }
     }
 }
 
-// y's gate and up become their gradients; dout is taken with its low-rank part; `again` is act(gate) · up once more.
+// y's parts become their gradients; dout is taken with its low-rank part; `again` is what `gated` gave once more.
 template <class S>
-void gated_backward(S* y, const S* dout, LowRank<S> low, bool gelu, int64_t T, int64_t I, S* again) {
+void gated_backward(S* y, const S* dout, LowRank<S> low, Act act, int64_t T, int64_t I, S* again) {
+    const int64_t stride = act.parts * I;
 #pragma omp parallel for schedule(static)
     for (int64_t t = 0; t < T; t += ROWS) {
         const int rows = T - t < ROWS ? T - t : ROWS;
@@ -208,67 +285,81 @@ void gated_backward(S* y, const S* dout, LowRank<S> low, bool gelu, int64_t T, i
             summed<2>(d, dout, I, nullptr, lines, t, rows, n, I);
             for (int i = 0; i < rows; i++)
                 for (int j = 0; j < 2; j++) {
-                    const int64_t at = (t + i) * 2 * I + n + WIDE * j;
-                    const floats g = load(y + at), u = load(y + at + I);
-                    floats value, slope;
-                    activation(g, gelu, value, slope);
-                    store(y + at, d[i][j] * u * slope);
-                    store(y + at + I, d[i][j] * value);
-                    store(again + (t + i) * I + n + WIDE * j, value * u);
+                    const int64_t at = (t + i) * stride + n + WIDE * j;
+                    floats value, slope, down = d[i][j];
+                    activation(load(y + at), act.gelu, value, slope);
+                    if (act.parts > 1) {
+                        const floats u = load(y + at + I);
+                        store(y + at + I, down * value);
+                        down *= u, value *= u;
+                    }
+                    store(y + at, down * slope);
+                    store(again + (t + i) * I + n + WIDE * j, value);
                 }
         }
     }
 }
 
+// Queries, keys or values in a row: their first head, how many there are, how many share a norm, and the norm's place
+// among a row's.
+struct Kind {
+    int64_t first, count, together, norm;
+    const float* weight;
+
+    static Kind of(int kind, const Heads& h, const float* query_weight, const float* key_weight) {
+        if (kind == 0) return {0, h.H, h.jointly ? h.H : 1, 0, query_weight};
+        if (kind == 1) return {h.H, h.K, h.jointly ? h.K : 1, h.jointly ? 1 : h.H, key_weight};
+        return {h.H + h.K, h.K, 1, 0, nullptr};
+    }
+};
+
 // y's queries and keys (sums with bias and low-rank) are normed where weights are given, and turned by their positions.
-// cos, sin [T, W]. With norms, y keeps the sums and rstd [T, H + K] their scales; out may be y where there are none.
+// cos, sin [T, turned]. With norms, y keeps the sums and rstd [T, norms of a row] their scales; out may be y where there
+// are none.
 template <class S>
 void heads(
     S* y, const float* bias, LowRank<S> q, LowRank<S> k, LowRank<S> v, const float* query_weight, const float* key_weight,
     float eps, const float* cos, const float* sin, Heads h, int64_t T, S* out, float* rstd
 ) {
-    const int64_t N = (h.H + 2 * h.K) * h.W, half = h.W / 2;
+    const int64_t N = (h.H + 2 * h.K) * h.W, half = h.turned / 2;
 #pragma omp parallel for schedule(static)
     for (int64_t t = 0; t < T; t += ROWS) {
         const int rows = T - t < ROWS ? T - t : ROWS;
         const Lines<S> lines[3] = {{q, t, rows}, {k, t, rows}, {v, t, rows}};
-        float line[ROWS * 512];
-        for (int64_t head = 0; head < h.H + 2 * h.K; head++) {
-            const bool query = head < h.H, value = head >= h.H + h.K;
-            const Lines<S>& low = lines[query ? 0 : value ? 2 : 1];
-            const int64_t first = query ? 0 : value ? h.H + h.K : h.H, columns = (query ? h.H : h.K) * h.W;
-            for (int64_t n = 0; n < h.W; n += 2 * WIDE) {
-                floats acc[ROWS][2];
-                summed<2>(
-                    acc, y + first * h.W, N, bias ? bias + first * h.W : bias, low, t, rows, (head - first) * h.W + n, columns
-                );
-                for (int i = 0; i < rows; i++)
-                    for (int j = 0; j < 2; j++) store(line + i * h.W + n + WIDE * j, acc[i][j]);
-            }
-            for (int i = 0; i < rows; i++) {
-                float* at = line + i * h.W;
-                S* to = out + (t + i) * N + head * h.W;
-                const float* weight = value ? nullptr : query ? query_weight : key_weight;
-                if (weight) {
-                    S* kept = y + (t + i) * N + head * h.W;
-                    floats squares{};
-                    for (int64_t n = 0; n < h.W; n += WIDE) {
-                        store(kept + n, load(at + n));
-                        squares += load(at + n) * load(at + n);
+        float line[ROWS * WIDEST];
+        for (int kind = 0; kind < 3; kind++) {
+            const Kind own = Kind::of(kind, h, query_weight, key_weight);
+            const int64_t size = own.together * h.W;
+            for (int64_t head = 0; head < own.count; head += own.together) {
+                for (int64_t n = 0; n < size; n += 2 * WIDE) {
+                    floats acc[ROWS][2];
+                    summed<2>(
+                        acc, y + own.first * h.W, N, bias ? bias + own.first * h.W : bias, lines[kind], t, rows, head * h.W + n,
+                        own.count * h.W
+                    );
+                    for (int i = 0; i < rows; i++)
+                        for (int j = 0; j < 2; j++) store(line + i * size + n + WIDE * j, acc[i][j]);
+                }
+                for (int i = 0; i < rows; i++) {
+                    float* at = line + i * size;
+                    S* to = out + (t + i) * N + (own.first + head) * h.W;
+                    if (own.weight) {
+                        S* kept = y + (t + i) * N + (own.first + head) * h.W;
+                        for (int64_t n = 0; n < size; n += WIDE) store(kept + n, load(at + n));
+                        const float scale = 1.0f / std::sqrt(squared(at, 0.0f, size) / size + eps);
+                        rstd[(t + i) * h.norms() + own.norm + head / own.together] = scale;
+                        for (int64_t n = 0; n < size; n += WIDE) store(at + n, load(at + n) * scale * load(own.weight + n));
                     }
-                    const float scale = 1.0f / std::sqrt(total(squares) / h.W + eps);
-                    rstd[(t + i) * (h.H + h.K) + head] = scale;
-                    for (int64_t n = 0; n < h.W; n += WIDE) store(at + n, load(at + n) * scale * load(weight + n));
-                }
-                if (value) {
-                    for (int64_t n = 0; n < h.W; n += WIDE) store(to + n, load(at + n));
-                    continue;
-                }
-                const float *c = cos + (t + i) * h.W, *s = sin + (t + i) * h.W;
-                for (int64_t n = 0; n < half; n += WIDE) {
-                    const floats a = load(at + n), b = load(at + half + n);
-                    store(to + n, a * load(c + n) - b * load(s + n));
-                    store(to + half + n, b * load(c + half + n) + a * load(s + half + n));
+                    const float *c = cos + (t + i) * h.turned, *s = sin + (t + i) * h.turned;
+                    for (int64_t begin = 0; begin < size; begin += h.W, at += h.W, to += h.W) {
+                        const int64_t turned = kind < 2 ? h.turned : 0;
+                        for (int64_t n = 0; n < turned / 2; n += WIDE) {
+                            const floats a = load(at + n), b = load(at + half + n);
+                            store(to + n, a * load(c + n) - b * load(s + n));
+                            store(to + half + n, b * load(c + half + n) + a * load(s + half + n));
+                        }
+                        for (int64_t n = turned; n < h.W; n += WIDE) store(to + n, load(at + n));
+                    }
                 }
             }
         }
@@ -276,41 +367,49 @@ void heads(
 }
 
 // The gradient of `heads` in its outputs becomes, in place, that in its inputs; y and rstd are what `heads` kept.
-// Where there are norms grad_weight [shares, 2, W], if given, gains Σ d·x̂ of queries, then of keys.
+// Where there are norms grad_weight [shares, of queries then of keys], if given, gains Σ d·x̂.
 template <class S>
 void heads_backward(
     S* grad, const S* y, const float* rstd, const float* query_weight, const float* key_weight, const float* cos,
     const float* sin, Heads h, int64_t T, float* grad_weight, int64_t shares
 ) {
-    const int64_t N = (h.H + 2 * h.K) * h.W, half = h.W / 2, share = (T + shares - 1) / shares;
+    const int64_t N = (h.H + 2 * h.K) * h.W, half = h.turned / 2, share = (T + shares - 1) / shares;
+    const int64_t learnt = (h.jointly ? h.H + h.K : 2) * h.W;
 #pragma omp parallel for schedule(static)
     for (int64_t part = 0; part < shares; part++) {
-        float line[512];
+        float line[WIDEST];
         const int64_t stop = (part + 1) * share < T ? (part + 1) * share : T;
         for (int64_t t = part * share; t < stop; t++) {
-            for (int64_t head = 0; head < h.H + h.K; head++) {
-                S* at = grad + t * N + head * h.W;
-                const float *c = cos + t * h.W, *s = sin + t * h.W;
-                for (int64_t n = 0; n < half; n += WIDE) {
-                    const floats a = load(at + n), b = load(at + half + n);
-                    store(line + n, a * load(c + n) + b * load(s + half + n));
-                    store(line + half + n, b * load(c + half + n) - a * load(s + n));
-                }
-                const float* weight = head < h.H ? query_weight : key_weight;
-                if (weight) {
-                    const S* x = y + t * N + head * h.W;
-                    const float scale = rstd[t * (h.H + h.K) + head];
-                    float* w = grad_weight ? grad_weight + (2 * part + (head >= h.H)) * h.W : nullptr;
-                    floats dot{};
-                    for (int64_t n = 0; n < h.W; n += WIDE) dot += load(line + n) * load(weight + n) * load(x + n);
-                    const float mean = total(dot) * scale * scale / h.W;
-                    for (int64_t n = 0; n < h.W; n += WIDE) {
-                        const floats d = load(line + n), here = load(x + n);
-                        if (w) store(w + n, load(w + n) + d * here * scale);
-                        store(line + n, scale * (d * load(weight + n) - here * mean));
+            const float *c = cos + t * h.turned, *s = sin + t * h.turned;
+            for (int kind = 0; kind < 2; kind++) {
+                const Kind own = Kind::of(kind, h, query_weight, key_weight);
+                const int64_t size = own.together * h.W;
+                float* gained = grad_weight ? grad_weight + part * learnt + (kind ? learnt - size : 0) : nullptr;
+                for (int64_t head = 0; head < own.count; head += own.together) {
+                    S* to = grad + t * N + (own.first + head) * h.W;
+                    for (int64_t begin = 0; begin < size; begin += h.W) {
+                        const S* at = to + begin;
+                        for (int64_t n = 0; n < half; n += WIDE) {
+                            const floats a = load(at + n), b = load(at + half + n);
+                            store(line + begin + n, a * load(c + n) + b * load(s + half + n));
+                            store(line + begin + half + n, b * load(c + half + n) - a * load(s + n));
+                        }
+                        for (int64_t n = h.turned; n < h.W; n += WIDE) store(line + begin + n, load(at + n));
                     }
+                    if (own.weight) {
+                        const S* x = y + t * N + (own.first + head) * h.W;
+                        const float scale = rstd[t * h.norms() + own.norm + head / own.together];
+                        floats dot{};
+                        for (int64_t n = 0; n < size; n += WIDE) dot += load(line + n) * load(own.weight + n) * load(x + n);
+                        const float mean = total(dot) * scale * scale / size;
+                        for (int64_t n = 0; n < size; n += WIDE) {
+                            const floats d = load(line + n), here = load(x + n);
+                            if (gained) store(gained + n, load(gained + n) + d * here * scale);
+                            store(line + n, scale * (d * load(own.weight + n) - here * mean));
+                        }
+                    }
+                    for (int64_t n = 0; n < size; n += WIDE) store(to + n, load(line + n));
                 }
-                for (int64_t n = 0; n < h.W; n += WIDE) store(at + n, load(line + n));
             }
         }
     }
@@ -323,55 +422,66 @@ using namespace affina;
 #define LOW(S, name) const S *name##_u, const float *name##_b, int64_t name##_stride, int64_t name##_rank
 #define AS_LOW(S, name) LowRank<S>{name##_u, name##_b, name##_stride, name##_rank}
 #define FACES(S, suffix)                                                                                                    \
-    extern "C" void rms_norm_##suffix(                                                                                      \
-        const float* x, const float* w, float eps, int64_t T, int64_t D, S* out, float* rstd                                \
+    extern "C" void norm_rows_##suffix(                                                                                     \
+        const float* x, const float* w, const float* b, float eps, int64_t T, int64_t D, S* out, float* rstd                \
     ) {                                                                                                                     \
-        rms_norm<S>(x, w, eps, T, D, out, rstd);                                                                            \
+        norm_rows<S>(x, {w, b, eps}, T, D, out, rstd);                                                                      \
     }                                                                                                                       \
     extern "C" void add_residual_##suffix(                                                                                  \
-        const float* res, const S* y, const float* bias, LOW(S, low), int64_t T, int64_t D, float* out, const float* w,     \
-        float eps, S* normed, float* rstd                                                                                   \
+        const float* res, S* y, const float* bias, LOW(S, low), float times, const float* jw, float jeps, float* jrstd,     \
+        int64_t T, int64_t D, float* out, const float* w, const float* b, float eps, S* normed, float* rstd                 \
     ) {                                                                                                                     \
-        add_residual<S>(res, y, bias, AS_LOW(S, low), T, D, out, w, eps, normed, rstd);                                     \
+        add_residual<S>(                                                                                                    \
+            res, y, bias, AS_LOW(S, low), {times, jw, jeps, jrstd}, T, D, out, {w, b, eps}, normed, rstd                    \
+        );                                                                                                                  \
+    }                                                                                                                       \
+    extern "C" void join_backward_##suffix(                                                                                 \
+        const float* grad, const S* y, float times, const float* w, float* rstd, int64_t T, int64_t D, S* dy, float* gw,    \
+        int64_t shares                                                                                                      \
+    ) {                                                                                                                     \
+        join_backward<S>(grad, y, {times, w, 0.0f, rstd}, T, D, dy, gw, shares);                                            \
     }                                                                                                                       \
     extern "C" void norm_backward_##suffix(                                                                                 \
-        const float* x, const float* rstd, const float* w, const S* dy, LOW(S, low), const float* grad, int64_t T,          \
-        int64_t D, float* out, S* cast, float* gw, int64_t shares                                                           \
+        const float* x, const float* rstd, const float* w, const float* b, const S* dy, LOW(S, low), const float* grad,     \
+        int64_t T, int64_t D, float* out, S* cast, float* gw, float* gb, int64_t shares                                     \
     ) {                                                                                                                     \
-        norm_backward<S>(x, rstd, w, dy, AS_LOW(S, low), grad, T, D, out, cast, gw, shares);                                \
+        norm_backward<S>(x, rstd, {w, b, 0.0f}, dy, AS_LOW(S, low), grad, T, D, out, cast, gw, gb, shares);                 \
     }                                                                                                                       \
     extern "C" void gated_##suffix(                                                                                         \
-        S* y, const float* bias, LOW(S, gate), LOW(S, up), int64_t gelu, int64_t T, int64_t I, S* out                       \
+        S* y, const float* bias, LOW(S, gate), LOW(S, up), int64_t gelu, int64_t parts, int64_t T, int64_t I, S* out        \
     ) {                                                                                                                     \
-        gated<S>(y, bias, AS_LOW(S, gate), AS_LOW(S, up), gelu, T, I, out);                                                 \
+        gated<S>(y, bias, AS_LOW(S, gate), AS_LOW(S, up), {gelu, parts}, T, I, out);                                        \
     }                                                                                                                       \
     extern "C" void gated_backward_##suffix(                                                                                \
-        S* y, const S* dout, LOW(S, low), int64_t gelu, int64_t T, int64_t I, S* again                                      \
+        S* y, const S* dout, LOW(S, low), int64_t gelu, int64_t parts, int64_t T, int64_t I, S* again                       \
     ) {                                                                                                                     \
-        gated_backward<S>(y, dout, AS_LOW(S, low), gelu, T, I, again);                                                      \
+        gated_backward<S>(y, dout, AS_LOW(S, low), {gelu, parts}, T, I, again);                                             \
     }                                                                                                                       \
     extern "C" void add_low_##suffix(S* y, LOW(S, low), int64_t T, int64_t D) {                                             \
         add_low<S>(y, AS_LOW(S, low), T, D);                                                                                \
     }                                                                                                                       \
     extern "C" void heads_##suffix(                                                                                         \
         S* y, const float* bias, LOW(S, q), LOW(S, k), LOW(S, v), const float* qw, const float* kw, float eps,              \
-        const float* cos, const float* sin, int64_t H, int64_t K, int64_t W, int64_t T, S* out, float* rstd                 \
+        const float* cos, const float* sin, int64_t H, int64_t K, int64_t W, int64_t turned, int64_t jointly, int64_t T,    \
+        S* out, float* rstd                                                                                                 \
     ) {                                                                                                                     \
-        heads<S>(y, bias, AS_LOW(S, q), AS_LOW(S, k), AS_LOW(S, v), qw, kw, eps, cos, sin, {H, K, W}, T, out, rstd);        \
+        const Heads h{H, K, W, turned, jointly};                                                                            \
+        heads<S>(y, bias, AS_LOW(S, q), AS_LOW(S, k), AS_LOW(S, v), qw, kw, eps, cos, sin, h, T, out, rstd);                \
     }                                                                                                                       \
     extern "C" void heads_backward_##suffix(                                                                                \
         S* grad, const S* y, const float* rstd, const float* qw, const float* kw, const float* cos, const float* sin,       \
-        int64_t H, int64_t K, int64_t W, int64_t T, float* gw, int64_t shares                                               \
+        int64_t H, int64_t K, int64_t W, int64_t turned, int64_t jointly, int64_t T, float* gw, int64_t shares              \
     ) {                                                                                                                     \
-        heads_backward<S>(grad, y, rstd, qw, kw, cos, sin, {H, K, W}, T, gw, shares);                                       \
+        heads_backward<S>(grad, y, rstd, qw, kw, cos, sin, {H, K, W, turned, jointly}, T, gw, shares);                      \
     }
 
 FACES(float, float32)
 FACES(bf16, bf16)
 
 #define FROM_HERE(name) template decltype(name<bf16>) name<bf16>;
-FROM_HERE(rms_norm)
+FROM_HERE(norm_rows)
 FROM_HERE(add_residual)
+FROM_HERE(join_backward)
 FROM_HERE(norm_backward)
 FROM_HERE(gated)
 FROM_HERE(gated_backward)

@@ -12,31 +12,60 @@ struct LowRank {
     int64_t stride, rank;
 };
 
-// The heads' shape: H query heads, K key heads, K value heads of width W side by side in a row of (H + 2K)·W.
+// A norm's rows: x · weight / √(mean x² + eps); with a bias a layer norm: less its mean before, and the bias after.
+struct Norm {
+    const float *weight, *bias;
+    float eps;
+};
+
+// How a part's output enters the residual stream: times · (its RMS norm, where a weight is given), whose scales are kept.
+struct Join {
+    float times = 1.0f;
+    const float* weight = nullptr;
+    float eps = 0.0f;
+    float* rstd = nullptr;  // [T]
+
+    bool plain() const { return times == 1.0f && !weight; }
+};
+
+// The heads' shape: H query heads, K key heads, K value heads of width W side by side in a row of (H + 2K)·W. Their first
+// `turned` numbers are turned by positions; norms are over each head or, `jointly`, over all queries and over all keys.
 struct Heads {
-    int64_t H, K, W;
+    int64_t H, K, W, turned, jointly;
+
+    int64_t norms() const { return jointly ? 2 : H + K; }  // of a row
+};
+
+// What the inner product's sums become: act(y), or act(gate) · up of two halves.
+struct Act {
+    int64_t gelu, parts;
 };
 
 template <class S>
-void rms_norm(const float* x, const float* weight, float eps, int64_t T, int64_t D, S* out, float* rstd);
+void norm_rows(const float* x, Norm norm, int64_t T, int64_t D, S* out, float* rstd);
 
 template <class S>
 void add_residual(
-    const float* residual, const S* y, const float* bias, LowRank<S> low, int64_t T, int64_t D, float* out,
-    const float* weight, float eps, S* normed, float* rstd
+    const float* residual, S* y, const float* bias, LowRank<S> low, Join join, int64_t T, int64_t D, float* out, Norm norm,
+    S* normed, float* rstd
+);
+
+template <class S>
+void join_backward(
+    const float* grad, const S* y, Join join, int64_t T, int64_t D, S* dy, float* grad_weight, int64_t shares
 );
 
 template <class S>
 void norm_backward(
-    const float* x, const float* rstd, const float* weight, const S* dy, LowRank<S> low, const float* grad, int64_t T,
-    int64_t D, float* grad_out, S* cast, float* grad_weight, int64_t shares
+    const float* x, const float* rstd, Norm norm, const S* dy, LowRank<S> low, const float* grad, int64_t T, int64_t D,
+    float* grad_out, S* cast, float* grad_weight, float* grad_bias, int64_t shares
 );
 
 template <class S>
-void gated(S* y, const float* bias, LowRank<S> gate, LowRank<S> up, bool gelu, int64_t T, int64_t I, S* out);
+void gated(S* y, const float* bias, LowRank<S> gate, LowRank<S> up, Act act, int64_t T, int64_t I, S* out);
 
 template <class S>
-void gated_backward(S* y, const S* dout, LowRank<S> low, bool gelu, int64_t T, int64_t I, S* again);
+void gated_backward(S* y, const S* dout, LowRank<S> low, Act act, int64_t T, int64_t I, S* again);
 
 template <class S>
 void heads(

@@ -1,4 +1,4 @@
-// A pre-norm decoder block of frozen bf16 weights, with or without low-rank products beside them, a pass at a call: the
+// A decoder block of frozen bf16 weights, with or without low-rank products beside them, a pass at a call: the
 // kernels one after another as fused/block.py has them, without what calling each of them from there costs.
 #include "block.h"
 #include "layer.h"
@@ -45,10 +45,12 @@ struct Stack {
 
 struct BlockCall {
     Stack qkv, o, gate_up, down;
-    const float *norm, *norm_middle, *norm_query, *norm_key;  // as they multiply; the last two may be null
-    double eps, eps_middle, eps_heads;
+    const float *norm, *norm_bias, *norm_middle, *norm_middle_bias;  // before the halves, as they multiply; or null
+    const float *norm_attended, *norm_made;                          // after them, before the residual sums; or null
+    const float *norm_query, *norm_key;                              // or null
+    double eps, eps_middle, eps_attended, eps_made, eps_heads, times;
     Heads heads;
-    int64_t gelu;
+    Act act;
     double scale, softcap;
     int64_t window;
     int64_t T;
@@ -60,6 +62,10 @@ struct BlockCall {
     const float* grad;  // [T, D] in the output, of a backward pass
     char *kept, *aside;
 
+    Norm first() const { return {norm, norm_bias, (float)eps}; }
+    Norm second() const { return {norm_middle, norm_middle_bias, (float)eps_middle}; }
+    Join attended_joins(float* rstd) const { return {(float)times, norm_attended, (float)eps_attended, rstd}; }
+    Join made_joins(float* rstd) const { return {(float)times, norm_made, (float)eps_made, rstd}; }
     int64_t width() const { return qkv.inputs; }
     int64_t inner() const { return down.inputs; }
     int64_t attended() const { return o.inputs; }
@@ -179,23 +185,26 @@ struct Beside {
 
 // What a forward pass leaves.
 struct Kept {
-    float *rstd, *rstd_heads, *rstd_middle, *middle, *lse;
+    float *rstd, *rstd_heads, *rstd_middle, *rstd_attended, *rstd_made, *middle, *lse;
     bf16 *normed, *sums, *turned, *attended, *inner, *gates;
+    bf16 *joined, *made;  // what went through norms after the halves; null where there are none
     Beside qkv, o, gate_up, down;
 
     Kept(const BlockCall& call, Parts parts, size_t* used = nullptr)
         : qkv(call.qkv, call.T, parts), o(call.o, call.T, parts), gate_up(call.gate_up, call.T, parts),
           down(call.down, call.T, parts) {
         const int64_t T = call.T, D = call.width(), N = call.qkv.outputs();
-        for (float** each : {&rstd, &rstd_middle}) *each = parts.take<float>(T);
-        rstd_heads = parts.take<float>(call.norm_query ? T * (call.heads.H + call.heads.K) : 0);
+        for (float** each : {&rstd, &rstd_middle, &rstd_attended, &rstd_made}) *each = parts.take<float>(T);
+        rstd_heads = parts.take<float>(call.norm_query ? T * call.heads.norms() : 0);
         middle = parts.take<float>(T * D);
         lse = parts.take<float>(T * call.heads.H);
         for (bf16** each : {&normed, &inner}) *each = parts.take<bf16>(T * D);
         turned = parts.take<bf16>(T * N);
         sums = call.norm_query ? parts.take<bf16>(T * N) : turned;
         attended = parts.take<bf16>(T * call.attended());
-        gates = parts.take<bf16>(T * 2 * call.inner());
+        gates = parts.take<bf16>(T * call.act.parts * call.inner());
+        joined = call.norm_attended ? parts.take<bf16>(T * D) : nullptr;
+        made = call.norm_made ? parts.take<bf16>(T * D) : nullptr;
         if (used) *used = parts.used;
     }
 
@@ -240,11 +249,19 @@ Call attention_of(const BlockCall& call, const Kept& kept) {
     return made;
 }
 
+void round(const float* from, int64_t count, bf16* to) {
+#pragma omp parallel for schedule(static)
+    for (int64_t at = 0; at < count; at += WIDE) store(to + at, load(from + at));
+}
+
 int forward(const BlockCall& call) {
     const int64_t T = call.T, D = call.width();
     const Kept kept(call, Parts{call.kept});
     const Aside aside(call, kept.words(), false, Parts{call.aside});
-    rms_norm<bf16>(call.x, call.norm, (float)call.eps, T, D, kept.normed, kept.rstd);
+    if (call.norm)
+        norm_rows<bf16>(call.x, call.first(), T, D, kept.normed, kept.rstd);
+    else
+        round(call.x, T * D, kept.normed);
     kept.qkv.ahead(kept.normed, T, kept.sums, aside.words);
     heads<bf16>(
         kept.sums, call.qkv.bias, kept.qkv.low(0), kept.qkv.low(1), kept.qkv.low(2), call.norm_query, call.norm_key,
@@ -252,36 +269,55 @@ int forward(const BlockCall& call) {
     );
     const Call attention = attention_of(call, kept);
     if (affina_attention_forward(&attention, 1)) return 1;
-    kept.o.ahead(kept.attended, T, aside.y, aside.words);
+    bf16* y = kept.joined ? kept.joined : aside.y;
+    kept.o.ahead(kept.attended, T, y, aside.words);
     add_residual<bf16>(
-        call.x, aside.y, call.o.bias, kept.o.low(0), T, D, kept.middle, call.norm_middle, (float)call.eps_middle,
+        call.x, y, call.o.bias, kept.o.low(0), call.attended_joins(kept.rstd_attended), T, D, kept.middle, call.second(),
         kept.inner, kept.rstd_middle
     );
+    if (!call.norm_middle) round(kept.middle, T * D, kept.inner);
     kept.gate_up.ahead(kept.inner, T, kept.gates, aside.words);
     gated<bf16>(
-        kept.gates, call.gate_up.bias, kept.gate_up.low(0), kept.gate_up.low(1), call.gelu, T, call.inner(), aside.product
+        kept.gates, call.gate_up.bias, kept.gate_up.low(0), kept.gate_up.low(1), call.act, T, call.inner(), aside.product
     );
-    kept.down.ahead(aside.product, T, aside.y, aside.words);
+    y = kept.made ? kept.made : aside.y;
+    kept.down.ahead(aside.product, T, y, aside.words);
     add_residual<bf16>(
-        kept.middle, aside.y, call.down.bias, kept.down.low(0), T, D, call.out, nullptr, 0, nullptr, nullptr
+        kept.middle, y, call.down.bias, kept.down.low(0), call.made_joins(kept.rstd_made), T, D, call.out,
+        {nullptr, nullptr, 0.0f}, nullptr, nullptr
     );
     return 0;
+}
+
+// `into` = grad + what arrives through the norm that x went through, or straight where there is none; `cast` the same in bf16.
+void through(
+    const float* x, const float* rstd, Norm norm, bf16* dy, LowRank<bf16> low, const float* grad, int64_t T, int64_t D,
+    float* into, bf16* cast
+) {
+    if (norm.weight) {
+        norm_backward<bf16>(x, rstd, norm, dy, low, grad, T, D, into, cast, nullptr, nullptr, SHARES);
+        return;
+    }
+    add_residual<bf16>(grad, dy, nullptr, low, Join{}, T, D, into, {nullptr, nullptr, 0.0f}, nullptr, nullptr);
+    if (cast) round(into, T * D, cast);
 }
 
 int backward(const BlockCall& call) {
     const int64_t T = call.T, D = call.width();
     const Kept kept(call, Parts{call.kept});
     const Aside aside(call, kept.words(), true, Parts{call.aside});
-#pragma omp parallel for schedule(static)
-    for (int64_t at = 0; at < T * D; at += WIDE) store(aside.cast + at, load(call.grad + at));
+    const Join made = call.made_joins(kept.rstd_made), joined = call.attended_joins(kept.rstd_attended);
+    if (made.plain())
+        round(call.grad, T * D, aside.cast);
+    else
+        join_backward<bf16>(call.grad, kept.made, made, T, D, aside.cast, nullptr, SHARES);
     LowRank<bf16> low = kept.down.back(aside.cast, T, aside.product, aside.v, aside.words);
-    gated_backward<bf16>(kept.gates, aside.product, low, call.gelu, T, call.inner(), aside.again);
+    gated_backward<bf16>(kept.gates, aside.product, low, call.act, T, call.inner(), aside.again);
     if (kept.down.learn(aside.again, aside.cast, aside.v, T)) return 1;
     low = kept.gate_up.back(kept.gates, T, aside.y, aside.v, aside.words);
     if (kept.gate_up.learn(kept.inner, kept.gates, aside.v, T)) return 1;
-    norm_backward<bf16>(
-        kept.middle, kept.rstd_middle, call.norm_middle, aside.y, low, call.grad, T, D, aside.grad, aside.cast, nullptr, SHARES
-    );
+    through(kept.middle, kept.rstd_middle, call.second(), aside.y, low, call.grad, T, D, aside.grad, aside.cast);
+    if (!joined.plain()) join_backward<bf16>(aside.grad, kept.joined, joined, T, D, aside.cast, nullptr, SHARES);
     low = kept.o.back(aside.cast, T, aside.y, aside.v, aside.words);
     if (kept.o.learn(kept.attended, aside.cast, aside.v, T)) return 1;
     if (low.rank > 0) add_low<bf16>(aside.y, low, T, call.attended());
@@ -297,10 +333,7 @@ int backward(const BlockCall& call) {
     );
     low = kept.qkv.back(aside.heads, T, call.out ? aside.y : nullptr, aside.v, aside.words);
     if (kept.qkv.learn(kept.normed, aside.heads, aside.v, T)) return 1;
-    if (call.out)
-        norm_backward<bf16>(
-            call.x, kept.rstd, call.norm, aside.y, low, aside.grad, T, D, call.out, nullptr, nullptr, SHARES
-        );
+    if (call.out) through(call.x, kept.rstd, call.first(), aside.y, low, aside.grad, T, D, call.out, nullptr);
     return 0;
 }
 

@@ -19,13 +19,21 @@ from affina.engine.torch.load import load
 from affina.engine.torch.step import Course, TorchEngine
 from affina.engine.torch.tuned import attach
 
-FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma")
+FAMILIES = (
+    "llama", "qwen2", "qwen3", "mistral", "gemma", "granite", "gemma2", "gemma3_text", "olmo2", "phi3", "gpt2",
+)  # fmt: skip
 TUNINGS: dict[str, Any] = {
     "lora": {"name": "lora", "rank": 4},
     "some": {"name": "lora", "rank": 3, "targets": ["q_proj", "v_proj", "layers.1.mlp.up_proj"]},
     "full": "full",
 }
-CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.12}  # bf16: 0.086 at most was seen over these families
+TARGETS = {
+    "phi3": ["qkv_proj", "layers.1.mlp.gate_up_proj"],
+    "gpt2": ["c_attn", "h.1.mlp.c_proj"],
+}
+"""Of "some", in families that name their layers otherwise."""
+CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.2}
+"""bf16: 0.17 at most was seen over these families, and 0.14 between the library's own bf16 and its float32."""
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +43,15 @@ def sized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def folder(name: str) -> Path:
         if name not in built:
-            built[name] = families.build(name, root / name, **families.SIZES)
+            built[name] = families.build(name, root / name, **families.SIZED.get(name, families.SIZES))
         return built[name]
 
     return folder
+
+
+def tuned(tuning: str, name: str) -> Any:
+    """The tuning for a family."""
+    return {**TUNINGS[tuning], "targets": TARGETS[name]} if tuning == "some" and name in TARGETS else TUNINGS[tuning]
 
 
 def engine(
@@ -81,7 +94,7 @@ def apart(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor
 @pytest.mark.parametrize("name", FAMILIES)
 def test_fused_is_unfused(name: str, tuning: str, precision: str, sized: Callable[[str], Path]) -> None:
     loaded, exactly = ("float32", "float64") if precision == "float64" else (precision, "")
-    mine, library = (engine(sized(name), TUNINGS[tuning], loaded, kernels) for kernels in (True, False))
+    mine, library = (engine(sized(name), tuned(tuning, name), loaded, kernels) for kernels in (True, False))
     if precision != "float64" and native.library() is None:
         pytest.skip(native.reason())
     assert (fused_now(mine), fused_now(library)) == (2, 0)
@@ -132,6 +145,8 @@ def test_after_a_step_the_weights_of_that_step_are_computed_with(tuning: str, si
         ("llama", {"intermediate_size": 80}),
         ("llama", {"hidden_act": "relu"}),
         ("gpt2", {}),
+        ("phi3", {"resid_pdrop": 0.1}),
+        ("gemma3_text", {"use_bidirectional_attention": True}),
     ],
 )
 def test_what_has_no_fused_form_stays_as_the_library_has_it(name: str, changes: dict[str, Any], tmp_path: Path) -> None:
@@ -188,15 +203,16 @@ def test_a_pass_at_a_call_has_the_bits_of_its_operations_one_by_one(
     """All but the last block are computed so, wherever nothing but adapters learns."""
     if passes.library() is None:
         pytest.skip("no compiler, or a processor without bf16 products")
-    mine = engine(sized(name), TUNINGS[tuning], "bf16")
+    mine = engine(sized(name), tuned(tuning, name), "bf16")
+    cut = name in TARGETS and tuning == "some"  # rank 3 beside a layer whose output is cut: operations one by one
     taken = list[int]()
     backward = passes.Passes.backward
     monkeypatch.setattr(passes.Passes, "backward", lambda self, *given: taken.append(1) or backward(self, *given))
     logprobs, gradients = learnt(mine)
-    assert len(taken) == 1
+    assert len(taken) == (not cut)
     monkeypatch.setattr(Block, "passes", lambda self, how: None)
     expected, right = learnt(mine)
-    assert len(taken) == 1
+    assert len(taken) == (not cut)
     assert torch.equal(logprobs, expected)
     assert apart(gradients, right) == 0.0
 

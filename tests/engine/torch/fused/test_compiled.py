@@ -9,13 +9,13 @@ from torch import Tensor
 
 from affina.engine.torch import native
 from affina.engine.torch.fused import compiled
-from affina.engine.torch.fused.plain import Heads, Norm, Plain, Thin, Turns
+from affina.engine.torch.fused.plain import Act, Heads, Join, Norm, Plain, Thin, Turns
 
 PLAIN = Plain()
 DTYPES = (torch.float32, torch.bfloat16)
 CLOSE = {torch.float32: 2e-6, torch.bfloat16: 2**-7}  # of the largest value; bf16 keeps 8 bits
 ROWS = (1, 3, 4, 9, 130)
-HEADS = Heads(4, 2, 32)
+HEADS = Heads(4, 2, 64)
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +43,13 @@ class Drawn:
     def norm(self, width: int) -> Norm:
         return Norm(self.wide(width), 1e-5)
 
-    def turns(self) -> tuple[Tensor, Tensor]:
-        angles = self.wide(self.rows, HEADS.width // 2).repeat(1, 2)
+    def turns(self, width: int) -> tuple[Tensor, Tensor]:
+        angles = self.wide(self.rows, width // 2).repeat(1, 2)
         return angles.cos(), angles.sin()
 
 
-def rms_norm(ops: Plain, d: Drawn) -> list[Tensor | None]:
-    return [*ops.rms_norm(d.wide(d.rows, 80), d.norm(80), d.dtype)]
+def normed(ops: Plain, d: Drawn) -> list[Tensor | None]:
+    return [*ops.normed(d.wide(d.rows, 80), d.norm(80), d.dtype)]
 
 
 def add_residual(ops: Plain, d: Drawn) -> list[Tensor | None]:
@@ -57,50 +57,85 @@ def add_residual(ops: Plain, d: Drawn) -> list[Tensor | None]:
     return [*whole, *ops.add_residual(d.wide(d.rows, 80), d.stored(80), None, None, None)]
 
 
+def layer_normed(ops: Plain, d: Drawn) -> list[Tensor | None]:
+    """A stream far from zero: a layer norm takes its mean off."""
+    x, norm = d.wide(d.rows, 80) + 3, Norm(d.wide(80), 1e-5, d.wide(80))
+    _, rstd = PLAIN.normed(x, norm, d.dtype)
+    out, cast, learnt = ops.norm_backward((x, rstd), norm, (d.stored(80), d.thin(80)), d.wide(d.rows, 80), True)
+    return [*ops.normed(x, norm, d.dtype), out, cast, *learnt]
+
+
+def joined(normed: bool) -> Callable[[Plain, Drawn], list[Tensor | None]]:
+    def run(ops: Plain, d: Drawn) -> list[Tensor | None]:
+        join, y = Join(0.22, d.norm(80) if normed else None), d.stored(80)
+        made = ops.add_residual(d.wide(d.rows, 80), y, d.wide(80), d.thin(80), d.norm(80), join)
+        rstd = (d.wide(d.rows).abs() + 0.5) if normed else None
+        kept = None if rstd is None else (d.stored(80), rstd)
+        back = ops.join_backward(d.wide(d.rows, 80), join, kept, d.dtype, True)
+        return [*made, y if normed else None, *back]
+
+    return run
+
+
 def norm_backward(ops: Plain, d: Drawn) -> list[Tensor | None]:
     x, norm = d.wide(d.rows, 80), d.norm(80)
-    _, rstd = PLAIN.rms_norm(x, norm, d.dtype)
+    _, rstd = PLAIN.normed(x, norm, d.dtype)
     made = ops.norm_backward((x, rstd), norm, (d.stored(80), d.thin(80, 7)), d.wide(d.rows, 80), True)
-    return [*made, *ops.norm_backward((x, rstd), norm, (d.stored(80), None), d.wide(d.rows, 80), False)]
+    out, cast, learnt = ops.norm_backward((x, rstd), norm, (d.stored(80), None), d.wide(d.rows, 80), False)
+    assert learnt == ()
+    return [*made[:2], *made[2], out, cast]
 
 
-def gated(gelu: bool, more: bool) -> Callable[[Plain, Drawn], list[Tensor | None]]:
+def gated(gelu: bool, more: bool, parts: int = 2) -> Callable[[Plain, Drawn], list[Tensor | None]]:
     def run(ops: Plain, d: Drawn) -> list[Tensor | None]:
-        y = d.stored(2 * 96) * 4
-        bias, gate, up = (d.wide(2 * 96), d.thin(96), d.thin(96)) if more else (None, None, None)
-        out = ops.gated(y, bias, gate, up, gelu)
+        y, act = d.stored(parts * 96) * 4, Act(gelu, parts == 2)
+        bias, gate, up = (d.wide(parts * 96), d.thin(96), d.thin(96)) if more else (None, None, None)
+        out = ops.gated(y, bias, gate, up if parts == 2 else None, act)
         kept = y.clone()
-        again = ops.gated_backward(y, d.stored(96), d.thin(96) if more else None, gelu)
+        again = ops.gated_backward(y, d.stored(96), d.thin(96) if more else None, act)
         return [out, kept, y, again]
 
     return run
 
 
-def heads(normed: bool) -> Callable[[Plain, Drawn], list[Tensor | None]]:
+def heads(normed: str = "", turned: int = HEADS.width) -> Callable[[Plain, Drawn], list[Tensor | None]]:
+    """`normed`: over each head, or over all."""
+
     def run(ops: Plain, d: Drawn) -> list[Tensor | None]:
         width = (HEADS.queries + 2 * HEADS.keys) * HEADS.width
-        y, bias, positions = d.stored(width), d.wide(width), d.turns()
+        y, bias, positions = d.stored(width), d.wide(width), d.turns(turned)
         lows = tuple(d.thin(count * HEADS.width) for count in (HEADS.queries, HEADS.keys, HEADS.keys))
-        norms = (d.norm(HEADS.width), d.norm(HEADS.width)) if normed else None
+        counts = {"": (), "each": (1, 1), "all": (HEADS.queries, HEADS.keys)}[normed]
+        drawn = [d.norm(count * HEADS.width) for count in counts]
+        norms = (drawn[0], drawn[1]) if drawn else None
         turns = Turns(HEADS, norms, *positions)
         out, rstd = ops.heads(y, bias, (lows[0], lows[1], lows[2]), turns)
         out = out.clone()
         grad = d.stored(width)
-        learnt = ops.heads_backward(grad, (y, rstd), turns)
-        return [out, rstd, grad, learnt]
+        learnt = ops.heads_backward(grad, (y, rstd), turns, True)
+        assert len(learnt) == (2 if normed else 0)
+        return [out, rstd, grad, *learnt]
 
     return run
 
 
 CASES: dict[str, Callable[[Plain, Drawn], list[Tensor | None]]] = {
-    "rms_norm": rms_norm,
+    "normed": normed,
     "add_residual": add_residual,
     "norm_backward": norm_backward,
+    "layer norm": layer_normed,
+    "joined": joined(False),
+    "joined normed": joined(True),
     "gated silu": gated(False, True),
     "gated gelu": gated(True, True),
     "gated alone": gated(False, False),
-    "heads": heads(False),
-    "heads normed": heads(True),
+    "act of one part": gated(True, True, 1),
+    "act alone": gated(False, False, 1),
+    "heads": heads(),
+    "heads normed": heads("each"),
+    "heads normed together": heads("all"),
+    "heads that do not turn": heads("each", 0),
+    "heads of which half turns": heads("all", HEADS.width // 2),
 }
 
 
@@ -139,7 +174,7 @@ def test_a_gate_far_out_stays_finite_and_right() -> None:
     gate = torch.tensor([-1e4, -90.0, -20.0, -1.0, 0.0, 1.0, 20.0, 90.0, 1e4]).repeat(8)[:64]
     y = torch.cat([gate, torch.ones(64)])[None]
     expected = torch.nn.functional.silu(gate)
-    assert torch.allclose(ops.gated(y, None, None, None, False)[0], expected, rtol=1e-6, atol=1e-30)
+    assert torch.allclose(ops.gated(y, None, None, None, Act(False, True))[0], expected, rtol=1e-6, atol=1e-30)
 
 
 def test_no_storage_but_bf16_and_float32_has_kernels() -> None:
@@ -149,8 +184,10 @@ def test_no_storage_but_bf16_and_float32_has_kernels() -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "right"),
-    [((576, 1536, Heads(9, 3, 64), 48), True), ((24, 1536, HEADS, 0), False), ((576, 48, HEADS, 0), False),
-     ((576, 1536, Heads(9, 3, 48), 0), False), ((32768, 1536, HEADS, 0), False), ((576, 1536, HEADS, 513), False)],
+    [((576, 1536, Heads(9, 3, 64), 48, 64), True), ((24, 1536, HEADS, 0, 64), False), ((576, 48, HEADS, 0, 64), False),
+     ((576, 1536, Heads(9, 3, 48), 0, 48), False), ((32768, 1536, HEADS, 0, 64), False),
+     ((576, 1536, HEADS, 513, 64), False), ((576, 1536, HEADS, 0, 32), True), ((576, 1536, HEADS, 0, 16), False),
+     ((576, 1536, HEADS, 0, 0), True), ((576, 1536, Heads(300, 3, 64), 0, 64), False)],
 )  # fmt: skip
-def test_sizes_that_the_kernels_do_not_take_are_known(sizes: tuple[int, int, Heads, int], right: bool) -> None:
+def test_sizes_that_the_kernels_do_not_take_are_known(sizes: tuple[int, int, Heads, int, int], right: bool) -> None:
     assert compiled.fits(*sizes) is right
