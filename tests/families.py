@@ -96,6 +96,9 @@ ROUTED: dict[str, Any] = {
 """Changes of deepseek_v3 that make its second block a mixture of experts."""
 ODD: dict[str, tuple[str, dict[str, Any]]] = {
     "smollm3": ("SmolLM3Config", {**_GROUPED, "num_hidden_layers": 4}),
+    "starcoder2": ("Starcoder2Config", {**_GROUPED, "sliding_window": 6}),
+    "ministral": ("MinistralConfig", {**_GROUPED, "sliding_window": 6, "layer_types": _ALTERNATING}),
+    "olmo3": ("Olmo3Config", {**_GROUPED, "sliding_window": 6, "layer_types": _ALTERNATING}),
     "gpt_neo": ("GPTNeoConfig", {
         "hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]],
     }),
@@ -122,6 +125,7 @@ SIZED: dict[str, dict[str, Any]] = {
         "n_embd": 128, "n_head": 4, "n_inner": 160, "attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0,
         "scale_attn_by_inverse_layer_idx": True,
     },
+    "smollm3": {**SIZES, "num_hidden_layers": 2, "no_rope_layers": [1, 0]},
     "granite": {**SIZES, "residual_multiplier": 0.22, "attention_bias": True, "mlp_bias": True},
     "phi3": {**SIZES, "head_dim": 64, "rope_parameters": {
         "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5,

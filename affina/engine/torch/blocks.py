@@ -72,7 +72,7 @@ class Stage:
         dtype = self.network.dtype
         wide = torch.promote_types(dtype, torch.float32)
         nothing = hidden.new_empty(*hidden.shape[:2], 0)  # no positions that turn
-        cos, sin = (each[0].to(wide).contiguous() for each in turns or (nothing, nothing))
+        cos, sin = (each[0, :, : block.form.turned].to(wide).contiguous() for each in turns or (nothing, nothing))
         read = attention.current().read if self is self.network.stages[-1] else None
         moving = [each for each in block.parameters() if each.requires_grad]
         with torch.autocast(hidden.device.type, enabled=False):

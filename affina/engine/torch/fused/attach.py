@@ -38,10 +38,11 @@ GEMMA = Named(
 OLMO = Named(norms=("", "post_attention_layernorm", "", "post_feedforward_layernorm"))
 FUSED: Mapping[str, Named] = {
     **dict.fromkeys(("LlamaDecoderLayer", "MistralDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer"), LLAMA),
-    **dict.fromkeys(("GemmaDecoderLayer", "GraniteDecoderLayer"), LLAMA),
+    **dict.fromkeys(("GemmaDecoderLayer", "GraniteDecoderLayer", "MinistralDecoderLayer", "SmolLM3DecoderLayer"), LLAMA),
     **dict.fromkeys(("Gemma2DecoderLayer", "Gemma3DecoderLayer"), GEMMA),
     **dict.fromkeys(("Olmo2DecoderLayer", "Olmo3DecoderLayer"), OLMO),
     "Phi3DecoderLayer": Named(qkv=("qkv_proj",), inner=("gate_up_proj",), act="activation_fn"),
+    "Starcoder2DecoderLayer": Named(inner=("c_fc",), down="c_proj", act="act", gated=False, biased=True),
     "GPT2Block": Named(
         attention="attn", qkv=("c_attn",), o="c_proj", inner=("c_fc",), down="c_proj", act="act", gated=False,
         norms=("ln_1", "", "ln_2", ""), biased=True,
@@ -86,13 +87,13 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
         return None
     attends = {name: heard[name] for name in HEARD if name in heard}
     times = float(getattr(layer, "residual_multiplier", 1.0))
-    return Block(Form(heads, Act(act, named.gated), attends, times), attention, stacks, norms)
+    return Block(Form(heads, Act(act, named.gated), attends, turned, times), attention, stacks, norms)
 
 
 def _drops(layer: nn.Module, layers: list[Layer]) -> bool:
     """Whether anything in the block is dropped in training, or it holds something that the fused form leaves out."""
-    attention = attention_of(layer)
-    dropped = [getattr(attention, name, 0.0) for name in ("attention_dropout", "attn_pdrop")]
+    own = [vars(each).items() for each in (layer, attention_of(layer), layer.mlp)]
+    dropped = [each for part in own for name, each in part if "dropout" in name and isinstance(each, float)]
     dropped += [each.p for each in layer.modules() if isinstance(each, nn.Dropout)]
     dropped += [each.beside.dropout for each in layers if each.beside is not None]
     return any(dropped) or hasattr(layer, "crossattention")
@@ -107,7 +108,7 @@ def _heads(attention: Any, qkv: list[Layer], o: Layer) -> Heads:
 def _turned(attention: Any, heads: Heads) -> int | None:
     """How many of a head's numbers its position turns."""
     rope = getattr(attention.config, "rope_parameters", None)
-    if rope is None:
+    if rope is None or not getattr(attention, "use_rope", True):
         return 0
     parts = rope.values() if all(isinstance(each, Mapping) for each in rope.values()) else [rope]
     shares = {float(each.get("partial_rotary_factor", 1.0)) for each in parts}

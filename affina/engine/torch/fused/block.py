@@ -33,6 +33,8 @@ class Form:
     act: Act
     attends: dict[str, Any]
     """How the block's attention calls its function: scaling, sliding_window, softcap."""
+    turned: int
+    """How many of a head's first numbers its position turns."""
     times: float = 1.0
     """What the halves' outputs are multiplied by before the residual sums."""
 
