@@ -207,7 +207,8 @@ def test_a_pass_at_a_call_has_the_bits_of_its_operations_one_by_one(
     if passes.library() is None:
         pytest.skip("no compiler, or a processor without bf16 products")
     mine = engine(sized(name), tuned(tuning, name), "bf16")
-    cut = name in ("phi3", "gpt2") and tuning == "some"  # rank 3 beside a layer whose output is cut: operations one by one
+    # rank 3 beside a layer whose output is cut: operations one by one
+    cut = name in ("phi3", "gpt2") and tuning == "some"
     taken = list[int]()
     backward = passes.Passes.backward
     monkeypatch.setattr(passes.Passes, "backward", lambda self, *given: taken.append(1) or backward(self, *given))
