@@ -37,8 +37,8 @@ GEMMA = Named(
 )
 OLMO = Named(norms=("", "post_attention_layernorm", "", "post_feedforward_layernorm"))
 FUSED: Mapping[str, Named] = {
-    **dict.fromkeys(("LlamaDecoderLayer", "MistralDecoderLayer", "MinistralDecoderLayer", "GraniteDecoderLayer"), LLAMA),
-    **dict.fromkeys(("Qwen2DecoderLayer", "Qwen3DecoderLayer", "GemmaDecoderLayer", "SmolLM3DecoderLayer"), LLAMA),
+    **dict.fromkeys(("LlamaDecoderLayer", "MistralDecoderLayer", "MinistralDecoderLayer", "GemmaDecoderLayer"), LLAMA),
+    **dict.fromkeys(("Qwen2DecoderLayer", "Qwen3DecoderLayer", "GraniteDecoderLayer", "SmolLM3DecoderLayer"), LLAMA),
     **dict.fromkeys(("Gemma2DecoderLayer", "Gemma3DecoderLayer"), GEMMA),
     **dict.fromkeys(("Olmo2DecoderLayer", "Olmo3DecoderLayer"), OLMO),
     "Phi3DecoderLayer": Named(qkv=("qkv_proj",), inner=("gate_up_proj",), act="activation_fn"),
