@@ -25,8 +25,7 @@ def fits(recipe: Recipe, folder: Path, merged: bool = False) -> None:
     """`folder` holds the base's configuration and tokenizer. Raises Refused where training would, for a tuning, a head
     or dropout that a network of this form cannot take; `merged`: and for a tuning that cannot be folded into it.
 
-    torch is not loaded into this process: where it is not there, another one judges, and what it lets pass is noted in
-    the cache.
+    torch is not loaded into this process: where it is not there, another one judges. What passes is noted in the cache.
     """
     ending = recipe.objective.ending(LABELS)
     asked = {
@@ -35,15 +34,15 @@ def fits(recipe: Recipe, folder: Path, merged: bool = False) -> None:
         "dropout": recipe.model.dropout.model_dump(),
         "merged": merged,
     }
-    if "torch" in sys.modules:
-        _judged(folder, asked)
-        return
     versions = [affina.__version__, version("torch"), version("transformers")]
     config = (folder / "config.json").read_text(encoding="utf-8")
     noted = cache_root() / "fits" / short_hash(json.dumps([asked, config, versions], sort_keys=True))
     if noted.is_file():
         return
-    run_apart("affina.engine.fits", "the tuning could not be judged", str(folder), json.dumps(asked))
+    if "torch" in sys.modules:
+        _judged(folder, asked)
+    else:
+        run_apart("affina.engine.fits", "the tuning could not be judged", str(folder), json.dumps(asked))
     if os.access(cache_root(), os.W_OK):  # else it is judged again
         with disk_errors("what was judged of the base"):
             noted.parent.mkdir(exist_ok=True)

@@ -12,7 +12,8 @@ import affina
 
 UNUSED = (
     "scipy", "sklearn", "pandas", "peft", "rich", "sqlalchemy", "gguf", "transformers.trainer",
-    "torch._inductor.compile_fx", "affina.training.conclude", "affina.evaluation.statistics",
+    "torch._dynamo.eval_frame", "torch.distributed.tensor", "sympy", "affina.training.conclude",
+    "affina.evaluation.statistics",
 )  # fmt: skip
 FIRST_STEP = """
 import json, os, sys
@@ -43,6 +44,35 @@ from transformers.utils import is_scipy_available
 known = transformers.models._class_to_module
 print(json.dumps([seen, is_scipy_available(), len(files), sorted(known.items())]))
 """
+COMPILED = """
+import json, sys
+from affina.engine.torch.imports import sparing
+
+with sparing():
+    import transformers.models.llama.modeling_llama as llama
+    before = "torch._dynamo.eval_frame" in sys.modules
+import torch
+from transformers import LlamaConfig
+
+sizes = dict(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2)
+torch.manual_seed(0)
+model = llama.LlamaForCausalLM(LlamaConfig(vocab_size=50, **sizes)).eval()
+tokens, seen = torch.arange(8).view(2, 4), torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1]])
+with torch.no_grad():
+    plain = model(tokens, attention_mask=seen).logits
+    compiled = torch.compile(model, backend="eager")(tokens, attention_mask=seen).logits
+after = "torch._dynamo.eval_frame" in sys.modules
+print(json.dumps([before, after, torch.distributed.is_available(), plain.tolist() == compiled.tolist()]))
+"""
+ASKED = """
+import json, sys
+from affina.engine.torch import imports
+
+imports.MARKS = ()
+with imports.sparing():
+    import transformers.models.llama.modeling_llama
+print(json.dumps(["torch._dynamo.eval_frame" in sys.modules, "scipy.optimize" in sys.modules]))
+"""
 
 
 def imported(script: str, *arguments: str) -> Any:
@@ -64,3 +94,11 @@ def test_transformers_is_imported_without_scipy_and_looked_through_once_and_is_o
     assert spared[:3] == [False, False, 1]
     assert usual[:3] == [True, True, 2]
     assert spared[3] == usual[3]
+
+
+def test_torchs_compiler_comes_when_something_is_compiled() -> None:
+    assert imported(COMPILED) == [False, True, True, True]
+
+
+def test_a_release_that_asks_more_of_the_compiler_than_marks_gets_it() -> None:
+    assert imported(ASKED) == [True, False]

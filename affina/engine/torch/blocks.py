@@ -61,9 +61,12 @@ class Stage:
 
     def _computed(self, hidden: Tensor, *args: Any, **more: Any) -> Any:
         block = self.block() if attention.chosen(self.network.config) else None
+        turns = more.get("position_embeddings")
+        if block is not None and turns is not None and block.form.turned not in (0, turns[0].shape[-1]):
+            block = None  # positions turn otherwise than its configuration was read
         again = self.network.how.checkpoint and torch.is_grad_enabled()
         if block is not None:
-            return self._fused(block, hidden, more.get("position_embeddings"), again)
+            return self._fused(block, hidden, turns, again)
         if again:
             return checkpoint(attention.kept(self.plain), hidden, *args, use_reentrant=False, **more)
         return self.plain(hidden, *args, **more)

@@ -1,21 +1,36 @@
-"""transformers imported for a program that trains language models and nothing else (docs/why.md)."""
+"""torch and transformers imported for a program that trains language models and nothing else (docs/why.md)."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from os.path import dirname, isfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 UNUSED = "scipy"
 """transformers imports its optimisers for the losses of object detection, where it finds that it is installed."""
-
 LOOK = "create_import_structure_from_path"
+COMPILER = "torch._dynamo"
+"""Torch's compiler, and a symbolic algebra behind it: imported wherever a function is marked for it."""
+MARKS = ("disable", "allow_in_graph", "assume_constant_result")
+"""Marks. A function that bears one is computed as it would be without, until something is compiled."""
+BREAK = "graph_break"
+"""What torch's optimizers say to it before a step."""
+MASKS, INDEX = "torch._dynamo._trace_wrapped_higher_order_op", "TransformGetItemToIndex"
+"""What transformers' masks take from it by name, and call where a mask is made by rule."""
+READ = ("transformers.modeling_utils", "transformers.masking_utils")
+"""What every model's own module imports."""
+SPREAD = ("WORLD_SIZE", "RANK")
+"""Set where a program is one of several that compute together."""
 
 
 @contextmanager
 def sparing() -> Iterator[None]:
     """Inside, a first import of transformers finds no scipy and looks through its own folder once instead of twice.
+    From then on torch's compiler is imported when it is used, not when a function is marked for it.
 
     Nothing is changed where transformers has been imported before, and scipy can be imported again afterwards. The
     process is then one without transformers' object detection: for a program of its own, not for a library.
@@ -26,9 +41,51 @@ def sparing() -> Iterator[None]:
     sys.modules[UNUSED] = None  # type: ignore[assignment]  # Python's own way to say that there is none
     try:
         _look_once()
+        if COMPILER not in sys.modules and not any(each in os.environ for each in SPREAD):
+            _compile_later()
         yield
     finally:
         del sys.modules[UNUSED]
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Inside, what is made on torch's meta device, which holds no numbers, is not drawn: torch would ask its compiler
+    how an embedding is drawn there."""
+    from torch import nn
+
+    embedding: Any = nn.Embedding
+    draw = embedding.reset_parameters
+
+    def drawn(module: nn.Embedding) -> None:
+        if not module.weight.is_meta:
+            draw(module)
+
+    embedding.reset_parameters = drawn
+    try:
+        yield
+    finally:
+        embedding.reset_parameters = draw
+
+
+@contextmanager
+def counted() -> Iterator[None]:
+    """Inside, torch counts in the processor's memory even where all else is made on its meta device, where counting is
+    worked out in symbols (0.25 s of imports). What is counted when a model is made (rotary frequencies, places) is."""
+    import torch
+
+    count = torch.arange
+
+    def arange(*given: Any, **more: Any) -> torch.Tensor:
+        made: torch.Tensor = count(*given, **{"device": "cpu", **more})
+        return made
+
+    library: Any = torch
+    library.arange = arange
+    try:
+        yield
+    finally:
+        library.arange = count
 
 
 def _look_once() -> None:
@@ -41,3 +98,39 @@ def _look_once() -> None:
     look: Callable[[str | Path], Any] | None = vars(import_utils).get(LOOK)
     if look is not None:
         vars(import_utils)[LOOK] = lambda path: look(Path(dirname(path)) if isfile(path) else path)
+
+
+class _Later(ModuleType):
+    """Stands for the compiler, or for a module of it, until something is asked of it that it has not."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and (name, self.__name__) != ("__path__", COMPILER):  # its parts are asked for by path
+            raise AttributeError(name)
+        for each in (COMPILER, MASKS):
+            if isinstance(sys.modules.get(each), _Later):
+                del sys.modules[each]
+        return getattr(import_module(self.__name__), name)
+
+
+def _compile_later() -> None:
+    """Imports what of transformers every model needs with the compiler yet to come, and without tensors that are spread
+    over machines, which import it."""
+    import torch
+
+    compiler, masks = _Later(COMPILER), _Later(MASKS)
+    vars(compiler).update({**dict.fromkeys(MARKS, _unmarked), BREAK: lambda: None})
+    vars(masks)[INDEX] = lambda: getattr(import_module(MASKS), INDEX)()
+    sys.modules.update({COMPILER: compiler, MASKS: masks})
+    spread, torch.distributed.is_available = torch.distributed.is_available, lambda: False
+    try:
+        for name in READ:
+            import_module(name)
+    finally:
+        torch.distributed.is_available = spread
+        if sys.modules.get(MASKS) is masks:
+            del sys.modules[MASKS]
+
+
+def _unmarked(function: Callable[..., Any] | None = None, *given: Any, **more: Any) -> Any:
+    """The function, or what gives it back: a mark may be asked for with words of its own."""
+    return function if function is not None else lambda each: each

@@ -36,7 +36,7 @@ class LowRank(nn.Module):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once, for both products
         dropped = nn.functional.dropout(x, self.dropout, self.training) if self.dropout else x
         change = nn.functional.linear(nn.functional.linear(dropped, self.lora_A), self.lora_B)
-        if x.dtype.itemsize < 4 and is_linear(self.base):
+        if x.dtype.itemsize < 4 and _is_bare(self.base):
             y = self._within(x, change)
             bias: Any = self.base.bias
             return y.to(torch.float32) if bias is None else y + bias.to(torch.float32)
@@ -112,6 +112,12 @@ def shape(layer: nn.Module) -> tuple[int, int]:
 def is_linear(layer: nn.Module) -> bool:
     """Whether a low-rank product can stand beside this layer."""
     return isinstance(layer, nn.Linear) or type(layer).__name__ == "Conv1D"
+
+
+def _is_bare(layer: nn.Module) -> bool:
+    """Whether a layer computes x Wᵀ + b and nothing else: its class's own `forward`, no hook."""
+    own = type(layer) is nn.Linear or type(layer).__name__ == "Conv1D"
+    return own and "forward" not in vars(layer) and not layer._forward_hooks and not layer._forward_pre_hooks
 
 
 def fold(model: nn.Module, kind: type[nn.Module]) -> None:

@@ -19,7 +19,8 @@ from affina.engine.torch.machine import device, fast_bf16
 
 COMPILE_SECONDS = 25.0  # measured, SmolLM2-135M on 2 cores, nothing cached
 COMPILE_SAVES = 0.12  # of a step; measured 12-17 % there
-DROPS = ("attention_dropout", "attn_pdrop", "resid_pdrop")  # what a configuration calls that leaves no block fused
+DROPS = ("attention_dropout", "attn_pdrop", "resid_pdrop", "residual_dropout")  # where not 0, no block is fused
+GPT2_DROPS = {"attn_pdrop": 0.1, "resid_pdrop": 0.1}  # where its configuration says nothing
 SHARE_OF_PEAK = 0.5  # of the rate of a large product that a whole step reaches without fused blocks
 ROOM = 0.6  # of the free memory that activations may fill before they are computed again instead of kept
 COPIES = 3.0  # of the weights' bytes that a network takes beside activations: itself, and laid out for both directions
@@ -87,7 +88,8 @@ def _fused(base: Path) -> bool:
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     named, *_ = config.get("architectures") or [""]
     name = named.partition("For")[0].removesuffix("Model").removesuffix("LMHead")
-    dropped = any(config.get(each, 0.0) for each in DROPS)
+    told = {**GPT2_DROPS, **config} if config.get("model_type") == "gpt2" else config
+    dropped = any(told.get(each) for each in DROPS)
     return not dropped and any(f"{name}{kind}" in FUSED for kind in ("DecoderLayer", "Block"))
 
 

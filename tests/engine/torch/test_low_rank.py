@@ -177,6 +177,20 @@ def test_a_change_too_small_for_bf16_survives_the_sum_and_its_rounding(kind: str
     assert kept(own.bfloat16().double() + change) < 0.9
 
 
+def test_what_stands_in_for_a_base_is_asked_in_bf16_too() -> None:
+    """Decoding puts laid-out copies in place of a layer's own product; a hook may look on."""
+    product, heard = LowRank(torch.nn.Linear(8, 8).bfloat16(), 2, 1.0, 0.0), []
+    base: Any = product.base
+    x, own = torch.ones(1, 8).bfloat16(), base.forward
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        plain = product(x)
+        base.forward = lambda x: own(x) + 1
+        assert torch.equal(product(x), (own(x) + 1).float())
+        del base.forward
+        base.register_forward_hook(lambda *given: heard.append(1))
+        assert torch.allclose(product(x), plain, atol=0.02) and heard == [1]
+
+
 def test_dropout_falls_on_the_products_input_only_and_only_in_training() -> None:
     layer = torch.nn.Linear(8, 8)
     product = LowRank(layer, 2, 1.0, 0.5)

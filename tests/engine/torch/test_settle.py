@@ -106,8 +106,9 @@ def test_nothing_is_compiled_where_every_block_is_fused(base: Path, monkeypatch:
         ("LlamaForCausalLM", False, {}),
         ("Qwen3Model", False, {}),
         ("Gemma2ForCausalLM", False, {}),
-        ("GPT2LMHeadModel", False, {"resid_pdrop": 0.0}),
-        ("GPT2LMHeadModel", True, {"resid_pdrop": 0.1}),
+        ("GPT2LMHeadModel", False, {"model_type": "gpt2", "resid_pdrop": 0.0, "attn_pdrop": 0.0}),
+        ("GPT2LMHeadModel", True, {"model_type": "gpt2", "resid_pdrop": 0.0}),
+        ("Starcoder2ForCausalLM", True, {"residual_dropout": 0.1}),
         ("CohereForCausalLM", True, {}),
         ("BertForMaskedLM", True, {}),
     ):

@@ -29,6 +29,8 @@ class Named:
     """Before the attention, after it, before the inner layers, after them."""
     biased: bool = False
     """Whether norms are layer norms."""
+    partial: bool = False
+    """Whether its configuration may say that positions turn a part of each head; others turn all, whatever it says."""
 
 
 LLAMA = Named()
@@ -41,7 +43,7 @@ FUSED: Mapping[str, Named] = {
     **dict.fromkeys(("Qwen2DecoderLayer", "Qwen3DecoderLayer", "GraniteDecoderLayer", "SmolLM3DecoderLayer"), LLAMA),
     **dict.fromkeys(("Gemma2DecoderLayer", "Gemma3DecoderLayer"), GEMMA),
     **dict.fromkeys(("Olmo2DecoderLayer", "Olmo3DecoderLayer"), OLMO),
-    "Phi3DecoderLayer": Named(qkv=("qkv_proj",), inner=("gate_up_proj",), act="activation_fn"),
+    "Phi3DecoderLayer": Named(qkv=("qkv_proj",), inner=("gate_up_proj",), act="activation_fn", partial=True),
     "Starcoder2DecoderLayer": Named(inner=("c_fc",), down="c_proj", act="act", gated=False, biased=True),
     "GPT2Block": Named(
         attention="attn", qkv=("c_attn",), o="c_proj", inner=("c_fc",), down="c_proj", act="act", gated=False,
@@ -78,7 +80,7 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
         *(dict(attention.named_children()).get(each) for each in ("q_norm", "k_norm")),
     )
     known = all(is_known(each, named.biased) for each in norms.all())
-    if act is None or not known or (turned := _turned(attention, heads)) is None:
+    if act is None or not known or (turned := _turned(attention, heads, named.partial)) is None:
         return None
     widths = [size * heads.width for size in (heads.queries, heads.keys, heads.keys)]
     halves = 2 * [down.shape[1]] if named.gated else [down.shape[1]]
@@ -105,11 +107,13 @@ def _heads(attention: Any, qkv: list[Layer], o: Layer) -> Heads:
     return Heads(queries, (sum(each.shape[0] for each in qkv) // width - queries) // 2, width)
 
 
-def _turned(attention: Any, heads: Heads) -> int | None:
-    """How many of a head's numbers its position turns."""
+def _turned(attention: Any, heads: Heads, partial: bool) -> int | None:
+    """How many of a head's numbers its position turns; None where that is not told."""
     rope = getattr(attention.config, "rope_parameters", None)
     if rope is None or not getattr(attention, "use_rope", True):
         return 0
+    if not partial:
+        return heads.width
     parts = rope.values() if all(isinstance(each, Mapping) for each in rope.values()) else [rope]
     shares = {float(each.get("partial_rotary_factor", 1.0)) for each in parts}
     return int(heads.width * shares.pop()) if len(shares) == 1 else None
@@ -117,6 +121,8 @@ def _turned(attention: Any, heads: Heads) -> int | None:
 
 def is_gelu(act: Any) -> bool | None:
     """Whether the gate's function is tanh's gelu (True) or silu (False), found by asking it; None for another."""
+    if any(True for _ in getattr(act, "parameters", tuple)()):
+        return None  # it learns
     x = torch.linspace(-3, 3, 13)
     y = act(x)
     if torch.allclose(y, torch.nn.functional.silu(x), atol=1e-6):

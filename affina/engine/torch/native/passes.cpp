@@ -54,7 +54,7 @@ struct BlockCall {
     double scale, softcap;
     int64_t window;
     int64_t T;
-    const float *cos, *sin;   // [T, W]
+    const float *cos, *sin;   // [T, heads.turned]
     const int64_t* segments;  // [count, 3]
     int64_t count;
     const float* x;  // [T, D]

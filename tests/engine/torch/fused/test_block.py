@@ -14,6 +14,7 @@ from affina.core.kinds import objectives, optimizers, schedules, tunings
 from affina.data.rows import Renderer
 from affina.engine.torch import attention, native
 from affina.engine.torch.fused import passes
+from affina.engine.torch.fused.attach import is_gelu
 from affina.engine.torch.fused.block import Block
 from affina.engine.torch.load import load
 from affina.engine.torch.step import Course, TorchEngine
@@ -103,6 +104,34 @@ def test_fused_is_unfused(name: str, tuning: str, precision: str, sized: Callabl
     (logprobs, gradients), (expected, right) = learnt(mine, exactly), learnt(library, exactly)
     assert float((logprobs - expected).abs().max()) <= CLOSE[precision] * max(1.0, float(expected.abs().max()))
     assert apart(gradients, right) <= CLOSE[precision]
+
+
+def turning(factor: float) -> dict[str, Any]:
+    """A configuration that says how much of a head turns."""
+    return {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": factor}
+
+
+@pytest.mark.parametrize(
+    ("name", "rope"),
+    [
+        *((each, turning(0.5)) for each in ("llama", "qwen3", "granite", "olmo2", "smollm3", "phi3")),
+        ("gemma3_text", {"sliding_attention": turning(0.5), "full_attention": turning(0.5)}),
+    ],
+)
+def test_as_much_of_a_head_turns_as_the_library_turns(name: str, rope: dict[str, Any], tmp_path: Path) -> None:
+    """Of these, Phi 3 alone reads the factor: the others turn the whole head, whatever their configuration says."""
+    sizes = {**families.SIZED.get(name, families.SIZES), "head_dim": 64, "rope_parameters": rope}
+    folder = families.build(name, tmp_path / name, **sizes)
+    mine, library = (engine(folder, TUNINGS["lora"], kernels=kernels) for kernels in (True, False))
+    assert fused_now(mine) == 2
+    (logprobs, gradients), (expected, right) = learnt(mine, "float64"), learnt(library, "float64")
+    assert torch.allclose(logprobs, expected, rtol=0, atol=1e-10)
+    assert apart(gradients, right) <= CLOSE["float64"]
+
+
+def test_a_gate_that_learns_has_no_fused_form() -> None:
+    assert is_gelu(torch.nn.PReLU().bfloat16()) is None
+    assert [is_gelu(each) for each in (torch.nn.SiLU(), torch.nn.GELU("tanh"), torch.nn.ReLU())] == [False, True, None]
 
 
 @pytest.mark.parametrize("tuning", ["lora", "full"])
