@@ -49,13 +49,12 @@ class Form:
 class Kept:
     """What one forward pass leaves for the backward pass."""
 
-    x: Tensor
-    rstd: Tensor | None
+    before: tuple[Tensor, Tensor | None]
+    """The residual stream, and one over the root of what its norm divides by, where there is a norm."""
     attended: "Attended"
     turned: tuple[Tensor, Tensor]
     joined: tuple[Tensor, Tensor] | None
-    middle: Tensor
-    rstd_middle: Tensor | None
+    middle: tuple[Tensor, Tensor | None]
     gates: Tensor
     made: tuple[Tensor, Tensor] | None
     inputs: list[Input]
@@ -121,7 +120,7 @@ class Block:
         down.x = down.x.new_empty(0)  # computed again from the gates
         joined, made = ((each, scale) if scale is not None else None for each, scale in ((y_o, rstd_o), (y_d, rstd_d)))
         inputs = [qkv, o, gate_up, down]
-        kept = Kept(x, rstd, attended, (y, rstd_heads), joined, middle, rstd_middle, gates, made, inputs, read)
+        kept = Kept((x, rstd), attended, (y, rstd_heads), joined, (middle, rstd_middle), gates, made, inputs, read)
         return _spread(out, read, len(x)), kept
 
     def backward(
@@ -140,16 +139,14 @@ class Block:
         self.down.learn(cast, down, low, found)
         dx, low, after = self.gate_up.backward(kept.gates, gate_up)
         self.gate_up.learn(kept.gates, gate_up, low, found)
-        grad, cast = self._through(
-            norms.middle, self.norms.middle, (kept.middle, kept.rstd_middle), (dx, after), grad, found
-        )
+        grad, cast = self._through(norms.middle, self.norms.middle, kept.middle, (dx, after), grad, found)
         if not Join(self.form.times, norms.attended).plain:
             cast = self._apart(grad, norms.attended, self.norms.attended, kept.joined, dtype, found)
         dx, low, after = self.o.backward(cast, o)
         self.o.learn(cast, o, low, found)
         if after is not None:
             ops.add_low(dx, after)
-        grad, dx = (_spread(each, kept.read, len(kept.x)) for each in (grad, dx))
+        grad, dx = (_spread(each, kept.read, len(kept.before[0])) for each in (grad, dx))
         dz = kept.attended.backward(dx, self.form.heads)
         turns = Turns(self.form.heads, _pair(norms), *positions)
         places = (self.norms.query, self.norms.key)
@@ -161,7 +158,7 @@ class Block:
             return None, found
         dx, low, after = self.qkv.backward(dz, qkv)
         self.qkv.learn(dz, qkv, low, found)
-        grad, _ = self._through(norms.before, self.norms.before, (kept.x, kept.rstd), (dx, after), grad, found)
+        grad, _ = self._through(norms.before, self.norms.before, kept.before, (dx, after), grad, found)
         return grad, found
 
     def _norms(self, dtype: torch.dtype) -> Norms[Norm]:
