@@ -62,7 +62,7 @@ class Stage:
     def _computed(self, hidden: Tensor, *args: Any, **more: Any) -> Any:
         block = self.block() if attention.chosen(self.network.config) else None
         turns = more.get("position_embeddings")
-        if block is not None and turns is not None and block.form.turned not in (0, turns[0].shape[-1]):
+        if block is not None and block.form.turned and (turns is None or turns[0].shape[-1] != block.form.turned):
             block = None  # positions turn otherwise than its configuration was read
         again = self.network.how.checkpoint and torch.is_grad_enabled()
         if block is not None:

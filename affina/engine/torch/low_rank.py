@@ -114,10 +114,15 @@ def is_linear(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Linear) or type(layer).__name__ == "Conv1D"
 
 
+def is_plain(layer: nn.Module) -> bool:
+    """Whether its class computes x Wᵀ + b and nothing else: one derived from a linear layer's may compute anything."""
+    return type(layer) is nn.Linear or type(layer).__name__ == "Conv1D"
+
+
 def _is_bare(layer: nn.Module) -> bool:
-    """Whether a layer computes x Wᵀ + b and nothing else: its class's own `forward`, no hook."""
-    own = type(layer) is nn.Linear or type(layer).__name__ == "Conv1D"
-    return own and "forward" not in vars(layer) and not layer._forward_hooks and not layer._forward_pre_hooks
+    """Whether the layer does: its class's own `forward`, no hook."""
+    hooked = layer._forward_hooks or layer._forward_pre_hooks
+    return is_plain(layer) and "forward" not in vars(layer) and not hooked
 
 
 def fold(model: nn.Module, kind: type[nn.Module]) -> None:

@@ -95,7 +95,7 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
 def _drops(layer: nn.Module, layers: list[Layer]) -> bool:
     """Whether anything in the block is dropped in training, or it holds something that the fused form leaves out."""
     own = [vars(each).items() for each in (layer, attention_of(layer), layer.mlp)]
-    dropped = [each for part in own for name, each in part if "dropout" in name and isinstance(each, float)]
+    dropped = [each for part in own for name, each in part if "dropout" in name and isinstance(each, (int, float))]
     dropped += [each.p for each in layer.modules() if isinstance(each, nn.Dropout)]
     dropped += [each.beside.dropout for each in layers if each.beside is not None]
     return any(dropped) or hasattr(layer, "crossattention")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from affina.engine.torch import native
-from affina.engine.torch.fused.plain import STRAIGHT, Act, Heads, Join, Norm, Plain, Thin, Turns
+from affina.engine.torch.fused.plain import AS_IS, Act, Heads, Join, Norm, Plain, Thin, Turns
 
 MULTIPLE = 32  # of inner widths and of heads: two vectors
 WIDEST, LARGEST_RANK = 16384, 512  # the kernels' buffers for a row and a low-rank input
@@ -70,13 +70,7 @@ class Compiled(Plain):
         return out, rstd
 
     def add_residual(
-        self,
-        residual: Tensor,
-        y: Tensor,
-        bias: Tensor | None,
-        low: Thin | None,
-        norm: Norm | None,
-        join: Join = STRAIGHT,
+        self, residual: Tensor, y: Tensor, bias: Tensor | None, low: Thin | None, norm: Norm | None, join: Join = AS_IS
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         T, D = y.shape
         out = torch.empty_like(residual)

@@ -45,7 +45,7 @@ class Act(NamedTuple):
     gated: bool
 
 
-STRAIGHT = Join(1.0, None)
+AS_IS = Join(1.0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +96,7 @@ class Plain:
         return (made if norm.bias is None else made + norm.bias).to(dtype), rstd
 
     def add_residual(
-        self,
-        residual: Tensor,
-        y: Tensor,
-        bias: Tensor | None,
-        low: Thin | None,
-        norm: Norm | None,
-        join: Join = STRAIGHT,
+        self, residual: Tensor, y: Tensor, bias: Tensor | None, low: Thin | None, norm: Norm | None, join: Join = AS_IS
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """residual + join(y + bias + low-rank); where a norm is given also its output in y's dtype, and rstd; where the
         join has one, y keeps the sums, and last comes their rstd."""

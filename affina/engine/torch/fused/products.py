@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from affina.engine.torch import thin
 from affina.engine.torch.fused.plain import Thin
-from affina.engine.torch.low_rank import LowRank, is_linear, shape
+from affina.engine.torch.low_rank import LowRank, is_plain, shape
 from affina.engine.torch.packing import Product, laid_out
 from affina.engine.torch.thin import Beside, Summed, Within
 
 ROWS = 1024  # the number of rows that a weight's layout is chosen for
-LINEAR = ("Linear", "Conv1D")  # a class derived from them may compute anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Layer:
     def of(cls, module: Any) -> "Layer | None":
         """None for a module that is neither a linear layer nor a low-rank one around it."""
         own, beside = (module.base, module) if type(module) is LowRank else (module, None)
-        return cls(own, beside) if is_linear(own) and type(own).__name__ in LINEAR else None
+        return cls(own, beside) if is_plain(own) else None
 
     @property
     def transposed(self) -> bool:
