@@ -35,8 +35,9 @@ TARGETS = {
     "starcoder2": ["q_proj", "v_proj", "layers.1.mlp.c_fc"],
 }
 """Of "some", in families that name their layers otherwise."""
-CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.2}
-"""bf16: 0.17 at most was seen over these families, and 0.14 between the library's own bf16 and its float32."""
+CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.12}
+"""bf16: from the library's bf16 or from its float32, which are up to 0.14 apart; 0.106 at most was seen, Granite aside."""
+GRANITE = 0.13  # its halves are multiplied by 0.22, its gradients are small: 0.128 was seen
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,10 @@ def test_fused_is_unfused(name: str, tuning: str, precision: str, sized: Callabl
     assert (fused_now(mine), fused_now(library)) == (2, 0)
     (logprobs, gradients), (expected, right) = learnt(mine, exactly), learnt(library, exactly)
     assert float((logprobs - expected).abs().max()) <= CLOSE[precision] * max(1.0, float(expected.abs().max()))
-    assert apart(gradients, right) <= CLOSE[precision]
+    found = apart(gradients, right)
+    if precision == "bf16" and found > CLOSE[precision]:
+        found = min(found, apart(gradients, learnt(engine(sized(name), tuned(tuning, name), "float32", False))[1]))
+    assert found <= (GRANITE if (name, precision) == ("granite", "bf16") else CLOSE[precision])
 
 
 def turning(factor: float) -> dict[str, Any]:
