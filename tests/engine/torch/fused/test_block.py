@@ -36,7 +36,7 @@ TARGETS = {
 }
 """Of "some", in families that name their layers otherwise."""
 CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.12}
-"""bf16: from the library's bf16 or from its float32, which are up to 0.14 apart; 0.106 at most was seen, Granite aside."""
+"""bf16: from the library's bf16 or its float32, which are up to 0.14 apart; 0.106 at most was seen, Granite aside."""
 GRANITE = 0.13  # its halves are multiplied by 0.22, its gradients are small: 0.128 was seen
 
 
