@@ -48,46 +48,6 @@ def sparing() -> Iterator[None]:
         del sys.modules[UNUSED]
 
 
-@contextmanager
-def undrawn() -> Iterator[None]:
-    """Inside, what is made on torch's meta device, which holds no numbers, is not drawn: torch would ask its compiler
-    how an embedding is drawn there."""
-    from torch import nn
-
-    embedding: Any = nn.Embedding
-    draw = embedding.reset_parameters
-
-    def drawn(module: nn.Embedding) -> None:
-        if not module.weight.is_meta:
-            draw(module)
-
-    embedding.reset_parameters = drawn
-    try:
-        yield
-    finally:
-        embedding.reset_parameters = draw
-
-
-@contextmanager
-def counted() -> Iterator[None]:
-    """Inside, torch counts in the processor's memory even where all else is made on its meta device, where counting is
-    worked out in symbols (0.25 s of imports). What is counted when a model is made (rotary frequencies, places) is."""
-    import torch
-
-    count = torch.arange
-
-    def arange(*given: Any, **more: Any) -> torch.Tensor:
-        made: torch.Tensor = count(*given, **{"device": "cpu", **more})
-        return made
-
-    library: Any = torch
-    library.arange = arange
-    try:
-        yield
-    finally:
-        library.arange = count
-
-
 def _look_once() -> None:
     """The second look asks by a file what the first asked by its folder, so that the answer it keeps is not found.
 

@@ -16,8 +16,8 @@ from affina.core.kinds import Batch, Ending, Ints, Row
 from affina.data.layout import layout
 from affina.data.tokens import first_position
 from affina.engine.torch import attention, blocks, dropout, family, native, padded, same, virtual
+from affina.engine.torch.bare import Bare
 from affina.engine.torch.head import WordHead
-from affina.engine.torch.imports import counted, undrawn
 from affina.engine.torch.logits import Logits, logits_of
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
@@ -256,7 +256,7 @@ def load(
     Raises Refused for what cannot be used."""
     config, kind, name = family.configured(folder, ending, shares or {})
     try:
-        with undrawn(), counted():
+        with Bare(counted=True):
             loaded: Any = kind.from_pretrained(
                 folder, config=config, dtype=DTYPES[computing.precision], attn_implementation=name,
                 output_loading_info=True, **SAFELY,

@@ -10,14 +10,14 @@ from torch import nn
 
 from affina.core.kinds import Ending, Tuning
 from affina.engine.torch import dropout, family
-from affina.engine.torch.imports import undrawn
+from affina.engine.torch.bare import Bare
 
 
 def skeleton(folder: Path, ending: Ending, shares: Mapping[str, float | None]) -> Any:
     """What `load` would give, without a number in it. Raises Refused for what `load` would refuse by configuration."""
     config, kind, name = family.configured(folder, ending, shares)
     try:
-        with torch.device("meta"), undrawn():
+        with Bare(counted=False), torch.device("meta"):
             model = kind.from_config(config, attn_implementation=name, dtype=torch.float32)
     except family.UNREADABLE as error:
         raise family.unusable(folder, error) from error
