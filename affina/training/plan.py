@@ -6,6 +6,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -130,11 +131,16 @@ def _unlicensed(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def digest(known: Any) -> str:
     """SHA-256 of plain data and of affina's own code: the same where the same code would be given the same."""
+    return hashlib.sha256(json.dumps([known, _code()], sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _code() -> str:
     code = hashlib.sha256()
     for path in sorted(Path(affina.__file__).parent.rglob("*.*")):  # kernels and templates too
         if "__pycache__" not in path.parts and path.is_file():  # which another process may be writing
             code.update(path.read_bytes())
-    return hashlib.sha256(json.dumps([known, code.hexdigest()], sort_keys=True).encode()).hexdigest()
+    return code.hexdigest()
 
 
 def _same(run: Run, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """What `affina train` imports before its first step, and how transformers is imported for it."""
 
 import json
+import marshal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tiny import data, environment, recipe
 
 import affina
@@ -41,8 +43,8 @@ with sparing() if {spare} else nullcontext():
 files = [each for each in looked if isinstance(each, str) and each.endswith("modeling_gpt2.py")]
 import scipy.optimize
 from transformers.utils import is_scipy_available
-known = transformers.models._class_to_module
-print(json.dumps([seen, is_scipy_available(), len(files), sorted(known.items())]))
+known = sorted(transformers.models._class_to_module.items()), sorted(transformers._class_to_module.items())
+print(json.dumps([seen, is_scipy_available(), len(files), *known]))
 """
 COMPILED = """
 import json, sys
@@ -75,8 +77,10 @@ print(json.dumps(["torch._dynamo.eval_frame" in sys.modules, "scipy.optimize" in
 """
 
 
-def imported(script: str, *arguments: str) -> Any:
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=environment())
+def imported(script: str, *arguments: str, cache: Path | None = None) -> Any:
+    where = {"AFFINA_CACHE": str(cache)} if cache else {}
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(**where))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -89,11 +93,29 @@ def test_until_the_first_step_nothing_is_imported_that_the_run_does_not_use(tmp_
     assert not {*UNUSED} & {*modules}
 
 
-def test_transformers_is_imported_without_scipy_and_looked_through_once_and_is_otherwise_the_same() -> None:
-    spared, usual = (imported(IMPORTED.format(spare=spare)) for spare in (True, False))
-    assert spared[:3] == [False, False, 1]
+def test_transformers_is_imported_without_scipy_listed_once_for_all_and_otherwise_the_same(
+    tmp_path: Path,
+) -> None:
+    first, again, usual = (imported(IMPORTED.format(spare=spare), cache=tmp_path) for spare in (True, True, False))
+    assert first[:3] == [False, False, 1]
+    assert again[:3] == [False, False, 0]
     assert usual[:3] == [True, True, 2]
-    assert spared[3] == usual[3]
+    assert first[3:] == again[3:] == usual[3:]
+
+
+@pytest.mark.parametrize("bad", [b"", b"[]", marshal.dumps(0)[:-1]])
+def test_a_listing_that_was_not_kept_whole_is_made_again(tmp_path: Path, bad: bytes) -> None:
+    usual = imported(IMPORTED.format(spare=True), cache=tmp_path)
+    (kept,) = (tmp_path / "transformers").iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(bad)
+    assert imported(IMPORTED.format(spare=True), cache=tmp_path) == usual
+    assert marshal.loads(kept.read_bytes()) == marshal.loads(whole)
+
+
+def test_without_a_cache_transformers_is_listed_every_time(tmp_path: Path) -> None:
+    (tmp_path / "transformers").write_text("a file where a folder was to be")
+    assert [imported(IMPORTED.format(spare=True), cache=tmp_path)[2] for _ in range(2)] == [1, 1]
 
 
 def test_torchs_compiler_comes_when_something_is_compiled() -> None:

@@ -1,18 +1,27 @@
 """torch and transformers imported for a program that trains language models and nothing else (docs/why.md)."""
 
+import marshal
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
 from importlib import import_module
-from os.path import dirname, isfile
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import version
+from os.path import isfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from affina.core.cache import cache_root, short_hash
+
+LISTING = "transformers.utils.import_utils"
+"""transformers' module that lists its folder of models: 400 folders, every file read and searched, twice an import."""
+LOOK, MODELS = "create_import_structure_from_path", "models"
 UNUSED = "scipy"
 """transformers imports its optimisers for the losses of object detection, where it finds that it is installed."""
-LOOK = "create_import_structure_from_path"
 COMPILER = "torch._dynamo"
 """Torch's compiler, and a symbolic algebra behind it: imported wherever a function is marked for it."""
 MARKS = ("disable", "allow_in_graph", "assume_constant_result")
@@ -29,7 +38,7 @@ SPREAD = ("WORLD_SIZE", "RANK")
 
 @contextmanager
 def sparing() -> Iterator[None]:
-    """Inside, a first import of transformers finds no scipy and looks through its own folder once instead of twice.
+    """Inside, a first import of transformers finds no scipy, and what it found in its own folder is kept for the next.
     From then on torch's compiler is imported when it is used, not when a function is marked for it.
 
     Nothing is changed where transformers has been imported before, and scipy can be imported again afterwards. The
@@ -39,25 +48,56 @@ def sparing() -> Iterator[None]:
         yield
         return
     sys.modules[UNUSED] = None  # type: ignore[assignment]  # Python's own way to say that there is none
+    listing = _Listing()
+    sys.meta_path.insert(0, listing)
     try:
-        _look_once()
         if COMPILER not in sys.modules and not any(each in os.environ for each in SPREAD):
             _compile_later()
         yield
     finally:
+        sys.meta_path.remove(listing)
         del sys.modules[UNUSED]
 
 
-def _look_once() -> None:
-    """The second look asks by a file what the first asked by its folder, so that the answer it keeps is not found.
+class _Listing(MetaPathFinder):
+    """Waits for the module that lists, and has it look once. A release that looks in another way is left as it is."""
 
-    A release of transformers that looks in another way is left as it is: the import then takes a little longer.
-    """
-    from transformers.utils import import_utils
+    def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> ModuleSpec | None:
+        if name != LISTING or (spec := PathFinder.find_spec(name, path)) is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
 
-    look: Callable[[str | Path], Any] | None = vars(import_utils).get(LOOK)
-    if look is not None:
-        vars(import_utils)[LOOK] = lambda path: look(Path(dirname(path)) if isfile(path) else path)
+        def executed(module: ModuleType) -> None:
+            execute(module)
+            if LOOK in vars(module):
+                vars(module)[LOOK] = _looking_once(vars(module)[LOOK])
+
+        vars(spec.loader)["exec_module"] = executed
+        return spec
+
+
+def _looking_once(look: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @cache
+    def models(folder: Path) -> Any:
+        state = [(each.name, each.stat().st_mtime_ns) for each in os.scandir(folder)]
+        asked = [str(folder), version("transformers"), sys.implementation.cache_tag, sorted(state)]
+        known = cache_root() / "transformers" / short_hash(repr(asked))
+        with suppress(OSError, ValueError, EOFError, TypeError):  # not there, or not whole: looked for again
+            return marshal.loads(known.read_bytes())
+        found = look(folder)
+        with suppress(OSError):  # a cache that cannot be written costs a fifth of a second a start
+            known.parent.mkdir(parents=True, exist_ok=True)
+            beside = known.with_suffix(f".{os.getpid()}")
+            beside.write_bytes(marshal.dumps(found))
+            beside.replace(known)
+        return found
+
+    def looked(path: str | Path) -> Any:
+        """The second look asks by a file what the first asked by its folder."""
+        folder = Path(path).parent if isfile(path) else Path(path)
+        return models(folder) if folder.name == MODELS else look(folder)
+
+    return looked
 
 
 class _Later(ModuleType):
