@@ -80,7 +80,7 @@ class Stage:
         moving = [each for each in block.parameters() if each.requires_grad]
         with torch.autocast(hidden.device.type, enabled=False):
             out: Tensor = Fused.apply(  # type: ignore[no-untyped-call]
-                hidden[0].to(wide).contiguous(), block, (cos, sin), (dtype, again, read), *moving
+                hidden[0].to(wide).contiguous(), block, (cos, sin), (dtype, again, read, block.seeds()), *moving
             )
         return out[None]
 

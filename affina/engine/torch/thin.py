@@ -20,7 +20,10 @@ P, N = ctypes.c_void_p, ctypes.c_int64
 class _Low(ctypes.Structure):
     """`Low` of native/thin.h."""
 
-    _fields_ = (("u", P), ("u_row", N), ("rank", N), ("rows", P), ("first", N), ("columns", N), ("words", P))
+    _fields_ = (
+        ("u", P), ("u_row", N), ("rank", N), ("rows", P), ("first", N), ("columns", N), ("words", P), ("bits", P),
+        ("scale", ctypes.c_double),
+    )  # fmt: skip
 
 
 class _Product(ctypes.Structure):

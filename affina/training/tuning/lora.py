@@ -15,6 +15,9 @@ from affina.training.peft_file import task_type
 if TYPE_CHECKING:
     import torch
 
+FUSED_RANK = 512
+"""The largest with which three layers of one input still have a fused form."""
+
 
 class Lora(Tuning):
     """Trains rank·(in + out) numbers per chosen matrix (Hu et al., 2021). Written in PEFT's format."""
@@ -32,14 +35,15 @@ class Lora(Tuning):
     dora: bool = False
     """Train the length of each row of the changed matrix too (DoRA, Liu et al., 2024); without fused kernels."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the thin product's input left out in training."""
+    """Share of the thin product's input left out in training, anew for every pass. Layers that read the same (queries,
+    keys and values; gate and up) leave out the same numbers of it in fused blocks, numbers of their own elsewhere."""
     targets: Literal["all-linear"] | list[str] = "all-linear"
     """Which layers: every linear one but the output head, or those whose name ends in one of these or, where it has a
     `*`, is one as a whole: `q_proj`, `*.layers.1?.*_proj`."""
 
     @property
     def fuses(self) -> bool:
-        return not (self.dora or self.dropout)
+        return not self.dora and self.rank <= FUSED_RANK
 
     def apply(self, model: "torch.nn.Module") -> None:
         from affina.engine.torch.low_rank import Decomposed, LowRank

@@ -70,7 +70,7 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     """The fused form of a decoder layer, where its parts and sizes have one."""
     named, attention = FUSED[type(layer).__name__], attention_of(layer)
     layers = [each for part in parts if (each := Layer.of(part)) is not None]
-    if len(layers) < len(parts) or _drops(layer, layers) or not getattr(attention, "is_causal", True):
+    if len(layers) < len(parts) or _drops(layer) or not getattr(attention, "is_causal", True):
         return None
     edge = len(named.qkv) + 1
     qkv, o, inner, down = layers[: edge - 1], layers[edge - 1], layers[edge:-1], layers[-1]
@@ -85,6 +85,8 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     widths = [size * heads.width for size in (heads.queries, heads.keys, heads.keys)]
     halves = 2 * [down.shape[1]] if named.gated else [down.shape[1]]
     stacks = (Stack(qkv, widths), Stack([o]), Stack(inner, halves), Stack([down]))
+    if not all(stack.alike for stack in stacks):
+        return None
     if not compiled.fits(o.shape[0], down.shape[1], heads, max(sum(stack.ranks) for stack in stacks), turned):
         return None
     attends = {name: heard[name] for name in HEARD if name in heard}
@@ -92,12 +94,11 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     return Block(Form(heads, Act(act, named.gated), attends, turned, times), attention, stacks, norms)
 
 
-def _drops(layer: nn.Module, layers: list[Layer]) -> bool:
-    """Whether anything in the block is dropped in training, or it holds something that the fused form leaves out."""
+def _drops(layer: nn.Module) -> bool:
+    """Whether more than adapters' inputs is dropped in training, or the fused form leaves a part of the block out."""
     own = [vars(each).items() for each in (layer, attention_of(layer), layer.mlp)]
     dropped = [each for part in own for name, each in part if "dropout" in name and isinstance(each, (int, float))]
     dropped += [each.p for each in layer.modules() if isinstance(each, nn.Dropout)]
-    dropped += [each.beside.dropout for each in layers if each.beside is not None]
     return any(dropped) or hasattr(layer, "crossattention")
 
 

@@ -79,10 +79,18 @@ class Block:
         for stack in (self.qkv, self.o, self.gate_up, self.down):
             yield from stack.parameters()
 
+    def seeds(self) -> "Seeds":
+        """Drawn anew for a pass in which adapters leave out a share of what they read."""
+        if not any(stack.share for stack in self.stacks):
+            return ()
+        return tuple(torch.randint(2**63 - 1, (len(self.stacks),)).tolist())
+
     def passes(self, how: "How") -> Passes | None:
         """The block as one call a pass, where nothing but adapters learns and every row is wanted; else None."""
-        dtype, _, read = how
+        dtype, _, read, seeds = how
         if dtype != torch.bfloat16 or read is not None or not attention.current().kernels:
+            return None
+        if seeds and not all(stack.within for stack in self.stacks):
             return None
         fixed = [each for norm in self.norms.all() for each in norm.parameters()]
         fixed += [each for layer in self._layers for each in (layer.base.weight, layer.base.bias) if each is not None]
@@ -98,22 +106,23 @@ class Block:
         if (whole := self.passes(how)) is not None:
             forest = attention.current()
             forest.calls += 1
-            return whole.forward(self, x, positions, forest.table())
-        dtype, _, read = how
+            return whole.forward(self, x, positions, forest.table(), how[3])
+        dtype, _, read, seeds = how
         form, ops, norms = self.form, _operations(dtype), self._norms(x.dtype)
         normed, rstd = ops.normed(x, norms.before, dtype) if norms.before is not None else (x.to(dtype), None)
-        y, qkv = self.qkv.forward(normed)
+        seed_qkv, seed_o, seed_inner, seed_down = seeds or (None,) * len(self.stacks)
+        y, qkv = self.qkv.forward(normed, seed_qkv)
         turns = Turns(form.heads, _pair(norms), *positions)
         turned, rstd_heads = ops.heads(y, self.qkv.bias(x.dtype), (qkv.after[0], qkv.after[1], qkv.after[2]), turns)
         attended = Attended.of(turned, form, self.attention, learns)
-        y_o, o = self.o.forward(_taken(attended.out, read))
+        y_o, o = self.o.forward(_taken(attended.out, read), seed_o)
         middle, inner, rstd_middle, rstd_o = ops.add_residual(
             _taken(x, read), y_o, self.o.bias(x.dtype), o.after[0], norms.middle, Join(form.times, norms.attended)
         )
-        gates, gate_up = self.gate_up.forward(middle.to(dtype) if inner is None else inner)
+        gates, gate_up = self.gate_up.forward(middle.to(dtype) if inner is None else inner, seed_inner)
         halves = (gate_up.after[0], gate_up.after[1] if form.act.gated else None)
         inner = ops.gated(gates, self.gate_up.bias(x.dtype), *halves, form.act)
-        y_d, down = self.down.forward(inner)
+        y_d, down = self.down.forward(inner, seed_down)
         out, _, _, rstd_d = ops.add_residual(
             middle, y_d, self.down.bias(x.dtype), down.after[0], None, Join(form.times, norms.made)
         )
@@ -262,8 +271,11 @@ def _learns(module: nn.Module | None) -> bool:
     return module is not None and any(each.requires_grad for each in module.parameters())
 
 
-How = tuple[torch.dtype, bool, Tensor | None]
-"""The dtype of products; whether backward computes the block again instead of keeping it; the rows read after it."""
+Seeds = tuple[int, ...]
+"""Of what the adapters beside each stack leave out; none where they leave out nothing."""
+How = tuple[torch.dtype, bool, Tensor | None, Seeds]
+"""The dtype of products; whether backward computes the block again instead of keeping it; the rows read after it; the
+seeds."""
 
 
 class Fused(torch.autograd.Function):
@@ -271,7 +283,7 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, block: Block, turns: tuple[Tensor, Tensor], how: How, *moving: Tensor) -> Tensor:
-        _, again, _ = how
+        _, again, *_ = how
         learns = any(ctx.needs_input_grad)
         out, kept = block.forward(x, turns, how, learns and not again)
         if learns:

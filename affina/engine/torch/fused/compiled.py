@@ -10,7 +10,7 @@ from affina.engine.torch import native
 from affina.engine.torch.fused.plain import AS_IS, Act, Heads, Join, Norm, Plain, Thin, Turns
 
 MULTIPLE = 32  # of inner widths and of heads: two vectors
-WIDEST, LARGEST_RANK = 16384, 512  # the kernels' buffers for a row and a low-rank input
+WIDEST, LARGEST_RANK = 16384, 1536  # the kernels' buffers for a row and a low-rank input
 P, N, F = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 LOW = (P, P, N, N)
 FACES: dict[str, tuple[object, ...]] = {

@@ -16,6 +16,7 @@ from torch import Tensor
 from affina.core.errors import Failed
 from affina.core.kinds import Ints
 from affina.engine.torch import native, thin
+from affina.engine.torch.dropped import threshold
 from affina.engine.torch.flash import WIDEST, Rule
 from affina.engine.torch.fused.norms import Norms, norm_of
 from affina.engine.torch.fused.plain import Heads, Norm
@@ -42,7 +43,7 @@ class _Stack(ctypes.Structure):
 
     _fields_ = (
         ("ahead", P), ("back", P), ("bias", P), ("inputs", N), ("count", N), ("sizes", N * LAYERS),
-        ("beside", _Adapter * LAYERS), ("grad_a", P),
+        ("beside", _Adapter * LAYERS), ("grad_a", P), ("seed", ctypes.c_uint64), ("threshold", N),
     )  # fmt: skip
 
 
@@ -97,7 +98,9 @@ class Left:
     biases: Sequence[Tensor | None]
     segments_N3: Ints
     memory: Tensor
-    aside: int
+    drops: Sequence[tuple[int, int]]
+    """Of each stack: the seed of what its adapters leave out, and how many parts of it."""
+    aside: int = 0
     """Bytes that the backward pass needs while it runs."""
 
 
@@ -120,13 +123,16 @@ class Passes:
         self._alone = Lock()  # the call is filled and made by one thread at a time
 
     def forward(
-        self, block: "Block", x: Tensor, positions: tuple[Tensor, Tensor], segments_N3: Ints
+        self, block: "Block", x: Tensor, positions: tuple[Tensor, Tensor], segments_N3: Ints, seeds: Sequence[int]
     ) -> tuple[Tensor, Left]:
         """x [T, D] float32 → the block's output, float32, and what backward needs."""
         norms = block.norms.of(lambda each: norm_of(each, torch.float32))
         biases = [stack.bias(torch.float32) for stack in block.stacks]
+        drops = [(0, 0)] * len(STACKS)
+        if seeds:
+            drops = [(seed, threshold(stack.share)) for seed, stack in zip(seeds, block.stacks, strict=True)]
         with self._alone:
-            left = Left(x, norms, biases, segments_N3, x, 0)
+            left = Left(x, norms, biases, segments_N3, x, drops)
             self._fill(block, left)
             found = library()
             assert found is not None
@@ -171,7 +177,9 @@ class Passes:
         call.norm_query, _, call.eps_heads = _norm(norms.query)
         call.norm_key, _, _ = _norm(norms.key)
         call.jointly = norms.query is not None and norms.query.weight.shape[0] > call.width
-        for (into, adapters), stack, bias in zip(self._stacks, block.stacks, left.biases, strict=True):
+        each = zip(self._stacks, block.stacks, left.biases, left.drops, strict=True)
+        for (into, adapters), stack, bias, drops in each:
+            into.seed, into.threshold = drops
             into.ahead = _words(stack.laid_ahead(torch.bfloat16))
             into.bias = None if bias is None else bias.data_ptr()
             for one, layer in zip(adapters, stack.layers, strict=False):

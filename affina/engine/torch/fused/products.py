@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from affina.engine.torch import thin
+from affina.engine.torch.dropped import Dropped
 from affina.engine.torch.fused.plain import Thin
 from affina.engine.torch.low_rank import LowRank, is_plain, shape
 from affina.engine.torch.packing import Product, laid_out
@@ -63,6 +64,8 @@ class Input:
     """[ΣR, K], float32 at least."""
     after: tuple[Thin | None, ...]
     """What the sums that follow have still to take: `thins`, or nothing where the product took them in."""
+    dropped: Dropped | None = None
+    """What the adapters see of the input; None: all of it."""
 
 
 class Stack:
@@ -95,8 +98,20 @@ class Stack:
         ]
         return torch.cat([part.to(dtype) for part in parts])
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Input]:
-        """x [T, K] → y [T, ΣN] of the frozen weights, and what the sums and the backward pass need."""
+    @property
+    def share(self) -> float:
+        """How much of their input the adapters leave out now: one share for all, see `alike`."""
+        beside = [each.beside for each in self.layers if each.beside is not None]
+        return beside[0].dropout if beside and beside[0].training else 0.0
+
+    @property
+    def alike(self) -> bool:
+        """Whether all adapters leave out the same share."""
+        return len({each.beside.dropout for each in self.layers if each.beside is not None}) < 2
+
+    def forward(self, x: Tensor, seed: int | None = None) -> tuple[Tensor, Input]:
+        """x [T, K] → y [T, ΣN] of the frozen weights, and what the sums and the backward pass need. `seed`: of what the
+        adapters leave out, the same numbers for all of them."""
         ahead = self.laid_ahead(x.dtype)
         if not any(self.ranks):
             none = (None,) * len(self.layers)
@@ -118,15 +133,24 @@ class Stack:
             if each is not None:
                 within.append(Within(each.u, each.b, column))
             column += size
-        taken = isinstance(ahead, thin.Wide) and self._within
-        y = self._times(x, ahead, [Beside(down, 0, u)], within if taken else ())
-        return y, Input(x, u, tuple(thins), down, (None,) * len(self.parts) if taken else self._parted(thins))
+        taken = isinstance(ahead, thin.Wide) and self.within
+        dropped = None if seed is None else Dropped.of(seed, len(x), x.shape[1], self.share)
+        low = [Beside(down, 0, u)]
+        if dropped is not None:
+            thin.times(dropped(x), low)
+        y = self._times(x, ahead, low if dropped is None else (), within if taken else ())
+        after = (None,) * len(self.parts) if taken else self._parted(thins)
+        return y, Input(x, u, tuple(thins), down, after, dropped)
 
     def backward(self, dy: Tensor, kept: Input) -> tuple[Tensor, Thin | None, Thin | None]:
         """dy [T, ΣN] → the gradient in x [T, K], the low-rank part of it, and what of that is still to be added."""
         back = self.laid_back(dy.dtype)
         beside, low = self._beside(kept)
-        taken = isinstance(back, thin.Wide) and self._within and low is not None
+        if low is not None and kept.dropped is not None:
+            thin.times(dy, beside)
+            change = kept.dropped(low.u.to(low.b.dtype) @ low.b)
+            return change.add_(self._times(dy, back)).to(dy.dtype), low, None
+        taken = isinstance(back, thin.Wide) and self.within and low is not None
         within = [Within(low.u, low.b, 0)] if taken and low is not None else []
         return self._times(dy, back, beside, within), low, None if taken else low
 
@@ -191,21 +215,22 @@ class Stack:
             start += size
         if low is None:
             return
-        downs, *made = thin.sums([Summed(kept.x, low.u, across=True), *wanted])
+        seen = kept.x if kept.dropped is None else kept.dropped(kept.x)
+        downs, *made = thin.sums([Summed(seen, low.u, across=True), *wanted])
         gradients |= dict(zip((each.lora_B for each in ups), made, strict=True))
         gradients |= dict(
             zip((each.lora_A for each in ups), torch.split(downs, [*filter(None, self.ranks)]), strict=True)
         )
 
     @property
-    def _within(self) -> bool:
+    def within(self) -> bool:
         """Whether a laid-out weight's products take the low-rank ones in."""
         return thin.takes_in(self.ranks, self.sizes)
 
     @property
     def calls_alone(self) -> bool:
         """Whether a pass at a call can take it: sums after it would have to cut a single layer's low-rank product."""
-        return self.parts == self.sizes or self._within
+        return self.parts == self.sizes or self.within
 
     def _times(
         self, x: Tensor, product: Product, beside: Sequence[Beside] = (), within: Sequence[Within] = ()

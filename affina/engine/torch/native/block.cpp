@@ -10,7 +10,7 @@
 namespace affina {
 
 constexpr int ROWS = 4;       // rows that share each load of b
-constexpr int RANKS = 512;    // the largest rank
+constexpr int RANKS = 1536;   // the largest rank
 constexpr int64_t WIDEST = 16384;
 
 // The product's u of ROWS rows in float; a row beyond the last repeats the first.

@@ -18,6 +18,9 @@ struct Factor {
     int64_t row;
     const int32_t* words;
     int64_t steps;
+    const uint32_t* bits = nullptr;  // of each row a word for the panel's columns: what stays of the product, `scale` times
+    int64_t bits_row = 0;
+    float scale = 1.0f;
 };
 
 template <int ROWS, int VECTORS>
@@ -48,8 +51,17 @@ inline void product_ahead(const Factor& a, const Factor& low, Out* c, int64_t c_
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 2
         for (int j = 0; j < VECTORS; j++) sum[i][j] = floats{};
-    add_steps(sum, a);
-    add_steps(sum, low);
+    if (low.bits) {
+        add_steps(sum, low);
+#pragma GCC unroll 16
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 2
+            for (int j = 0; j < VECTORS; j++) sum[i][j] = kept(sum[i][j], low.bits[i * low.bits_row] >> WIDE * j, low.scale);
+        add_steps(sum, a);
+    } else {
+        add_steps(sum, a);
+        add_steps(sum, low);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 2
@@ -64,8 +76,10 @@ inline void product_ahead(const Factor& a, const Factor& low, Out* c, int64_t c_
 // A panel's product for any number of rows, in as large steps as there are rows for.
 template <int ROWS, int VECTORS, class Out>
 inline void panel(Factor a, Factor low, int64_t rows, Out* c, int64_t c_row, int64_t columns) {
-    for (; rows >= ROWS; rows -= ROWS, a.at += ROWS * a.row, low.at += ROWS * low.row, c += ROWS * c_row)
+    for (; rows >= ROWS; rows -= ROWS, a.at += ROWS * a.row, low.at += ROWS * low.row, c += ROWS * c_row) {
         product_ahead<ROWS, VECTORS>(a, low, c, c_row, columns);
+        if (low.bits) low.bits += ROWS * low.bits_row;
+    }
     constexpr int FEWER = ROWS > 8 ? 8 : ROWS / 2;
     if constexpr (FEWER > 0) {
         if (rows > 0) panel<FEWER, VECTORS>(a, low, rows, c, c_row, columns);

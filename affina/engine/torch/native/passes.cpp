@@ -29,6 +29,8 @@ struct Stack {
     int64_t sizes[LAYERS];
     Adapter beside[LAYERS];
     float* grad_a;  // [ΣR, K]
+    uint64_t seed;      // of what the adapters' input leaves out
+    int64_t threshold;  // out of 2^16; 0 leaves nothing out
 
     int64_t outputs() const {
         int64_t all = 0;
@@ -78,7 +80,8 @@ int64_t words_of(int64_t outputs, int64_t inputs) { return (outputs + PANEL - 1)
 struct Beside {
     const Stack& stack;
     float *down, *up;
-    bf16* u;  // [T, ΣR]
+    bf16* u;         // [T, ΣR]
+    uint32_t* bits;  // [T, words of K]: which numbers of x the adapters see
 
     Beside(const Stack& given, int64_t T, Parts& kept) : stack(given) {
         down = kept.take<float>(stack.rank() * stack.inputs);
@@ -86,6 +89,18 @@ struct Beside {
         for (int64_t n = 0; n < stack.count; n++) ups += stack.beside[n].rank * stack.sizes[n];
         up = kept.take<float>(ups);
         u = kept.take<bf16>(T * stack.rank());
+        bits = kept.take<uint32_t>(drops() ? T * words_of_bits(stack.inputs) : 0);
+    }
+
+    bool drops() const { return stack.threshold > 0 && stack.rank() > 0; }
+
+    float scale() const { return 65536.0f / (float)(65536 - stack.threshold); }
+
+    // What the adapters see of x, in `aside` where it is not all.
+    const bf16* seen(const bf16* x, int64_t T, bf16* aside) const {
+        if (!drops()) return x;
+        keep(x, bits, T, stack.inputs, scale(), aside);
+        return aside;
     }
 
     // Calls `use(layer, its first row of y, its first column of u, its part of `up`)` for every layer that has one.
@@ -128,10 +143,15 @@ struct Beside {
     }
 
     // y [T, ΣN] = x Wᵀ with what it takes in, and u.
-    void ahead(const bf16* x, int64_t T, bf16* y, int32_t* words) const {
+    void ahead(const bf16* x, int64_t T, bf16* y, int32_t* words, bf16* dropped) const {
         copy();
         const int64_t K = stack.inputs, N = stack.outputs(), R = stack.rank();
-        Product jobs[] = {{x, (int32_t*)stack.ahead, nullptr, N, K, y, N, nullptr, 0}, {x, words, down, R, K, u, R, nullptr, 0}};
+        if (drops()) affina_drop_draw(stack.seed, T, K, stack.threshold, bits);
+        Product jobs[] = {
+            {x, (int32_t*)stack.ahead, nullptr, N, K, y, N, nullptr, 0},
+            {seen(x, T, dropped), words, down, R, K, u, R, nullptr, 0}
+        };
+        if (drops()) affina_thin_times(jobs + 1, 1, K, T);
         Low lows[LAYERS];
         words += words_of(R, K);
         if (within())
@@ -141,7 +161,7 @@ struct Beside {
                 words += words_of(size, rank);
             });
         jobs[0].lows = lows;
-        affina_thin_times(jobs, R > 0 ? 2 : 1, K, T);
+        affina_thin_times(jobs, R > 0 && !drops() ? 2 : 1, K, T);
     }
 
     // dx [T, K] = dy W (where dx is wanted) with what it takes in, and v [T, ΣR] = dy B; what is left to be added to dx.
@@ -149,7 +169,7 @@ struct Beside {
         const int64_t K = stack.inputs, N = stack.outputs(), R = stack.rank();
         Product jobs[LAYERS + 1];
         int64_t count = 0;
-        const Low low{v, R, R, down, 0, K, words};
+        const Low low{v, R, R, down, 0, K, words, drops() ? bits : nullptr, scale()};
         const bool taken = dx && R > 0 && within();
         if (taken) words += words_of(K, R);
         if (dx) jobs[count++] = {dy, (int32_t*)stack.back, nullptr, K, N, dx, K, &low, taken};
@@ -170,10 +190,10 @@ struct Beside {
         return std::max(forward, backward);
     }
 
-    int learn(const bf16* x, const bf16* dy, const bf16* v, int64_t T) const {
+    int learn(const bf16* x, const bf16* dy, const bf16* v, int64_t T, bf16* dropped) const {
         const int64_t K = stack.inputs, N = stack.outputs(), R = stack.rank();
         if (R == 0) return 0;
-        Sum jobs[LAYERS + 1] = {{x, K, K, v, R, R, 1.0, 1, stack.grad_a}};
+        Sum jobs[LAYERS + 1] = {{seen(x, T, dropped), K, K, v, R, R, 1.0, 1, stack.grad_a}};
         int64_t count = 1;
         each([&](int64_t n, int64_t row, int64_t column, float*) {
             const Adapter& into = stack.beside[n];
@@ -209,19 +229,27 @@ struct Kept {
     }
 
     int64_t words() const { return std::max({qkv.words(), o.words(), gate_up.words(), down.words()}); }
+
+    int64_t widest_dropped() const {
+        int64_t widest = 0;
+        for (const Beside* each : {&qkv, &o, &gate_up, &down})
+            if (each->drops()) widest = std::max(widest, each->stack.inputs);
+        return widest;
+    }
 };
 
 // What a pass needs while it runs.
 struct Aside {
     int32_t* words;
-    bf16 *y, *product;  // [T, D or attended], [T, inner]
+    bf16 *y, *product, *dropped;  // [T, D or attended], [T, inner], [T, widest input of which a share is dropped]
     // backward only
     bf16 *again, *cast, *v, *heads;
     float* grad;
 
-    Aside(const BlockCall& call, int64_t words_count, bool backward, Parts parts, size_t* used = nullptr) {
+    Aside(const BlockCall& call, const Kept& kept, bool backward, Parts parts, size_t* used = nullptr) {
         const int64_t T = call.T, D = call.width();
-        words = parts.take<int32_t>(words_count);
+        words = parts.take<int32_t>(kept.words());
+        dropped = parts.take<bf16>(T * kept.widest_dropped());
         y = parts.take<bf16>(T * std::max(D, call.attended()));
         product = parts.take<bf16>(T * call.inner());
         if (backward) {
@@ -257,12 +285,12 @@ void round(const float* from, int64_t count, bf16* to) {
 int forward(const BlockCall& call) {
     const int64_t T = call.T, D = call.width();
     const Kept kept(call, Parts{call.kept});
-    const Aside aside(call, kept.words(), false, Parts{call.aside});
+    const Aside aside(call, kept, false, Parts{call.aside});
     if (call.norm)
         norm_rows<bf16>(call.x, call.first(), T, D, kept.normed, kept.rstd);
     else
         round(call.x, T * D, kept.normed);
-    kept.qkv.ahead(kept.normed, T, kept.sums, aside.words);
+    kept.qkv.ahead(kept.normed, T, kept.sums, aside.words, aside.dropped);
     heads<bf16>(
         kept.sums, call.qkv.bias, kept.qkv.low(0), kept.qkv.low(1), kept.qkv.low(2), call.norm_query, call.norm_key,
         (float)call.eps_heads, call.cos, call.sin, call.heads, T, kept.turned, kept.rstd_heads
@@ -270,18 +298,18 @@ int forward(const BlockCall& call) {
     const Call attention = attention_of(call, kept);
     if (affina_attention_forward(&attention, 1)) return 1;
     bf16* y = kept.joined ? kept.joined : aside.y;
-    kept.o.ahead(kept.attended, T, y, aside.words);
+    kept.o.ahead(kept.attended, T, y, aside.words, aside.dropped);
     add_residual<bf16>(
         call.x, y, call.o.bias, kept.o.low(0), call.attended_joins(kept.rstd_attended), T, D, kept.middle, call.second(),
         kept.inner, kept.rstd_middle
     );
     if (!call.norm_middle) round(kept.middle, T * D, kept.inner);
-    kept.gate_up.ahead(kept.inner, T, kept.gates, aside.words);
+    kept.gate_up.ahead(kept.inner, T, kept.gates, aside.words, aside.dropped);
     gated<bf16>(
         kept.gates, call.gate_up.bias, kept.gate_up.low(0), kept.gate_up.low(1), call.act, T, call.inner(), aside.product
     );
     y = kept.made ? kept.made : aside.y;
-    kept.down.ahead(aside.product, T, y, aside.words);
+    kept.down.ahead(aside.product, T, y, aside.words, aside.dropped);
     add_residual<bf16>(
         kept.middle, y, call.down.bias, kept.down.low(0), call.made_joins(kept.rstd_made), T, D, call.out,
         {nullptr, nullptr, 0.0f}, nullptr, nullptr
@@ -305,7 +333,7 @@ void through(
 int backward(const BlockCall& call) {
     const int64_t T = call.T, D = call.width();
     const Kept kept(call, Parts{call.kept});
-    const Aside aside(call, kept.words(), true, Parts{call.aside});
+    const Aside aside(call, kept, true, Parts{call.aside});
     const Join made = call.made_joins(kept.rstd_made), joined = call.attended_joins(kept.rstd_attended);
     if (made.plain())
         round(call.grad, T * D, aside.cast);
@@ -313,13 +341,13 @@ int backward(const BlockCall& call) {
         join_backward<bf16>(call.grad, kept.made, made, T, D, aside.cast, nullptr, SHARES);
     LowRank<bf16> low = kept.down.back(aside.cast, T, aside.product, aside.v, aside.words);
     gated_backward<bf16>(kept.gates, aside.product, low, call.act, T, call.inner(), aside.again);
-    if (kept.down.learn(aside.again, aside.cast, aside.v, T)) return 1;
+    if (kept.down.learn(aside.again, aside.cast, aside.v, T, aside.dropped)) return 1;
     low = kept.gate_up.back(kept.gates, T, aside.y, aside.v, aside.words);
-    if (kept.gate_up.learn(kept.inner, kept.gates, aside.v, T)) return 1;
+    if (kept.gate_up.learn(kept.inner, kept.gates, aside.v, T, aside.dropped)) return 1;
     through(kept.middle, kept.rstd_middle, call.second(), aside.y, low, call.grad, T, D, aside.grad, aside.cast);
     if (!joined.plain()) join_backward<bf16>(aside.grad, kept.joined, joined, T, D, aside.cast, nullptr, SHARES);
     low = kept.o.back(aside.cast, T, aside.y, aside.v, aside.words);
-    if (kept.o.learn(kept.attended, aside.cast, aside.v, T)) return 1;
+    if (kept.o.learn(kept.attended, aside.cast, aside.v, T, aside.dropped)) return 1;
     if (low.rank > 0) add_low<bf16>(aside.y, low, T, call.attended());
     Call attention = attention_of(call, kept);
     const int64_t W = call.heads.W;
@@ -332,7 +360,7 @@ int backward(const BlockCall& call) {
         nullptr, SHARES
     );
     low = kept.qkv.back(aside.heads, T, call.out ? aside.y : nullptr, aside.v, aside.words);
-    if (kept.qkv.learn(kept.normed, aside.heads, aside.v, T)) return 1;
+    if (kept.qkv.learn(kept.normed, aside.heads, aside.v, T, aside.dropped)) return 1;
     if (call.out) through(call.x, kept.rstd, call.first(), aside.y, low, aside.grad, T, D, call.out, nullptr);
     return 0;
 }
@@ -347,7 +375,7 @@ extern "C" int affina_block() { return 1; }
 extern "C" void affina_block_sizes(const BlockCall* call, int64_t* into) {
     size_t used[3];
     const Kept kept(*call, Parts{nullptr}, used);
-    for (int n = 1; n < 3; n++) Aside(*call, kept.words(), n == 2, Parts{nullptr}, used + n);
+    for (int n = 1; n < 3; n++) Aside(*call, kept, n == 2, Parts{nullptr}, used + n);
     for (int n = 0; n < 3; n++) into[n] = (int64_t)used[n];
 }
 

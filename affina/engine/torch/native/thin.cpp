@@ -38,7 +38,8 @@ inline void multiply_block(const Product& job, int64_t x_row, int64_t t, int64_t
         if (const Low& each = job.lows[l]; n >= each.first && n < each.first + each.columns)
             low = {
                 (const char*)(each.u + t * each.u_row), each.u_row * (int64_t)sizeof(bf16),
-                each.words + (n - each.first) * (each.rank / 2), each.rank / 2
+                each.words + (n - each.first) * (each.rank / 2), each.rank / 2,
+                each.bits ? each.bits + t * each.panels() + (n - each.first) / PANEL : nullptr, each.panels(), (float)each.scale
             };
     const Factor x{(const char*)(job.x + t * x_row), x_row * (int64_t)sizeof(bf16), job.words + n * (job.K / 2), job.K / 2};
     (job.N - n > WIDE ? panel<12, 2, bf16> : panel<16, 1, bf16>)(x, low, rows, job.y + t * job.y_row + n, job.y_row, job.N - n);

@@ -1,6 +1,6 @@
 // Products and sums of thin.cpp, for whoever calls them from here.
 #pragma once
-#include "vector.h"
+#include "dropped.h"
 
 namespace affina {
 
@@ -14,6 +14,8 @@ struct Low {
     const float* rows;       // [rank, columns]; the rank is even
     int64_t first, columns;  // `first` is whole panels
     int32_t* words;          // [panels, rank / 2, PANEL], filled there first
+    const uint32_t* bits = nullptr;  // [T, words of columns], where only a part of the columns gains it, `scale` times
+    double scale = 1.0;
 
     int64_t panels() const { return (columns + PANEL - 1) / PANEL; }
 };

@@ -5,9 +5,6 @@
 #include <cstring>
 
 #include "vector.h"
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
 
 namespace affina {
 namespace {

@@ -186,7 +186,7 @@ def test_no_storage_but_bf16_and_float32_has_kernels() -> None:
     ("sizes", "right"),
     [((576, 1536, Heads(9, 3, 64), 48, 64), True), ((24, 1536, HEADS, 0, 64), False), ((576, 48, HEADS, 0, 64), False),
      ((576, 1536, Heads(9, 3, 48), 0, 48), False), ((32768, 1536, HEADS, 0, 64), False),
-     ((576, 1536, HEADS, 513, 64), False), ((576, 1536, HEADS, 0, 32), True), ((576, 1536, HEADS, 0, 16), False),
+     ((576, 1536, HEADS, 1537, 64), False), ((576, 1536, HEADS, 0, 32), True), ((576, 1536, HEADS, 0, 16), False),
      ((576, 1536, HEADS, 0, 0), True), ((576, 1536, Heads(300, 3, 64), 0, 64), False)],
 )  # fmt: skip
 def test_sizes_that_the_kernels_do_not_take_are_known(sizes: tuple[int, int, Heads, int, int], right: bool) -> None:
