@@ -6,7 +6,7 @@ Signature, window rule and the absence of a mask function: `AttentionInterface`,
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from transformers import AttentionInterface
 from affina.core.errors import Refused
 from affina.core.kinds import Ints, Segment
 from affina.engine.torch import attention_cuda, flash
+from affina.engine.torch.dropped import fresh_seed, threshold
 
 NAME = "affina_forest"
 PREFIX = "affina_prefix"  # of an attention layer: what puts the keys and values of virtual tokens in, where it has such
@@ -223,8 +224,9 @@ def forest_attention(
     forest.calls += 1
     forest.heard[module] = {"scaling": scaling, **more}
     rule = flash.Rule(how.scale, bool(getattr(module, "is_causal", True)), how.window, how.softcap)
-    if forest.kernels and not dropout and flash.takes(*(lent := _lent(query, key, value)), rule):
-        return flash.attend(*lent, forest.table(), rule)[None], None
+    if forest.kernels and flash.takes(*(lent := _lent(query, key, value)), rule):
+        drawn = replace(rule, parts=threshold(dropout), seed=fresh_seed()) if dropout else rule
+        return flash.attend(*lent, forest.table(), drawn)[None], None
     if forest.kernels and query.device.type == "cuda":
         out = attention_cuda.attend(forest, _lent(query, key, value), rule, dropout)
         if out is not None:

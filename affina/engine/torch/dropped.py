@@ -21,6 +21,11 @@ STEP, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 SUFFIX = {torch.bfloat16: "bf16", torch.float32: "float32"}
 
 
+def fresh_seed() -> int:
+    """Of 63 bits, from torch's generator."""
+    return int(torch.randint(2**63 - 1, ()))
+
+
 def threshold(share: float) -> int:
     """The parts that are dropped: a share to the nearest of them, never all."""
     return min(round(share * PARTS), PARTS - 1)

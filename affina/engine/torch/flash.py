@@ -23,13 +23,16 @@ WIDEST = 256
 class Rule:
     """How one layer scores a query and a key, and which keys a query sees by their depths' distance.
 
-    `softcap` c turns a score s into c · tanh(s / c). With a `window`, distances of `window` and more are hidden.
+    `softcap` c turns a score s into c · tanh(s / c). With a `window`, distances of `window` and more are hidden. Of the
+    weights `parts` in 2^16 are dropped after the softmax, by a seed of 64 bits and their places alone, the rest scaled.
     """
 
     scale: float
     causal: bool = True
     window: int | None = None
     softcap: float | None = None
+    parts: int = 0
+    seed: int = 0
 
 
 class Saved(NamedTuple):
@@ -62,6 +65,8 @@ class _Call(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("lse", "segments")),
         *((name, ctypes.c_int64) for name in ("count", "tokens", "heads", "groups", "width", "causal", "window")),
         *((name, ctypes.c_double) for name in ("scale", "softcap")),
+        ("seed", ctypes.c_uint64),
+        ("threshold", ctypes.c_int64),
     )
 
 
@@ -137,6 +142,8 @@ def _run(name: str, tensors: dict[str, torch.Tensor], lse: torch.Tensor, segment
         window=rule.window or 0,
         scale=rule.scale,
         softcap=rule.softcap or 0.0,
+        seed=rule.seed,
+        threshold=rule.parts,
     )
     library = native.library()
     if library is None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from affina.core.errors import Failed
 from affina.core.kinds import Ints, Segment
 from affina.engine.torch import attention, flash, native
+from affina.engine.torch.dropped import FIRST, SECOND, STEP
 from affina.engine.torch.flash import Rule
 
 FLOAT32 = 1e-5  # largest difference from float64, of the largest number
@@ -111,6 +112,86 @@ def test_in_bf16_the_error_is_that_of_torch(segments: list[Segment], shape: tupl
     found, others = (apart(path(given, segments, rule), expected) for path in (by_kernels, by_torch))
     for own, other in zip(found, others, strict=True):
         assert own <= max(BF16 * other, LEAST_BF16)
+
+
+def staying(rule: Rule, heads: int, tokens: int) -> torch.Tensor:
+    """[heads, queries, keys] whether a weight stays, as `native/dropped.h` draws it."""
+
+    def codes(places: Any) -> Any:
+        z = (places.astype(np.uint64) + np.uint64(1)) * np.uint64(STEP) + np.uint64(rule.seed)
+        z = (z ^ z >> np.uint64(30)) * np.uint64(FIRST)
+        z = (z ^ z >> np.uint64(27)) * np.uint64(SECOND)
+        return ((z ^ z >> np.uint64(31)) >> np.uint64(32)).astype(np.uint32)
+
+    rows = codes(np.arange(heads * tokens)).reshape(heads, tokens, 1)
+    drawn = (rows ^ codes(heads * tokens + np.arange(tokens))) * np.uint32(0x7FEB352D)
+    drawn = (drawn ^ drawn >> np.uint32(15)) * np.uint32(0x846CA68B)
+    return torch.from_numpy(drawn >> np.uint32(16) >= rule.parts)
+
+
+def densely(given: Tensors, segments: list[Segment], rule: Rule) -> Tensors:
+    """Every score of every pair in float64, what is not seen or not kept left out."""
+    leaves = [each.detach().double().requires_grad_() for each in given[:3]]
+    (tokens, heads, _), shared = leaves[0].shape, given[0].shape[1] // given[1].shape[1]
+    depths, seen = torch.zeros(tokens, dtype=torch.long), torch.zeros(tokens, tokens, dtype=torch.bool)
+    for each, runs in zip(segments, attention.runs_of(segments), strict=True):
+        above = sum(stop - start for start, stop in runs[:-1])
+        depths[each.start : each.stop] = torch.arange(above, above + each.stop - each.start)
+        for start, stop in runs:
+            seen[each.start : each.stop, start:stop] = True
+    apart = depths[:, None] - depths
+    seen &= (apart >= 0) | (not rule.causal)
+    seen &= apart.abs() < (rule.window or tokens + 1)
+    key, value = (each.repeat_interleave(shared, 1) for each in leaves[1:])
+    scores = attention.capped(torch.einsum("qhd,khd->hqk", leaves[0], key) * rule.scale, rule.softcap)
+    weights = scores.masked_fill(~seen, float("-inf")).softmax(-1)
+    weights = weights * staying(rule, heads, tokens) * (2**16 / (2**16 - rule.parts))
+    out = torch.einsum("hqk,khd->qhd", weights, value)
+    return (out.detach(), *torch.autograd.grad(out, leaves, given[3].double()))
+
+
+@settings(max_examples=40, deadline=None)
+@given(forests, shapes, rules, st.sampled_from([1, 6554, 32768, 65000]), st.integers(0, 2**63 - 1))
+def test_weights_are_dropped_after_the_softmax(
+    segments: list[Segment], shape: tuple[int, int, int], rule: Rule, parts: int, seed: int
+) -> None:
+    given, rule = drawn(segments[-1].stop, shape), replace(usual(rule, shape), parts=parts, seed=seed)
+    expected = densely(given, segments, rule)
+    assert max(apart(by_kernels(given, segments, rule), expected)) <= FLOAT32
+    narrow = tuple(each.bfloat16() for each in given)
+    rest = 2**16 / (2**16 - parts)  # what stays is so much larger, and its rounding
+    assert max(apart(by_kernels(narrow, segments, rule), densely(narrow, segments, rule))) <= LEAST_BF16 * max(
+        1, rest / 2
+    )
+
+
+def test_a_share_of_the_weights_is_dropped_in_every_row_and_column() -> None:
+    stays = staying(Rule(1.0, parts=6554, seed=9), 4, 1000).double()
+    share = 6554 / 2**16
+    assert float(stays.mean()) == pytest.approx(1 - share, abs=1e-3)
+    for side in (1, 2):
+        assert float((stays.mean(side) - (1 - share)).abs().max()) < 5.5 * (share * (1 - share) / 1000) ** 0.5
+    for together in ((stays[:, 1:] * stays[:, :-1]), (stays[..., 1:] * stays[..., :-1]), (stays[1:] * stays[:-1])):
+        assert float(together.mean()) == pytest.approx((1 - share) ** 2, abs=2e-3)
+
+
+def test_attention_that_drops_draws_anew_in_training_and_not_at_rest() -> None:
+    given, segments = drawn(50, (4, 4, 32)), grown([20, 30], [0, 0])
+    module = torch.nn.Module()
+    module.is_causal = False  # type: ignore[assignment]
+    lent = [each.transpose(0, 1)[None] for each in given[:3]]
+
+    def called(share: float) -> torch.Tensor:
+        with attention.computing(segments, kernels=True):
+            return attention.forest_attention(module, *lent, dropout=share)[0]
+
+    torch.manual_seed(1)
+    first, second = called(0.1), called(0.1)
+    torch.manual_seed(1)
+    assert torch.equal(called(0.1), first)
+    assert not torch.equal(first, second)
+    many = torch.stack([called(0.1) for _ in range(400)])
+    assert float((many.mean(0) - called(0.0)).abs().max()) < 6 * float(many.std(0).max()) / 20
 
 
 @pytest.mark.parametrize("causal", [True, False])

@@ -17,6 +17,7 @@ struct ForwardStrip {
     float *scores, *mixed, *result; // [KEYS, STRIP], [broad, STRIP], [STRIP, broad]
     float *most, *sum;              // [STRIP]
     int32_t* depths;                // [STRIP]
+    uint32_t codes[STRIP], key_codes[KEYS];
 
     ForwardStrip(Parts& parts, const L& layer) {
         query = parts.take<typename Mode::Element>(STRIP * layer.broad);
@@ -47,9 +48,14 @@ struct ForwardStrip {
         floats total = load(sum + j) * fade;
         for (int64_t n = 0; n < seen.rows; n += 2) {
             const bool both = n + 1 < seen.rows;
-            const floats low = power_of_two(load(scores + n * STRIP + j) * scale - shift);
-            const floats high = both ? power_of_two(load(scores + (n + 1) * STRIP + j) * scale - shift) : floats{};
+            floats low = power_of_two(load(scores + n * STRIP + j) * scale - shift);
+            floats high = both ? power_of_two(load(scores + (n + 1) * STRIP + j) * scale - shift) : floats{};
             total += low + high;
+            if (call.threshold) {
+                const words lane = codes_at(codes + j);
+                low = kept(low, lane, key_codes[n], (uint32_t)call.threshold, call.rest());
+                if (both) high = kept(high, lane, key_codes[n + 1], (uint32_t)call.threshold, call.rest());
+            }
             Mode::put_words(weights + n / Mode::STEP * STRIP + j, STRIP, low, high, both);
         }
         store(most + j, now);
@@ -65,11 +71,13 @@ struct ForwardStrip {
         for (int64_t l = 0; l < wide; l++) {
             most[l] = LOWEST, sum[l] = 0;
             depths[l] = (int32_t)layer.depth(lanes, std::min(l, lanes.count - 1));
+            if (call.threshold) codes[l] = layer.code_of(lanes, group, std::min(l, lanes.count - 1));
         }
         bool first = true;
         layer.forest.seen(lanes.segment, [&](const Block& block) {
             const Sight seen = sight(call, block, depths[0], depths[wide - 1]);
             if (seen.rows == 0) return;
+            layer.codes_of(block, key_codes);
             multiply<Mode>(
                 layer.rows(layer.k, block, group), seen.rows, {turned, STRIP}, wide / WIDE, layer.words,
                 {scores, STRIP, false}

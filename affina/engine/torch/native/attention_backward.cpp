@@ -36,6 +36,7 @@ struct BackwardTile {
     float *dquery, *result;             // [broad, TILE], [TILE, broad]
     float *lse, *mean;                  // [TILE]: log-sum-exp to base 2, and dout · out
     int32_t* depths;
+    uint32_t codes[TILE], key_codes[KEYS];
 
     BackwardTile(Parts& parts, const L& layer) {
         const int64_t broad = layer.broad, words = rounded(layer.words);
@@ -71,6 +72,7 @@ struct BackwardTile {
         by_two(dout, wide, broad, dout_words);
         for (int64_t l = 0; l < wide; l++) {
             depths[l] = (int32_t)layer.depth(lanes, std::min(l, lanes.count - 1));
+            if (call.threshold) codes[l] = layer.code_of(lanes, group, std::min(l, lanes.count - 1));
             lse[l] = -LOWEST, mean[l] = 0;  // an absent lane has no weight anywhere
         }
         const int64_t start = layer.forest.segments[lanes.segment].start, heads = group * layer.ratio;
@@ -101,9 +103,15 @@ struct BackwardTile {
                 s = call.softcap ? capped(call, s, &bend) * LOG2_E : s * scale;
                 weight[i] = power_of_two(s - base);
                 if (seen.partial) weight[i] = unseen(call, depth, block.depth + n + i) ? floats{} : weight[i];
-                slope[i] = weight[i] * (load(dweights + (n + i) * STRIP + j) - centre);
+                floats dweight = load(dweights + (n + i) * STRIP + j), used = weight[i];
+                if (call.threshold) {
+                    const words lanes = codes_at(codes + lane + j);
+                    dweight = kept(dweight, lanes, key_codes[n + i], (uint32_t)call.threshold, call.rest());
+                    used = kept(used, lanes, key_codes[n + i], (uint32_t)call.threshold, call.rest());
+                }
+                slope[i] = weight[i] * (dweight - centre);
                 if (call.softcap) slope[i] *= bend;
-                store(weights + (n + i) * TILE + lane + j, weight[i]);
+                store(weights + (n + i) * TILE + lane + j, used);
                 store(slopes + (n + i) * TILE + lane + j, slope[i]);
             }
             Mode::put_words(slope_words + n / Mode::STEP * STRIP + j, STRIP, slope[0], slope[1], both);
@@ -160,6 +168,7 @@ struct BackwardTile {
         layer.forest.seen(lanes.segment, [&](const Block& block) {
             const int64_t rows = sight(call, block, depths[0], depths[wide - 1]).rows;
             if (rows == 0) return;
+            layer.codes_of(block, key_codes);
             float *dk = sums.dk + block.local * broad, *dv = sums.dv + block.local * broad;
             if (!sums.visited[block.number]) {
                 for (float* each : {dk, dv}) std::memset(each, 0, (size_t)(block.keys * broad) * sizeof(float));

@@ -3,15 +3,7 @@
 
 namespace affina {
 
-constexpr uint64_t STEP = 0x9E3779B97F4A7C15;
 constexpr int64_t DRAWS = 8;  // of 64 bits, for a word of BITS numbers
-
-// SplitMix64 (Steele, Lea and Flood, 2014).
-inline uint64_t mixed(uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    return z ^ (z >> 31);
-}
 
 inline uint32_t at_least(const uint64_t* drawn, uint16_t threshold) {
 #ifdef __AVX512BW__

@@ -6,6 +6,15 @@ namespace affina {
 
 constexpr int64_t BITS = 32;
 
+constexpr uint64_t STEP = 0x9E3779B97F4A7C15;
+
+// SplitMix64 (Steele, Lea and Flood, 2014).
+inline uint64_t mixed(uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    return z ^ (z >> 31);
+}
+
 inline int64_t words_of_bits(int64_t columns) { return (columns + BITS - 1) / BITS; }
 
 // value · scale where its bit is set, 0 elsewhere.
@@ -17,6 +26,16 @@ inline floats kept(floats value, uint32_t bits, float scale) {
     for (int j = 0; j < WIDE; j++) made[j] = bits >> j & 1 ? value[j] * scale : 0.0f;
     return made;
 #endif
+}
+
+// The 32 bits that stand for a row or a column of a matrix of which a share is dropped.
+inline uint32_t code(uint64_t seed, int64_t place) { return (uint32_t)(mixed(seed + (uint64_t)(place + 1) * STEP) >> 32); }
+
+// value · scale where 16 bits that two codes give are `threshold` at least, 0 elsewhere.
+inline floats kept(floats value, words rows, uint32_t column, uint32_t threshold, float scale) {
+    words drawn = (rows ^ column) * 0x7FEB352D;
+    drawn = (drawn ^ (drawn >> 15)) * 0x846CA68B;
+    return (floats)((words)(value * scale) & (words)((drawn >> 16) >= threshold));
 }
 
 // out = x · scale where the bit is set, 0 elsewhere; K is a multiple of 16.

@@ -23,6 +23,10 @@ struct Call {
     const int64_t* segments;  // [count, 3]: start, stop, parent (-1: a root); a parent stands before its children
     int64_t count, tokens, heads, groups, width, causal, window;  // window 0: none
     double scale, softcap;                                        // softcap 0: none
+    uint64_t seed;                                                // of the weights that are dropped,
+    int64_t threshold;                                            // so many of 2^16
+
+    float rest() const { return 65536.0f / (float)(65536 - threshold); }
 };
 
 namespace {

@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 
+#include "dropped.h"
 #include "forest.h"
 #include "tile.h"
 
@@ -40,6 +41,17 @@ struct Layer {
 
     int64_t depth(const Lanes& lanes, int64_t l) const {
         return forest.segments[lanes.segment].depth + (lanes.first + l) / ratio;
+    }
+
+    // What stands for a lane, and for a block's keys, where weights are dropped: by places in T and the head alone.
+    uint32_t code_of(const Lanes& lanes, int64_t group, int64_t l) const {
+        const int64_t at = lanes.first + l, head = group * ratio + at % ratio;
+        return code(call.seed, head * call.tokens + forest.segments[lanes.segment].start + at / ratio);
+    }
+
+    void codes_of(const Block& block, uint32_t* into) const {
+        for (int64_t n = 0; n < block.keys && call.threshold; n++)
+            into[n] = code(call.seed, call.heads * call.tokens + block.start + n);
     }
 
     // Rows of k or v as the left matrix of a product over the width.
@@ -144,6 +156,8 @@ inline ints depths_of(const int32_t* depths) {
     std::memcpy(&value, depths, sizeof value);
     return value;
 }
+
+inline words codes_at(const uint32_t* codes) { return (words)depths_of((const int32_t*)codes); }
 
 template <class Storage>
 void write(Storage* to, const float* from, int64_t width, float scale) {
