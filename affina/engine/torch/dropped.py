@@ -52,13 +52,18 @@ class Dropped:
 
     def __call__(self, x: Tensor) -> Tensor:
         """x [T, K] without what is dropped, the rest so much larger that its expectation stays."""
-        scale, library = PARTS / (PARTS - self.parts), _library()
+        library = _library()
         if library is not None and x.dtype in SUFFIX and x.is_contiguous():
             made = torch.empty_like(x)
             kernel = getattr(library, f"affina_drop_keep_{SUFFIX[x.dtype]}")
-            kernel(x.data_ptr(), self.bits.data_ptr(), *x.shape, scale, made.data_ptr())
+            kernel(x.data_ptr(), self.bits.data_ptr(), *x.shape, self.scale, made.data_ptr())
             return made
-        return torch.where(self.stays(), x * scale, x.new_zeros(()))
+        return torch.where(self.stays(), x * self.scale, x.new_zeros(()))
+
+    @property
+    def scale(self) -> float:
+        """What the rest is multiplied by."""
+        return PARTS / (PARTS - self.parts)
 
     def stays(self) -> Tensor:
         """[T, K] whether a number stays."""

@@ -63,7 +63,7 @@ class LeanBody:
             x_TD, inner, *_ = self.ops.add_residual(x_TD, y, None, None, layer.norms[1])
             assert inner is not None
             gates = layer.gate_up(inner)
-            y = layer.down(self.ops.gated(gates, None, None, None, Act(layer.gelu, True)))
+            y = layer.down(self.ops.gated(gates, None, None, None, Act(layer.curve, True)))
             x_TD, out, *_ = self.ops.add_residual(x_TD, y, None, None, after)
             assert out is not None
             normed = out
@@ -83,7 +83,9 @@ class _Layer:
         self.head_norms = (normed[0], normed[1]) if normed else None
         (self.qkv, sizes), (self.o, _), (self.gate_up, inner), (self.down, _) = products
         self.heads, self.inner = Heads(sizes[0] // width, sizes[1] // width, width), inner[0]
-        self.gelu = bool(attach.is_gelu(layer.mlp.act_fn))
+        curve = attach.curve_of(layer.mlp.act_fn)
+        assert curve is not None
+        self.curve = curve
 
     @classmethod
     def of(cls, layer: Any, dtype: torch.dtype, how: How) -> "_Layer | None":
@@ -96,7 +98,7 @@ class _Layer:
             [inner.gate_proj, inner.up_proj], [inner.down_proj],
         ]  # fmt: skip
         products = [made for layers in inputs if (made := stacked(layers, dtype)) is not None]
-        known = len(products) == len(inputs) and attach.is_gelu(inner.act_fn) is not None
+        known = len(products) == len(inputs) and attach.curve_of(inner.act_fn) is not None
         return cls(layer, products, how, torch.promote_types(dtype, torch.float32)) if known else None
 
     def attended(self, ops: Plain, normed: Tensor, positions: tuple[Tensor, Tensor], step: Cached) -> Tensor:

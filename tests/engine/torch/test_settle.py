@@ -110,7 +110,9 @@ def test_nothing_is_compiled_where_every_block_is_fused(base: Path, monkeypatch:
         ("GPT2LMHeadModel", True, {"model_type": "gpt2", "resid_pdrop": 0.0}),
         ("Starcoder2ForCausalLM", True, {"residual_dropout": 0.1}),
         ("CohereForCausalLM", True, {}),
-        ("BertForMaskedLM", True, {}),
+        ("BertForMaskedLM", False, {"hidden_dropout_prob": 0.1}),
+        ("XLMRobertaModel", False, {}),
+        ("DistilBertModel", False, {"model_type": "distilbert", "attention_dropout": 0.1}),
     ):
         path.write_text(json.dumps({**config, "architectures": [name], **more}), encoding="utf-8")
         assert settled_on(Compute(), long).compile is compiles, name

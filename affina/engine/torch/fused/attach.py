@@ -2,28 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import nn
 
 from affina.engine.torch.fused import compiled
+from affina.engine.torch.fused.after_sums import AfterSums
 from affina.engine.torch.fused.block import Block, Form
 from affina.engine.torch.fused.norms import Norms, is_known
-from affina.engine.torch.fused.plain import Act, Heads
+from affina.engine.torch.fused.plain import ERROR, SILU, TANH, Act, Heads
 from affina.engine.torch.fused.products import Layer, Stack
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """How a class of blocks names its parts; "" where it has none in that place."""
+    """Where a class of blocks has its parts; "" where it has none in that place."""
 
     attention: str = "self_attn"
-    qkv: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
-    o: str = "o_proj"
-    inner: tuple[str, ...] = ("gate_proj", "up_proj")
-    down: str = "down_proj"
-    act: str = "act_fn"
+    qkv: tuple[str, ...] = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+    o: str = "self_attn.o_proj"
+    inner: tuple[str, ...] = ("mlp.gate_proj", "mlp.up_proj")
+    down: str = "mlp.down_proj"
+    act: str = "mlp.act_fn"
     gated: bool = True
     norms: tuple[str, str, str, str] = ("input_layernorm", "", "post_attention_layernorm", "")
     """Before the attention, after it, before the inner layers, after them."""
@@ -31,6 +33,10 @@ class Named:
     """Whether norms are layer norms."""
     partial: bool = False
     """Whether its configuration may say that positions turn a part of each head; others turn all, whatever it says."""
+    after_sums: bool = False
+    """Whether norms after a half are of the residual stream that the half was added to."""
+    drops: tuple[str, str, str] = ("", "", "")
+    """What drops in training: of the attention's weights, of its output, of the inner layers' output."""
 
 
 LLAMA = Named()
@@ -38,16 +44,35 @@ GEMMA = Named(
     norms=("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
 )
 OLMO = Named(norms=("", "post_attention_layernorm", "", "post_feedforward_layernorm"))
+BERT = Named(
+    attention="attention.self", qkv=("attention.self.query", "attention.self.key", "attention.self.value"),
+    o="attention.output.dense", inner=("intermediate.dense",), down="output.dense",
+    act="intermediate.intermediate_act_fn", gated=False,
+    norms=("", "attention.output.LayerNorm", "", "output.LayerNorm"), biased=True, after_sums=True,
+    drops=("attention.self.dropout", "attention.output.dropout", "output.dropout"),
+)  # fmt: skip
 FUSED: Mapping[str, Named] = {
     **dict.fromkeys(("LlamaDecoderLayer", "MistralDecoderLayer", "MinistralDecoderLayer", "GemmaDecoderLayer"), LLAMA),
     **dict.fromkeys(("Qwen2DecoderLayer", "Qwen3DecoderLayer", "GraniteDecoderLayer", "SmolLM3DecoderLayer"), LLAMA),
     **dict.fromkeys(("Gemma2DecoderLayer", "Gemma3DecoderLayer"), GEMMA),
     **dict.fromkeys(("Olmo2DecoderLayer", "Olmo3DecoderLayer"), OLMO),
-    "Phi3DecoderLayer": Named(qkv=("qkv_proj",), inner=("gate_up_proj",), act="activation_fn", partial=True),
-    "Starcoder2DecoderLayer": Named(inner=("c_fc",), down="c_proj", act="act", gated=False, biased=True),
+    **dict.fromkeys(("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "ElectraLayer"), BERT),
+    **dict.fromkeys(("Data2VecTextLayer", "ErnieLayer"), BERT),
+    "Phi3DecoderLayer": Named(
+        qkv=("self_attn.qkv_proj",), inner=("mlp.gate_up_proj",), act="mlp.activation_fn", partial=True
+    ),
+    "Starcoder2DecoderLayer": Named(
+        inner=("mlp.c_fc",), down="mlp.c_proj", act="mlp.act", gated=False, biased=True
+    ),
     "GPT2Block": Named(
-        attention="attn", qkv=("c_attn",), o="c_proj", inner=("c_fc",), down="c_proj", act="act", gated=False,
-        norms=("ln_1", "", "ln_2", ""), biased=True,
+        attention="attn", qkv=("attn.c_attn",), o="attn.c_proj", inner=("mlp.c_fc",), down="mlp.c_proj", act="mlp.act",
+        gated=False, norms=("ln_1", "", "ln_2", ""), biased=True,
+    ),
+    "TransformerBlock": Named(  # DistilBERT's
+        attention="attention", qkv=("attention.q_lin", "attention.k_lin", "attention.v_lin"), o="attention.out_lin",
+        inner=("ffn.lin1",), down="ffn.lin2", act="ffn.activation", gated=False,
+        norms=("", "sa_layer_norm", "", "output_layer_norm"), biased=True, after_sums=True,
+        drops=("attention.dropout", "", "ffn.dropout"),
     ),
 }  # fmt: skip
 """Blocks of two halves, attention and inner layers, each added to what it read, and nothing else on the way."""
@@ -55,32 +80,29 @@ HEARD = ("scaling", "sliding_window", "softcap")
 
 
 def attention_of(layer: Any) -> Any:
-    return getattr(layer, FUSED[type(layer).__name__].attention)
+    return _at(layer, FUSED[type(layer).__name__].attention)
 
 
 def parts_of(layer: Any) -> tuple[Any, ...]:
-    """The linear modules of a block as they stand: the attention's inputs and output, the inner layers'."""
-    named, attention = FUSED[type(layer).__name__], attention_of(layer)
-    inputs = [getattr(attention, each) for each in named.qkv]
-    inner = [getattr(layer.mlp, each) for each in (*named.inner, named.down)]
-    return (*inputs, getattr(attention, named.o), *inner)
+    """The modules of a block as they stand: the attention's inputs and output, the inner layers', and the norms."""
+    named = FUSED[type(layer).__name__]
+    return tuple(_at(layer, each) for each in (*named.qkv, named.o, *named.inner, named.down, *named.norms))
 
 
 def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Block | None:
-    """The fused form of a decoder layer, where its parts and sizes have one."""
+    """The fused form of a block, where its parts and sizes have one."""
     named, attention = FUSED[type(layer).__name__], attention_of(layer)
-    layers = [each for part in parts if (each := Layer.of(part)) is not None]
-    if len(layers) < len(parts) or _drops(layer) or not getattr(attention, "is_causal", True):
+    linear, standing = parts[: -len(named.norms)], parts[-len(named.norms) :]
+    layers = [each for part in linear if (each := Layer.of(part)) is not None]
+    causal = bool(getattr(attention, "is_causal", True))
+    if len(layers) < len(linear) or _drops(layer, named) or not (causal or named.after_sums):
         return None
     edge = len(named.qkv) + 1
     qkv, o, inner, down = layers[: edge - 1], layers[edge - 1], layers[edge:-1], layers[-1]
-    heads, act = _heads(attention, qkv, o), is_gelu(getattr(layer.mlp, named.act))
-    norms = Norms(
-        *(getattr(layer, each) if each else None for each in named.norms),
-        *(dict(attention.named_children()).get(each) for each in ("q_norm", "k_norm")),
-    )
+    heads, curve = _heads(attention, qkv, o), curve_of(_at(layer, named.act))
+    norms = Norms(*standing, *(dict(attention.named_children()).get(each) for each in ("q_norm", "k_norm")))
     known = all(is_known(each, named.biased) for each in norms.all())
-    if act is None or not known or (turned := _turned(attention, heads, named.partial)) is None:
+    if curve is None or not known or (turned := _turned(attention, heads, named.partial)) is None:
         return None
     widths = [size * heads.width for size in (heads.queries, heads.keys, heads.keys)]
     halves = 2 * [down.shape[1]] if named.gated else [down.shape[1]]
@@ -91,19 +113,29 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
         return None
     attends = {name: heard[name] for name in HEARD if name in heard}
     times = float(getattr(layer, "residual_multiplier", 1.0))
-    return Block(Form(heads, Act(act, named.gated), attends, turned, times), attention, stacks, norms)
+    form = Form(heads, Act(curve, named.gated), attends, turned, times, causal)
+    if named.after_sums:
+        assert not turned, "their positions are embedded"
+        return AfterSums(form, attention, stacks, norms, [_at(layer, each) for each in named.drops])
+    return Block(form, attention, stacks, norms)
 
 
-def _drops(layer: nn.Module) -> bool:
+def _at(layer: Any, path: str) -> Any:
+    return attrgetter(path)(layer) if path else None
+
+
+def _drops(layer: nn.Module, named: Named) -> bool:
     """Whether more than adapters' inputs is dropped in training, or the fused form leaves a part of the block out."""
-    own = [vars(each).items() for each in (layer, attention_of(layer), layer.mlp)]
+    places = {path.rpartition(".")[0] for path in (named.attention, named.o, *named.inner, named.down)}
+    own = [vars(each).items() for each in (layer, attention_of(layer), *(_at(layer, each) for each in places if each))]
     dropped = [each for part in own for name, each in part if "dropout" in name and isinstance(each, (int, float))]
-    dropped += [each.p for each in layer.modules() if isinstance(each, nn.Dropout)]
+    taken = [_at(layer, each) for each in named.drops]
+    dropped += [each.p for each in layer.modules() if isinstance(each, nn.Dropout) and each not in taken]
     return any(dropped) or hasattr(layer, "crossattention")
 
 
 def _heads(attention: Any, qkv: list[Layer], o: Layer) -> Heads:
-    width = int(attention.head_dim)
+    width = int(attention.head_dim if hasattr(attention, "head_dim") else attention.attention_head_size)
     queries = o.shape[1] // width
     return Heads(queries, (sum(each.shape[0] for each in qkv) // width - queries) // 2, width)
 
@@ -120,12 +152,11 @@ def _turned(attention: Any, heads: Heads, partial: bool) -> int | None:
     return int(heads.width * shares.pop()) if len(shares) == 1 else None
 
 
-def is_gelu(act: Any) -> bool | None:
-    """Whether the gate's function is tanh's gelu (True) or silu (False), found by asking it; None for another."""
+def curve_of(act: Any) -> int | None:
+    """Which of the kernels' curves an activation follows, found by asking it; None for another."""
     if any(True for _ in getattr(act, "parameters", tuple)()):
         return None  # it learns
     x = torch.linspace(-3, 3, 13)
-    y = act(x)
-    if torch.allclose(y, torch.nn.functional.silu(x), atol=1e-6):
-        return False
-    return True if torch.allclose(y, torch.nn.functional.gelu(x, approximate="tanh"), atol=1e-6) else None
+    y, gelu = act(x), torch.nn.functional.gelu
+    right = {SILU: torch.nn.functional.silu(x), TANH: gelu(x, approximate="tanh"), ERROR: gelu(x)}
+    return next((curve for curve, each in right.items() if torch.allclose(y, each, atol=1e-6)), None)

@@ -7,7 +7,7 @@ the network. Nothing is kept that is cheap to compute again. Radford et al. (201
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -37,12 +37,14 @@ class Form:
     """How many of a head's first numbers its position turns."""
     times: float = 1.0
     """What the halves' outputs are multiplied by before the residual sums."""
+    causal: bool = True
+    """Whether a query sees nothing that comes after it."""
 
     @property
     def rule(self) -> flash.Rule:
         """The same for the kernels."""
         scale, window, softcap = (self.attends.get(name) for name in ("scaling", "sliding_window", "softcap"))
-        return flash.Rule(self.heads.width**-0.5 if scale is None else scale, True, window, softcap)
+        return flash.Rule(self.heads.width**-0.5 if scale is None else scale, self.causal, window, softcap)
 
 
 @dataclass(slots=True)
@@ -98,9 +100,7 @@ class Block:
             return None
         return self._passes
 
-    def forward(
-        self, x: Tensor, positions: tuple[Tensor, Tensor], how: "How", learns: bool
-    ) -> tuple[Tensor, "Kept | Left"]:
+    def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], how: "How", learns: bool) -> tuple[Tensor, Any]:
         """x [T, D] wide → the block's output, wide, and what backward needs. `positions`: cos and sin [T, as many of a
         head's numbers as are turned], wide."""
         if (whole := self.passes(how)) is not None:
@@ -108,16 +108,16 @@ class Block:
             forest.calls += 1
             return whole.forward(self, x, positions, forest.table(), how[3])
         dtype, _, read, seeds = how
-        form, ops, norms = self.form, _operations(dtype), self._norms(x.dtype)
+        form, ops, norms = self.form, operations(dtype), self._norms(x.dtype)
         normed, rstd = ops.normed(x, norms.before, dtype) if norms.before is not None else (x.to(dtype), None)
         seed_qkv, seed_o, seed_inner, seed_down = seeds or (None,) * len(self.stacks)
         y, qkv = self.qkv.forward(normed, seed_qkv)
         turns = Turns(form.heads, _pair(norms), *positions)
         turned, rstd_heads = ops.heads(y, self.qkv.bias(x.dtype), (qkv.after[0], qkv.after[1], qkv.after[2]), turns)
         attended = Attended.of(turned, form, self.attention, learns)
-        y_o, o = self.o.forward(_taken(attended.out, read), seed_o)
+        y_o, o = self.o.forward(taken(attended.out, read), seed_o)
         middle, inner, rstd_middle, rstd_o = ops.add_residual(
-            _taken(x, read), y_o, self.o.bias(x.dtype), o.after[0], norms.middle, Join(form.times, norms.attended)
+            taken(x, read), y_o, self.o.bias(x.dtype), o.after[0], norms.middle, Join(form.times, norms.attended)
         )
         gates, gate_up = self.gate_up.forward(middle.to(dtype) if inner is None else inner, seed_inner)
         halves = (gate_up.after[0], gate_up.after[1] if form.act.gated else None)
@@ -130,18 +130,19 @@ class Block:
         joined, made = ((each, scale) if scale is not None else None for each, scale in ((y_o, rstd_o), (y_d, rstd_d)))
         inputs = [qkv, o, gate_up, down]
         kept = Kept((x, rstd), attended, (y, rstd_heads), joined, (middle, rstd_middle), gates, made, inputs, read)
-        return _spread(out, read, len(x)), kept
+        return spread(out, read, len(x)), kept
 
     def backward(
-        self, grad: Tensor, kept: "Kept | Left", positions: tuple[Tensor, Tensor], wants_input: bool
+        self, grad: Tensor, kept: Any, positions: tuple[Tensor, Tensor], wants_input: bool
     ) -> tuple[Tensor | None, Gradients]:
         """The gradient in x (None where it is not wanted) and in every parameter that learns. Uses `kept` up."""
         if isinstance(kept, Left):
             assert self._passes is not None
             return self._passes.backward(self, grad, kept, positions, wants_input)
+        assert isinstance(kept, Kept)
         dtype, found, norms = kept.gates.dtype, Gradients(), self._norms(grad.dtype)
-        ops, (qkv, o, gate_up, down) = _operations(dtype), kept.inputs
-        grad = _taken(grad, kept.read)
+        ops, (qkv, o, gate_up, down) = operations(dtype), kept.inputs
+        grad = taken(grad, kept.read)
         cast = self._apart(grad, norms.made, self.norms.made, kept.made, dtype, found)
         dx, low, after = self.down.backward(cast, down)
         down.x = ops.gated_backward(kept.gates, dx, after, self.form.act)
@@ -155,14 +156,14 @@ class Block:
         self.o.learn(cast, o, low, found)
         if after is not None:
             ops.add_low(dx, after)
-        grad, dx = (_spread(each, kept.read, len(kept.before[0])) for each in (grad, dx))
+        grad, dx = (spread(each, kept.read, len(kept.before[0])) for each in (grad, dx))
         dz = kept.attended.backward(dx, self.form.heads)
         turns = Turns(self.form.heads, _pair(norms), *positions)
         places = (self.norms.query, self.norms.key)
         weights = [parameter for each in places if each is not None for parameter in each.parameters()]
         learnt = ops.heads_backward(dz, kept.turned, turns, any(each.requires_grad for each in weights))
         found |= dict(zip(weights, learnt, strict=False))
-        if not wants_input and not _learns(self.norms.before):
+        if not wants_input and not is_learning(self.norms.before):
             self.qkv.learn(dz, qkv, self.qkv.low(dz, qkv), found)
             return None, found
         dx, low, after = self.qkv.backward(dz, qkv)
@@ -186,7 +187,7 @@ class Block:
         join = Join(self.form.times, norm)
         if join.plain:
             return grad.to(dtype)
-        cast, learnt = _operations(dtype).join_backward(grad, join, kept, dtype, _learns(module))
+        cast, learnt = operations(dtype).join_backward(grad, join, kept, dtype, is_learning(module))
         if learnt is not None and module is not None:
             found[module.weight] = learnt  # type: ignore[index]
         return cast
@@ -201,11 +202,11 @@ class Block:
         found: Gradients,
     ) -> tuple[Tensor, Tensor]:
         """The gradient before a norm, where there is one, added to `grad`, and the same for products."""
-        ops, (x, rstd), (dy, low) = _operations(arriving[0].dtype), kept, arriving
+        ops, (x, rstd), (dy, low) = operations(arriving[0].dtype), kept, arriving
         if norm is None or module is None or rstd is None:
             out, *_ = ops.add_residual(grad, dy, None, low, None)
             return out, out.to(dy.dtype)
-        out, cast, learnt = ops.norm_backward((x, rstd), norm, arriving, grad, _learns(module))
+        out, cast, learnt = ops.norm_backward((x, rstd), norm, arriving, grad, is_learning(module))
         found |= dict(zip(module.parameters(), learnt, strict=False))
         return out, cast
 
@@ -220,15 +221,19 @@ class Attended:
     left: tuple[flash.Saved, attention.Forest] | Tensor | None = None
 
     @classmethod
-    def of(cls, turned: Tensor, form: Form, module: nn.Module, learns: bool) -> "Attended":
-        """`turned` [T, (H + 2K)·W] holds queries, keys and values side by side."""
-        rule = form.rule
+    def of(
+        cls, turned: Tensor, form: Form, module: nn.Module, learns: bool, drops: tuple[int, int] = (0, 0)
+    ) -> "Attended":
+        """`turned` [T, (H + 2K)·W] holds queries, keys and values side by side. `drops`: so many parts in 2^16 of the
+        weights, by a seed; kernels alone do that, and are to be had wherever something learns in bf16 or float32."""
+        rule = replace(form.rule, parts=drops[0], seed=drops[1])
         heads, forest = turned.detach(), attention.current()
         parts = _side_by_side(heads, form.heads)
         if forest.kernels and flash.takes(*parts, rule):
             forest.calls += 1
             out, lse = flash.forward(*parts, forest.table(), rule)
             return cls(out.flatten(1), heads, rule, (flash.Saved(*parts, out, lse), forest))
+        assert not rule.parts, "a graph draws anew when it is made again"
         with torch.set_grad_enabled(learns):
             heads.requires_grad_(learns)
             query, key, value = (part[None].transpose(1, 2) for part in _side_by_side(heads, form.heads))
@@ -254,11 +259,11 @@ def _side_by_side(heads: Tensor, shape: Heads) -> tuple[Tensor, Tensor, Tensor]:
     return whole[:, :first], whole[:, first:second], whole[:, second:]
 
 
-def _taken(rows: Tensor, read: Tensor | None) -> Tensor:
+def taken(rows: Tensor, read: Tensor | None) -> Tensor:
     return rows if read is None else rows[read]
 
 
-def _spread(rows: Tensor, read: Tensor | None, size: int) -> Tensor:
+def spread(rows: Tensor, read: Tensor | None, size: int) -> Tensor:
     """[size, …]: the rows at their places, 0 elsewhere."""
     return rows if read is None else rows.new_zeros(size, *rows.shape[1:]).index_copy_(0, read, rows)
 
@@ -267,7 +272,7 @@ def _pair(norms: Norms[Norm]) -> tuple[Norm, Norm] | None:
     return None if norms.query is None or norms.key is None else (norms.query, norms.key)
 
 
-def _learns(module: nn.Module | None) -> bool:
+def is_learning(module: nn.Module | None) -> bool:
     return module is not None and any(each.requires_grad for each in module.parameters())
 
 
@@ -303,5 +308,5 @@ class Fused(torch.autograd.Function):
         return dx, None, None, None, *(found[each].to(each.dtype) for each in ctx.moving)
 
 
-def _operations(dtype: torch.dtype) -> Plain:
+def operations(dtype: torch.dtype) -> Plain:
     return compiled.operations(dtype) or PLAIN

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from affina.engine.torch import native
-from affina.engine.torch.fused.plain import AS_IS, Act, Heads, Join, Norm, Plain, Thin, Turns
+from affina.engine.torch.dropped import Dropped
+from affina.engine.torch.fused.plain import AS_IS, Act, Arriving, Heads, Join, Norm, Plain, Thin, Turns
 
 MULTIPLE = 32  # of inner widths and of heads: two vectors
 WIDEST, LARGEST_RANK = 16384, 1536  # the kernels' buffers for a row and a low-rank input
@@ -19,6 +20,8 @@ FACES: dict[str, tuple[object, ...]] = {
     "join_backward": (P, P, F, P, P, N, N, P, P, N),
     "norm_backward": (P, P, P, P, P, *LOW, P, N, N, P, P, P, P, N),
     "add_low": (P, *LOW, N, N),
+    "add_norm": (P, P, P, *LOW, P, F, P, P, F, N, N, P, P, P, P),
+    "add_norm_backward": (P, P, P, P, P, *LOW, P, F, N, N, P, P, P, P, N),
     "gated": (P, P, *LOW, *LOW, N, N, N, N, P),
     "gated_backward": (P, P, *LOW, N, N, N, N, P),
     "heads": (P, P, *LOW, *LOW, *LOW, P, P, F, P, P, N, N, N, N, N, N, P, P),
@@ -50,6 +53,10 @@ def _low(thin: Thin | None) -> tuple[int | None, int | None, int, int]:
     if thin is None:
         return (None, None, 0, 0)
     return (thin.u.data_ptr(), thin.b.data_ptr(), thin.u.stride(0), thin.b.shape[0])
+
+
+def _rest(dropped: Dropped | None) -> tuple[int | None, float]:
+    return (None, 1.0) if dropped is None else (dropped.bits.data_ptr(), dropped.scale)
 
 
 class Compiled(Plain):
@@ -110,6 +117,29 @@ class Compiled(Plain):
         )  # fmt: skip
         return out, cast, tuple(each.sum(0) for each in (weight, shift) if each is not None)
 
+    def add_norm(
+        self, residual: Tensor, y: Tensor, bias: Tensor | None, low: Thin | None, norm: Norm, dropped: Dropped | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        T, D = y.shape
+        sums, out, cast, rstd = (torch.empty_like(each) for each in (residual, residual, y, residual[:, 0]))
+        self._add_norm(  # type: ignore[attr-defined]
+            _at(residual), _at(y), _at(bias), *_low(low), *_rest(dropped), _at(norm.weight), _at(norm.bias), norm.eps,
+            T, D, _at(sums), _at(out), _at(cast), _at(rstd),
+        )  # fmt: skip
+        return sums, out, cast, rstd
+
+    def add_norm_backward(
+        self, kept: tuple[Tensor, Tensor], norm: Norm, arriving: Arriving, dropped: Dropped | None, learns: bool
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        (sums, rstd), (grad, dy, low, dtype), (T, D) = kept, arriving, kept[0].shape
+        out, cast = torch.empty_like(sums), torch.empty_like(sums, dtype=dtype)
+        learnt = [grad.new_zeros(SHARES, D) for _ in range(2)] if learns else [None, None]
+        self._add_norm_backward(  # type: ignore[attr-defined]
+            _at(sums), _at(rstd), _at(norm.weight), _at(grad), _at(dy), *_low(low), *_rest(dropped), T, D, _at(out),
+            _at(cast), *map(_at, learnt), SHARES,
+        )  # fmt: skip
+        return out, cast, tuple(each.sum(0) for each in learnt if each is not None)
+
     def add_low(self, y: Tensor, low: Thin) -> None:
         self._add_low(_at(y), *_low(low), *y.shape)  # type: ignore[attr-defined]
 
@@ -117,7 +147,7 @@ class Compiled(Plain):
         parts = 2 if act.gated else 1
         T, I = y.shape[0], y.shape[1] // parts  # noqa: E741
         out = y.new_empty(T, I)
-        self._gated(_at(y), _at(bias), *_low(gate), *_low(up), act.gelu, parts, T, I, _at(out))  # type: ignore[attr-defined]
+        self._gated(_at(y), _at(bias), *_low(gate), *_low(up), act.curve, parts, T, I, _at(out))  # type: ignore[attr-defined]
         return out
 
     def gated_backward(self, y: Tensor, dout: Tensor, low: Thin | None, act: Act) -> Tensor:
@@ -125,7 +155,7 @@ class Compiled(Plain):
         T, I = y.shape[0], y.shape[1] // parts  # noqa: E741
         again = y.new_empty(T, I)
         self._gated_backward(  # type: ignore[attr-defined]
-            _at(y), _at(dout), *_low(low), act.gelu, parts, T, I, _at(again)
+            _at(y), _at(dout), *_low(low), act.curve, parts, T, I, _at(again)
         )
         return again
 

@@ -54,7 +54,7 @@ class _Call(ctypes.Structure):
         *((name, _Stack) for name in STACKS),
         *((name, P) for name in NORMS),
         *((name, D) for name in ("eps", "eps_middle", "eps_attended", "eps_made", "eps_heads", "times")),
-        *((name, N) for name in ("heads", "key_heads", "width", "turned", "jointly", "gelu", "parts")),
+        *((name, N) for name in ("heads", "key_heads", "width", "turned", "jointly", "curve", "parts")),
         *((name, D) for name in ("scale", "softcap")),
         *((name, N) for name in ("window", "T")),
         *((name, P) for name in ("cos", "sin", "segments")),
@@ -118,7 +118,7 @@ class Passes:
                 into.sizes[place] = size
             self._stacks.append((into, [into.beside[place] for place in range(LAYERS)]))
         call.heads, call.key_heads, call.width = form.heads.queries, form.heads.keys, form.heads.width
-        call.gelu, call.parts, call.times = form.act.gelu, 2 if form.act.gated else 1, form.times
+        call.curve, call.parts, call.times = form.act.curve, 2 if form.act.gated else 1, form.times
         call.scale, call.softcap, call.window = rule.scale, rule.softcap or 0.0, rule.window or 0
         self._alone = Lock()  # the call is filled and made by one thread at a time
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from affina.engine.torch.dropped import Dropped
+
 
 class Thin(NamedTuple):
     """A low-rank product to be added on the way: u_TR · b_RN, `b` float32 (or float64) and already scaled."""
@@ -38,10 +40,23 @@ class Join(NamedTuple):
         return self.times == 1.0 and self.norm is None
 
 
-class Act(NamedTuple):
-    """What the inner product's sums become: act(gate) · up of two halves side by side, or act of them all."""
+SILU, TANH, ERROR = range(3)
+"""Curves that gates and inner layers follow: silu; gelu by tanh, and by the error function."""
 
-    gelu: bool
+
+class Arriving(NamedTuple):
+    """The gradient in a norm's output: wide, and what products add to it, in their dtype, with a low-rank part."""
+
+    grad: Tensor
+    dy: Tensor | None
+    low: Thin | None
+    dtype: torch.dtype
+
+
+class Act(NamedTuple):
+    """What the inner product's sums become: curve(gate) · up of two halves side by side, or the curve of them all."""
+
+    curve: int
     gated: bool
 
 
@@ -135,6 +150,25 @@ class Plain:
         learnt = ((d * scaled).sum(0), d.sum(0)) if norm.bias is not None else ((d * scaled).sum(0),)
         return out, out.to(dy.dtype), learnt if learns else ()
 
+    def add_norm(
+        self, residual: Tensor, y: Tensor, bias: Tensor | None, low: Thin | None, norm: Norm, dropped: Dropped | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """residual + what is not dropped of y + bias + low-rank; its layer norm, wide and in y's dtype; and rstd."""
+        made = summed(y, bias, low)
+        sums = residual + (made if dropped is None else dropped(made))
+        out, rstd = self.normed(sums, norm, residual.dtype)
+        return sums, out, out.to(y.dtype), rstd
+
+    def add_norm_backward(
+        self, kept: tuple[Tensor, Tensor], norm: Norm, arriving: Arriving, dropped: Dropped | None, learns: bool
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """The gradient in the sums, and in the y of `add_norm` in its dtype; those in the norm's weight and bias where
+        they learn. `kept` is the sums and rstd."""
+        grad, dy, low, dtype = arriving
+        d = grad if dy is None else grad + summed(dy, None, low)
+        out, _, learnt = self.norm_backward(kept, norm, (d, None), torch.zeros_like(d), learns)
+        return out, (out if dropped is None else dropped(out)).to(dtype), learnt
+
     def add_low(self, y: Tensor, low: Thin) -> None:
         """y gains the low-rank product, rounded once."""
         y.copy_(summed(y, None, low))
@@ -144,12 +178,12 @@ class Plain:
         becomes them, and act(y) is returned."""
         if not act.gated:
             y.copy_(sums := summed(y, bias, gate))
-            return _act(sums, act.gelu).to(y.dtype)
+            return _act(sums, act.curve).to(y.dtype)
         half = y.shape[1] // 2
         biases = (None, None) if bias is None else (bias[:half], bias[half:])
         g, u = summed(y[:, :half], biases[0], gate), summed(y[:, half:], biases[1], up)
         y[:, :half], y[:, half:] = g, u
-        return (_act(g, act.gelu) * u).to(y.dtype)
+        return (_act(g, act.curve) * u).to(y.dtype)
 
     def gated_backward(self, y: Tensor, dout: Tensor, low: Thin | None, act: Act) -> Tensor:
         """y's sums become their gradients; returns what `gated` did once more."""
@@ -157,7 +191,7 @@ class Plain:
         d, g = summed(dout, None, low), wide(y[:, :half])
         with torch.enable_grad():
             gate = g.detach().requires_grad_()
-            value = _act(gate, act.gelu)
+            value = _act(gate, act.curve)
             (slope,) = torch.autograd.grad(value.sum(), gate)
         value = value.detach()
         if not act.gated:
@@ -231,8 +265,10 @@ def _centred(x: Tensor, norm: Norm) -> Tensor:
     return x if norm.bias is None else x - x.mean(-1, keepdim=True)
 
 
-def _act(gate: Tensor, gelu: bool) -> Tensor:
-    return torch.nn.functional.gelu(gate, approximate="tanh") if gelu else torch.nn.functional.silu(gate)
+def _act(gate: Tensor, curve: int) -> Tensor:
+    if curve == SILU:
+        return torch.nn.functional.silu(gate)
+    return torch.nn.functional.gelu(gate, approximate="tanh" if curve == TANH else "none")
 
 
 def _half_turned(x: Tensor) -> Tensor:

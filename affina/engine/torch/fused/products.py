@@ -134,7 +134,7 @@ class Stack:
                 within.append(Within(each.u, each.b, column))
             column += size
         taken = isinstance(ahead, thin.Wide) and self.within
-        dropped = None if seed is None else Dropped.of(seed, len(x), x.shape[1], self.share)
+        dropped = None if seed is None or not self.share else Dropped.of(seed, len(x), x.shape[1], self.share)
         low = [Beside(down, 0, u)]
         if dropped is not None:
             thin.times(dropped(x), low)

@@ -3,87 +3,9 @@
 //
 // T rows, D width, I inner width, R rank. Storage S is bf16 or float; sums and statistics are float. Every width is a
 // multiple of 16. Each row is computed by one thread in a fixed order: the same bits for any number of threads.
-#include "block.h"
-
-#include <cmath>
+#include "sums.h"
 
 namespace affina {
-
-constexpr int ROWS = 4;       // rows that share each load of b
-constexpr int RANKS = 1536;   // the largest rank
-constexpr int64_t WIDEST = 16384;
-
-// The product's u of ROWS rows in float; a row beyond the last repeats the first.
-template <class S>
-struct Lines {
-    const float* b;
-    int64_t rank;
-    float u[ROWS][RANKS];
-
-    Lines(const LowRank<S>& low, int64_t t, int rows) : b(low.b), rank(low.rank) {
-        for (int i = 0; i < ROWS; i++) {
-            const S* from = low.u + (t + (i < rows ? i : 0)) * low.stride;
-            for (int64_t r = 0; r < rank; r++) u[i][r] = scalar(from + r);
-        }
-    }
-};
-
-// acc = y (+ bias) (+ low-rank product), for ROWS × 16·COLS numbers.
-template <int COLS, class S>
-inline void summed(
-    floats (&acc)[ROWS][COLS], const S* y, int64_t stride, const float* bias, const Lines<S>& low, int64_t t, int rows,
-    int64_t n, int64_t width
-) {
-#pragma GCC unroll 4
-    for (int i = 0; i < ROWS; i++)
-#pragma GCC unroll 4
-        for (int j = 0; j < COLS; j++) {
-            acc[i][j] = load(y + (t + (i < rows ? i : 0)) * stride + n + WIDE * j);
-            if (bias) acc[i][j] += load(bias + n + WIDE * j);
-        }
-    for (int64_t r = 0; r < low.rank; r++) {
-        floats b[COLS];
-#pragma GCC unroll 4
-        for (int j = 0; j < COLS; j++) b[j] = load(low.b + r * width + n + WIDE * j);
-#pragma GCC unroll 4
-        for (int i = 0; i < ROWS; i++)
-#pragma GCC unroll 4
-            for (int j = 0; j < COLS; j++) acc[i][j] += low.u[i][r] * b[j];
-    }
-}
-
-// The same for ROWS whole rows of y [T, D]: `take` receives the row, the column and the numbers from there on.
-template <class S, class Take>
-inline void each_sum(const S* y, const float* bias, const Lines<S>& low, int64_t t, int rows, int64_t D, const Take& take) {
-    int64_t n = 0;
-    for (; n + 4 * WIDE <= D; n += 4 * WIDE) {
-        floats acc[ROWS][4];
-        summed<4>(acc, y, D, bias, low, t, rows, n, D);
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < 4; j++) take(i, n + WIDE * j, acc[i][j]);
-    }
-    for (; n < D; n += WIDE) {
-        floats acc[ROWS][1];
-        summed<1>(acc, y, D, bias, low, t, rows, n, D);
-        for (int i = 0; i < rows; i++) take(i, n, acc[i][0]);
-    }
-}
-
-template <class S>
-inline float squared(const S* x, float mean, int64_t D) {
-    floats squares{};
-    for (int64_t n = 0; n < D; n += WIDE) {
-        const floats each = load(x + n) - mean;
-        squares += each * each;
-    }
-    return total(squares);
-}
-
-inline float mean_of(const float* x, int64_t D) {
-    floats sum{};
-    for (int64_t n = 0; n < D; n += WIDE) sum += load(x + n);
-    return total(sum) / D;
-}
 
 template <class S>
 void norm_row(const float* x, Norm norm, int64_t D, S* out, float* rstd) {
@@ -227,12 +149,27 @@ void add_low(S* y, LowRank<S> low, int64_t T, int64_t D) {
     }
 }
 
-// silu(g) = g·σ(g); gelu's tanh form 0.5·g·(1 + tanh(c·(g + 0.044715 g³))) = g·σ(2c·(g + 0.044715 g³)).
+// silu(g) = g·σ(g); gelu g·Φ(g), its tanh form 0.5·g·(1 + tanh(c·(g + 0.044715 g³))) = g·σ(2c·(g + 0.044715 g³)).
 inline floats sigmoid(floats x) { return 1.0f / (1.0f + exponential(-x)); }
 
-inline void activation(floats g, bool gelu, floats& value, floats& slope) {
+// The error function, absolute error below 2e-7 (Abramowitz and Stegun, 1964, 7.1.26); e is exp(-x²).
+inline floats error_function(floats x, floats e) {
+    const floats size = (floats)((ints)x & 0x7fffffff), t = 1.0f / (1.0f + 0.3275911f * size);
+    floats p = spread(1.061405429f);
+    p = p * t - 1.453152027f;
+    p = p * t + 1.421413741f;
+    p = p * t - 0.284496736f;
+    p = p * t + 0.254829592f;
+    return (floats)((ints)(1.0f - p * t * e) | ((ints)x & (int32_t)0x80000000));
+}
+
+inline void activation(floats g, int64_t curve, floats& value, floats& slope) {
     constexpr float c = 1.5957691216f;  // 2·sqrt(2/π)
-    if (gelu) {
+    if (curve == ERROR) {
+        const floats e = exponential(g * g * -0.5f), share = 0.5f + 0.5f * error_function(g * 0.70710678f, e);
+        value = g * share;
+        slope = share + g * e * 0.39894228f;  // 1/sqrt(2π)
+    } else if (curve == TANH) {
         const floats gate = sigmoid(c * (g + 0.044715f * g * g * g));
         value = g * gate;
         slope = gate + value * (1.0f - gate) * c * (1.0f + 0.134145f * g * g);
@@ -260,7 +197,7 @@ void gated(S* y, const float* bias, LowRank<S> gate, LowRank<S> up, Act act, int
                 for (int j = 0; j < 2; j++) {
                     const int64_t at = (t + i) * stride + n + WIDE * j;
                     floats value, slope;
-                    activation(g[i][j], act.gelu, value, slope);
+                    activation(g[i][j], act.curve, value, slope);
                     store(y + at, g[i][j]);
                     if (act.parts > 1) {
                         store(y + at + I, u[i][j]);
@@ -287,7 +224,7 @@ void gated_backward(S* y, const S* dout, LowRank<S> low, Act act, int64_t T, int
                 for (int j = 0; j < 2; j++) {
                     const int64_t at = (t + i) * stride + n + WIDE * j;
                     floats value, slope, down = d[i][j];
-                    activation(load(y + at), act.gelu, value, slope);
+                    activation(load(y + at), act.curve, value, slope);
                     if (act.parts > 1) {
                         const floats u = load(y + at + I);
                         store(y + at + I, down * value);
@@ -448,14 +385,14 @@ using namespace affina;
         norm_backward<S>(x, rstd, {w, b, 0.0f}, dy, AS_LOW(S, low), grad, T, D, out, cast, gw, gb, shares);                 \
     }                                                                                                                       \
     extern "C" void gated_##suffix(                                                                                         \
-        S* y, const float* bias, LOW(S, gate), LOW(S, up), int64_t gelu, int64_t parts, int64_t T, int64_t I, S* out        \
+        S* y, const float* bias, LOW(S, gate), LOW(S, up), int64_t curve, int64_t parts, int64_t T, int64_t I, S* out        \
     ) {                                                                                                                     \
-        gated<S>(y, bias, AS_LOW(S, gate), AS_LOW(S, up), {gelu, parts}, T, I, out);                                        \
+        gated<S>(y, bias, AS_LOW(S, gate), AS_LOW(S, up), {curve, parts}, T, I, out);                                        \
     }                                                                                                                       \
     extern "C" void gated_backward_##suffix(                                                                                \
-        S* y, const S* dout, LOW(S, low), int64_t gelu, int64_t parts, int64_t T, int64_t I, S* again                       \
+        S* y, const S* dout, LOW(S, low), int64_t curve, int64_t parts, int64_t T, int64_t I, S* again                       \
     ) {                                                                                                                     \
-        gated_backward<S>(y, dout, AS_LOW(S, low), {gelu, parts}, T, I, again);                                             \
+        gated_backward<S>(y, dout, AS_LOW(S, low), {curve, parts}, T, I, again);                                             \
     }                                                                                                                       \
     extern "C" void add_low_##suffix(S* y, LOW(S, low), int64_t T, int64_t D) {                                             \
         add_low<S>(y, AS_LOW(S, low), T, D);                                                                                \

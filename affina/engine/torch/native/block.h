@@ -36,9 +36,11 @@ struct Heads {
     int64_t norms() const { return jointly ? 2 : H + K; }  // of a row
 };
 
+constexpr int64_t TANH = 1, ERROR = 2;  // gelu's two forms; 0 is silu
+
 // What the inner product's sums become: act(y), or act(gate) · up of two halves.
 struct Act {
-    int64_t gelu, parts;
+    int64_t curve, parts;
 };
 
 template <class S>

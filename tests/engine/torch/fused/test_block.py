@@ -16,8 +16,9 @@ from affina.data.rows import Renderer
 from affina.engine.torch import attention, native
 from affina.engine.torch.dropped import Dropped
 from affina.engine.torch.fused import passes
-from affina.engine.torch.fused.attach import is_gelu
+from affina.engine.torch.fused.attach import curve_of
 from affina.engine.torch.fused.block import Block
+from affina.engine.torch.fused.plain import ERROR, SILU, TANH
 from affina.engine.torch.load import load
 from affina.engine.torch.low_rank import LowRank
 from affina.engine.torch.step import Course, TorchEngine
@@ -144,8 +145,9 @@ def test_as_much_of_a_head_turns_as_the_library_turns(name: str, rope: dict[str,
 
 
 def test_a_gate_that_learns_has_no_fused_form() -> None:
-    assert is_gelu(torch.nn.PReLU().bfloat16()) is None
-    assert [is_gelu(each) for each in (torch.nn.SiLU(), torch.nn.GELU("tanh"), torch.nn.ReLU())] == [False, True, None]
+    assert curve_of(torch.nn.PReLU().bfloat16()) is None
+    asked = torch.nn.SiLU(), torch.nn.GELU("tanh"), torch.nn.GELU(), torch.nn.ReLU()
+    assert [curve_of(each) for each in asked] == [SILU, TANH, ERROR, None]
 
 
 @pytest.mark.parametrize("tuning", ["lora", "full"])

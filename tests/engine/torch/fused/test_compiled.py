@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from affina.engine.torch import native
+from affina.engine.torch.dropped import Dropped
 from affina.engine.torch.fused import compiled
-from affina.engine.torch.fused.plain import Act, Heads, Join, Norm, Plain, Thin, Turns
+from affina.engine.torch.fused.plain import ERROR, SILU, TANH, Act, Arriving, Heads, Join, Norm, Plain, Thin, Turns
 
 PLAIN = Plain()
 DTYPES = (torch.float32, torch.bfloat16)
@@ -86,9 +87,25 @@ def norm_backward(ops: Plain, d: Drawn) -> list[Tensor | None]:
     return [*made[:2], *made[2], out, cast]
 
 
-def gated(gelu: bool, more: bool, parts: int = 2) -> Callable[[Plain, Drawn], list[Tensor | None]]:
+def added(drops: bool, more: bool) -> Callable[[Plain, Drawn], list[Tensor | None]]:
+    """Of 80 columns the last word of bits is not full."""
+
     def run(ops: Plain, d: Drawn) -> list[Tensor | None]:
-        y, act = d.stored(parts * 96) * 4, Act(gelu, parts == 2)
+        norm, dropped = Norm(d.wide(80), 1e-5, d.wide(80)), Dropped.of(3, d.rows, 80, 0.4) if drops else None
+        bias, low = (d.wide(80), d.thin(80)) if more else (None, None)
+        made = ops.add_norm(d.wide(d.rows, 80) + 3, d.stored(80), bias, low, norm, dropped)
+        kept = d.wide(d.rows, 80) + 3, d.wide(d.rows).abs() + 0.5
+        arriving = Arriving(d.wide(d.rows, 80), d.stored(80) if more else None, d.thin(80) if more else None, d.dtype)
+        out, cast, learnt = ops.add_norm_backward(kept, norm, arriving, dropped, more)
+        assert len(learnt) == (2 if more else 0)
+        return [*made, out, cast, *learnt]
+
+    return run
+
+
+def gated(curve: int, more: bool, parts: int = 2) -> Callable[[Plain, Drawn], list[Tensor | None]]:
+    def run(ops: Plain, d: Drawn) -> list[Tensor | None]:
+        y, act = d.stored(parts * 96) * 4, Act(curve, parts == 2)
         bias, gate, up = (d.wide(parts * 96), d.thin(96), d.thin(96)) if more else (None, None, None)
         out = ops.gated(y, bias, gate, up if parts == 2 else None, act)
         kept = y.clone()
@@ -126,11 +143,15 @@ CASES: dict[str, Callable[[Plain, Drawn], list[Tensor | None]]] = {
     "layer norm": layer_normed,
     "joined": joined(False),
     "joined normed": joined(True),
-    "gated silu": gated(False, True),
-    "gated gelu": gated(True, True),
-    "gated alone": gated(False, False),
-    "act of one part": gated(True, True, 1),
-    "act alone": gated(False, False, 1),
+    "added and normed": added(False, False),
+    "added and normed with more": added(False, True),
+    "a part added and normed": added(True, True),
+    "gated silu": gated(SILU, True),
+    "gated gelu": gated(TANH, True),
+    "gated alone": gated(SILU, False),
+    "act of one part": gated(TANH, True, 1),
+    "act alone": gated(SILU, False, 1),
+    "exact gelu": gated(ERROR, True, 1),
     "heads": heads(),
     "heads normed": heads("each"),
     "heads normed together": heads("all"),
@@ -174,7 +195,7 @@ def test_a_gate_far_out_stays_finite_and_right() -> None:
     gate = torch.tensor([-1e4, -90.0, -20.0, -1.0, 0.0, 1.0, 20.0, 90.0, 1e4]).repeat(8)[:64]
     y = torch.cat([gate, torch.ones(64)])[None]
     expected = torch.nn.functional.silu(gate)
-    assert torch.allclose(ops.gated(y, None, None, None, Act(False, True))[0], expected, rtol=1e-6, atol=1e-30)
+    assert torch.allclose(ops.gated(y, None, None, None, Act(SILU, True))[0], expected, rtol=1e-6, atol=1e-30)
 
 
 def test_no_storage_but_bf16_and_float32_has_kernels() -> None:
