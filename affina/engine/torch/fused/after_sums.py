@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from affina.engine.torch.dropped import Dropped, threshold
+from affina.engine.torch.fused.attended import Attended
 from affina.engine.torch.fused.block import (
-    Attended,
     Block,
-    Form,
     Gradients,
     How,
     Seeds,
@@ -21,6 +20,7 @@ from affina.engine.torch.fused.block import (
     spread,
     taken,
 )
+from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, norm_of
 from affina.engine.torch.fused.passes import Passes
 from affina.engine.torch.fused.plain import Arriving, Norm, Turns

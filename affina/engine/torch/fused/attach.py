@@ -10,7 +10,8 @@ from torch import nn
 
 from affina.engine.torch.fused import compiled
 from affina.engine.torch.fused.after_sums import AfterSums
-from affina.engine.torch.fused.block import Block, Form
+from affina.engine.torch.fused.block import Block
+from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, is_known
 from affina.engine.torch.fused.plain import ERROR, SILU, TANH, Act, Heads
 from affina.engine.torch.fused.products import Layer, Stack

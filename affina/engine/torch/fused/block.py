@@ -7,44 +7,24 @@ the network. Nothing is kept that is cheap to compute again. Radford et al. (201
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from affina.engine.torch import attention, flash
+from affina.engine.torch import attention
 from affina.engine.torch.fused import compiled, passes
+from affina.engine.torch.fused.attended import Attended
+from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, norm_of
 from affina.engine.torch.fused.passes import Left, Passes
-from affina.engine.torch.fused.plain import Act, Heads, Join, Norm, Plain, Thin, Turns
+from affina.engine.torch.fused.plain import Join, Norm, Plain, Thin, Turns
 from affina.engine.torch.fused.products import Input, Stack
 
 PLAIN = Plain()
 Gradients = dict[Tensor, Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a family's block is, beside its weights."""
-
-    heads: Heads
-    act: Act
-    attends: dict[str, Any]
-    """How the block's attention calls its function: scaling, sliding_window, softcap."""
-    turned: int
-    """How many of a head's first numbers its position turns."""
-    times: float = 1.0
-    """What the halves' outputs are multiplied by before the residual sums."""
-    causal: bool = True
-    """Whether a query sees nothing that comes after it."""
-
-    @property
-    def rule(self) -> flash.Rule:
-        """The same for the kernels."""
-        scale, window, softcap = (self.attends.get(name) for name in ("scaling", "sliding_window", "softcap"))
-        return flash.Rule(self.heads.width**-0.5 if scale is None else scale, self.causal, window, softcap)
 
 
 @dataclass(slots=True)
@@ -53,7 +33,7 @@ class Kept:
 
     before: tuple[Tensor, Tensor | None]
     """The residual stream, and one over the root of what its norm divides by, where there is a norm."""
-    attended: "Attended"
+    attended: Attended
     turned: tuple[Tensor, Tensor]
     joined: tuple[Tensor, Tensor] | None
     middle: tuple[Tensor, Tensor | None]
@@ -209,54 +189,6 @@ class Block:
         out, cast, learnt = ops.norm_backward((x, rstd), norm, arriving, grad, is_learning(module))
         found |= dict(zip(module.parameters(), learnt, strict=False))
         return out, cast
-
-
-@dataclass(slots=True)
-class Attended:
-    """The attention of turned heads, [T, H·W], and what its backward pass needs: a kernel's leavings or a graph."""
-
-    out: Tensor
-    heads: Tensor
-    rule: flash.Rule
-    left: tuple[flash.Saved, attention.Forest] | Tensor | None = None
-
-    @classmethod
-    def of(
-        cls, turned: Tensor, form: Form, module: nn.Module, learns: bool, drops: tuple[int, int] = (0, 0)
-    ) -> "Attended":
-        """`turned` [T, (H + 2K)·W] holds queries, keys and values side by side. `drops`: so many parts in 2^16 of the
-        weights, by a seed; kernels alone do that, and are to be had wherever something learns in bf16 or float32."""
-        rule = replace(form.rule, parts=drops[0], seed=drops[1])
-        heads, forest = turned.detach(), attention.current()
-        parts = _side_by_side(heads, form.heads)
-        if forest.kernels and flash.takes(*parts, rule):
-            forest.calls += 1
-            out, lse = flash.forward(*parts, forest.table(), rule)
-            return cls(out.flatten(1), heads, rule, (flash.Saved(*parts, out, lse), forest))
-        assert not rule.parts, "a graph draws anew when it is made again"
-        with torch.set_grad_enabled(learns):
-            heads.requires_grad_(learns)
-            query, key, value = (part[None].transpose(1, 2) for part in _side_by_side(heads, form.heads))
-            made, _ = attention.forest_attention(module, query, key, value, None, **form.attends)
-            flat = made.reshape(len(heads), -1)
-        return cls(flat.detach(), heads, rule, flat if learns else None)
-
-    def backward(self, grad: Tensor, shape: Heads) -> Tensor:
-        """[T, (H + 2K)·W]: the gradient in the turned heads."""
-        if isinstance(self.left, tuple):
-            (saved, forest), found = self.left, torch.empty_like(self.heads)
-            into = flash.Gradients(*_side_by_side(found, shape))
-            flash.backward(grad.view(saved.out.shape), saved, into, forest.table(), self.rule)
-            return found
-        assert self.left is not None
-        return torch.autograd.grad(self.left, self.heads, grad)[0]
-
-
-def _side_by_side(heads: Tensor, shape: Heads) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries [T, H, W], keys and values [T, K, W]: views of [T, (H + 2K)·W]."""
-    first, second = shape.queries, shape.queries + shape.keys
-    whole = heads.view(len(heads), -1, shape.width)
-    return whole[:, :first], whole[:, first:second], whole[:, second:]
 
 
 def taken(rows: Tensor, read: Tensor | None) -> Tensor:

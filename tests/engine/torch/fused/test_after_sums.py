@@ -1,7 +1,7 @@
 """Encoders' fused blocks are the library's: outputs, every gradient, and what they leave out in training."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache, partial
 from pathlib import Path
@@ -218,11 +218,3 @@ def test_other_forms(changes: dict[str, Any], tmp_path: Path) -> None:
     mine, library = (engine(folder, TUNINGS["lora"], kernels=kernels) for kernels in (True, False))
     assert fused_now(mine) == (2 if "is_decoder" in changes else 0)
     assert apart(states(mine, exactly="float64"), states(library, exactly="float64")) <= 1e-10
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)

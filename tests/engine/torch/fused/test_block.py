@@ -1,6 +1,6 @@
 """The fused block is the library's block: outputs and every gradient, to the last digits of float64."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -326,14 +326,6 @@ def test_adapters_that_leave_out_unlike_shares_are_the_librarys(sized: Callable[
     for name, share in (("q_proj", 0.1), ("k_proj", 0.2)):
         setattr(attention, name, LowRank(getattr(attention, name), 4, 1.0, share))
     assert fused_now(made) == 1
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("tuning", ["lora", "some"])
