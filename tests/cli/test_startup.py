@@ -103,7 +103,7 @@ def test_transformers_is_imported_without_scipy_listed_once_for_all_and_otherwis
     assert first[3:] == again[3:] == usual[3:]
 
 
-@pytest.mark.parametrize("bad", [b"", b"[]", marshal.dumps(0)[:-1]])
+@pytest.mark.parametrize("bad", [b"", b"[]", marshal.dumps(0)[:-1], marshal.dumps(None), marshal.dumps({})])
 def test_a_listing_that_was_not_kept_whole_is_made_again(tmp_path: Path, bad: bytes) -> None:
     usual = imported(IMPORTED.format(spare=True), cache=tmp_path)
     (kept,) = (tmp_path / "transformers").iterdir()

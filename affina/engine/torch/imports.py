@@ -81,11 +81,13 @@ def _looking_once(look: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def models(folder: Path) -> Any:
         state = [(each.name, each.stat().st_mtime_ns) for each in os.scandir(folder)]
         asked = [str(folder), version("transformers"), sys.implementation.cache_tag, sorted(state)]
-        known = cache_root() / "transformers" / short_hash(repr(asked))
-        with suppress(OSError, ValueError, EOFError, TypeError):  # not there, or not whole: looked for again
-            return marshal.loads(known.read_bytes())
+        with suppress(OSError, ValueError, EOFError, TypeError, RuntimeError):  # not there, or not whole: looked again
+            known = cache_root() / "transformers" / short_hash(repr(asked))
+            if isinstance(kept := marshal.loads(known.read_bytes()), dict) and kept:
+                return kept
         found = look(folder)
-        with suppress(OSError):  # a cache that cannot be written costs a fifth of a second a start
+        with suppress(OSError, RuntimeError):  # a cache that cannot be written costs a fifth of a second a start
+            known = cache_root() / "transformers" / short_hash(repr(asked))
             known.parent.mkdir(parents=True, exist_ok=True)
             beside = known.with_suffix(f".{os.getpid()}")
             beside.write_bytes(marshal.dumps(found))

@@ -22,7 +22,6 @@ from affina.engine.torch.fused.block import (
 )
 from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, norm_of
-from affina.engine.torch.fused.passes import Passes
 from affina.engine.torch.fused.plain import Arriving, Norm, Turns
 from affina.engine.torch.fused.products import Input, Stack
 
@@ -46,6 +45,8 @@ class KeptSums:
 class AfterSums(Block):
     """`norms.attended` and `norms.made` are of the sums; `drops` leave out attention weights and halves' outputs."""
 
+    at_a_call = False
+
     def __init__(
         self,
         form: Form,
@@ -62,9 +63,6 @@ class AfterSums(Block):
         if not any((*(stack.share for stack in self.stacks), *map(_share, self.drops))):
             return ()
         return tuple(torch.randint(2**63 - 1, (len(self.stacks) + len(self.drops),)).tolist())
-
-    def passes(self, how: How) -> Passes | None:
-        return None
 
     def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], how: How, learns: bool) -> tuple[Tensor, Any]:
         dtype, _, read, seeds = how

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from affina.engine.torch.flash import WIDEST
 from affina.engine.torch.fused import compiled
 from affina.engine.torch.fused.after_sums import AfterSums
 from affina.engine.torch.fused.block import Block
@@ -15,6 +16,7 @@ from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, is_known
 from affina.engine.torch.fused.plain import ERROR, SILU, TANH, Act, Heads
 from affina.engine.torch.fused.products import Layer, Stack
+from affina.engine.torch.norms import RootMeanSquare
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +87,25 @@ def attention_of(layer: Any) -> Any:
 
 
 def parts_of(layer: Any) -> tuple[Any, ...]:
-    """The modules of a block as they stand: the attention's inputs and output, the inner layers', and the norms."""
+    """The modules of a block as they stand: the attention's inputs and output, the inner layers', the norms, then what
+    has no weights."""
     named = FUSED[type(layer).__name__]
-    return tuple(_at(layer, each) for each in (*named.qkv, named.o, *named.inner, named.down, *named.norms))
+    linear, rest = (*named.qkv, named.o, *named.inner, named.down), (named.act, named.attention, *named.drops)
+    return tuple(_at(layer, each) for each in (*linear, *named.norms, *rest))
 
 
 def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Block | None:
     """The fused form of a block, where its parts and sizes have one."""
     named, attention = FUSED[type(layer).__name__], attention_of(layer)
-    linear, standing = parts[: -len(named.norms)], parts[-len(named.norms) :]
+    edge = len(named.qkv) + 1
+    last = edge + len(named.inner) + 1
+    linear, standing = parts[:last], parts[last : last + len(named.norms)]
     layers = [each for part in linear if (each := Layer.of(part)) is not None]
     causal = bool(getattr(attention, "is_causal", True))
     if len(layers) < len(linear) or _drops(layer, named) or not (causal or named.after_sums):
         return None
-    edge = len(named.qkv) + 1
+    if any(_hooked(each) for each in parts if each is not None and each is not attention):
+        return None
     qkv, o, inner, down = layers[: edge - 1], layers[edge - 1], layers[edge:-1], layers[-1]
     heads, curve = _heads(attention, qkv, o), curve_of(_at(layer, named.act))
     norms = Norms(*standing, *(dict(attention.named_children()).get(each) for each in ("q_norm", "k_norm")))
@@ -116,7 +123,8 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     times = float(getattr(layer, "residual_multiplier", 1.0))
     form = Form(heads, Act(curve, named.gated), attends, turned, times, causal)
     if named.after_sums:
-        assert not turned, "their positions are embedded"
+        if turned or heads.width > WIDEST or any(isinstance(each, RootMeanSquare) for each in norms.all()):
+            return None
         return AfterSums(form, attention, stacks, norms, [_at(layer, each) for each in named.drops])
     return Block(form, attention, stacks, norms)
 
@@ -132,7 +140,13 @@ def _drops(layer: nn.Module, named: Named) -> bool:
     dropped = [each for part in own for name, each in part if "dropout" in name and isinstance(each, (int, float))]
     taken = [_at(layer, each) for each in named.drops]
     dropped += [each.p for each in layer.modules() if isinstance(each, nn.Dropout) and each not in taken]
-    return any(dropped) or hasattr(layer, "crossattention")
+    plain = all(each is None or (type(each) is nn.Dropout and each.p < 1) for each in taken)
+    return any(dropped) or not plain or hasattr(layer, "crossattention")
+
+
+def _hooked(module: nn.Module) -> bool:
+    """Whether something else than its class's own forward is computed."""
+    return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module))
 
 
 def _heads(attention: Any, qkv: list[Layer], o: Layer) -> Heads:
@@ -157,7 +171,7 @@ def curve_of(act: Any) -> int | None:
     """Which of the kernels' curves an activation follows, found by asking it; None for another."""
     if any(True for _ in getattr(act, "parameters", tuple)()):
         return None  # it learns
-    x = torch.linspace(-3, 3, 13)
+    x = torch.linspace(-64, 64, 1025)  # far enough to meet one that is cut off
     y, gelu = act(x), torch.nn.functional.gelu
     right = {SILU: torch.nn.functional.silu(x), TANH: gelu(x, approximate="tanh"), ERROR: gelu(x)}
     return next((curve for curve, each in right.items() if torch.allclose(y, each, atol=1e-6)), None)

@@ -1,4 +1,4 @@
-"""A decoder block, whole: x + attention(x), then + inner(·), norms before each, after each or both, with its backward
+"""A block, whole: x + attention(x), then + inner(·), norms before each, after each or both, with its backward
 pass written out.
 
 The residual stream and every low-rank sum are float32 (float64 where the weights are); products are in the dtype of
@@ -8,7 +8,7 @@ the network. Nothing is kept that is cheap to compute again. Radford et al. (201
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -47,12 +47,15 @@ class Kept:
 class Block:
     """The parameters of a block and its computation."""
 
+    at_a_call: ClassVar[bool] = True
+    """Whether there is a kernel for a whole pass of it."""
+
     def __init__(self, form: Form, attention: nn.Module, stacks: tuple[Stack, ...], norms: Norms[nn.Module]) -> None:
         self.form, self.attention = form, attention
         self.qkv, self.o, self.gate_up, self.down = stacks
         self.norms = norms
         self.stacks, self._layers = stacks, [layer for stack in stacks for layer in stack.layers]
-        self._passes = Passes(form, stacks) if passes.takes(form.heads, form.rule, stacks) else None
+        self._passes = Passes(form, stacks) if self.at_a_call and passes.takes(form.heads, form.rule, stacks) else None
 
     def parameters(self) -> Iterator[Tensor]:
         """Every parameter of the block, in a fixed order."""

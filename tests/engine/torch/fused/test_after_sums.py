@@ -201,6 +201,30 @@ def test_at_rest_nothing_is_dropped_and_nothing_is_drawn(built: Callable[..., Pa
     assert {len(block.seeds()) for block in blocks if block is not None} == {7}
 
 
+@pytest.mark.parametrize(
+    ("path", "module"),
+    [("intermediate.intermediate_act_fn", nn.SiLU()), ("output.dropout", nn.Identity()),
+     ("attention.self.dropout", nn.AlphaDropout(0.3)), ("output.LayerNorm", nn.Identity())],
+    ids=str,
+)  # fmt: skip
+def test_what_is_put_into_a_block_after_its_first_use_is_computed(
+    path: str, module: nn.Module, built: Callable[..., Path]
+) -> None:
+    mine, library = (engine(built("bert"), "full", kernels=kernels) for kernels in (True, False))
+    assert fused_now(mine) == 2
+    for each in (mine, library):
+        each.network.model.encoder.layer[0].set_submodule(path, module)
+    silu = isinstance(module, nn.SiLU)
+    assert fused_now(mine) == (2 if silu else 1)
+    assert torch.allclose(states(mine)[0], states(library)[0], atol=1e-5)
+
+
+def test_a_hook_is_heard(built: Callable[..., Path]) -> None:
+    made = engine(built("bert"), "full")
+    made.network.model.encoder.layer[1].output.dense.register_forward_hook(lambda module, given, out: out * 2)
+    assert fused_now(made) == 1
+
+
 def test_a_norm_that_a_tuning_has_put_in_is_computed(built: Callable[..., Path]) -> None:
     """An adapter of a post-norm block stands in its norm: the block is the library's from then on."""
     made = engine(built("bert"), "full")
@@ -209,7 +233,14 @@ def test_a_norm_that_a_tuning_has_put_in_is_computed(built: Callable[..., Path])
     assert fused_now(made) == 0
 
 
-@pytest.mark.parametrize("changes", [{"is_decoder": True}, {"hidden_act": "relu"}, {"num_attention_heads": 4}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"is_decoder": True}, {"hidden_act": "relu"}, {"hidden_act": "gelu_10"}, {"num_attention_heads": 4},
+        {"hidden_size": 576, "num_attention_heads": 2}, {"hidden_dropout_prob": 1.0},
+    ],
+    ids=str,
+)  # fmt: skip
 def test_other_forms(changes: dict[str, Any], tmp_path: Path) -> None:
     """A decoder of the same class is fused and looks back alone; others are the library's."""
     folder = families.build("bert", tmp_path / "odd", **{**SIZES, **changes})
