@@ -19,14 +19,7 @@ from affina.engine.torch.machine import device, fast_bf16
 
 COMPILE_SECONDS = 25.0  # measured, SmolLM2-135M on 2 cores, nothing cached
 COMPILE_SAVES = 0.12  # of a step; measured 12-17 % there
-DROPS = (
-    "attention_dropout",
-    "attn_pdrop",
-    "resid_pdrop",
-    "residual_dropout",
-)  # where not 0, no decoder's block is fused
 OF_NO_NAME = {"DistilBert": "TransformerBlock"}  # blocks whose class does not bear the family's name
-GPT2_DROPS = {"attn_pdrop": 0.1, "resid_pdrop": 0.1}  # where its configuration says nothing
 SHARE_OF_PEAK = 0.5  # of the rate of a large product that a whole step reaches without fused blocks
 ROOM = 0.6  # of the free memory that activations may fill before they are computed again instead of kept
 COPIES = 3.0  # of the weights' bytes that a network takes beside activations: itself, and laid out for both directions
@@ -94,10 +87,8 @@ def _fused(base: Path) -> bool:
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     named, *_ = config.get("architectures") or [""]
     name = named.partition("For")[0].removesuffix("Model").removesuffix("LMHead")
-    told = {**GPT2_DROPS, **config} if config.get("model_type") == "gpt2" else config
     classes = (*(f"{name}{kind}" for kind in ("DecoderLayer", "Block", "Layer")), OF_NO_NAME.get(name, ""))
-    found = next((FUSED[each] for each in classes if each in FUSED), None)
-    return found is not None and (any(found.drops) or not any(told.get(each) for each in DROPS))
+    return any(each in FUSED for each in classes)
 
 
 def _seconds(work: Work, precision: str) -> float:

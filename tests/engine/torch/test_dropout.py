@@ -52,11 +52,15 @@ def test_a_share_left_out_is_the_bases_own(name: str, family: Folder) -> None:
     assert [getattr(changed, each) for each in key] == [0.3, getattr(plain, key[1])]
 
 
-def test_a_fused_block_with_dropout_is_the_librarys_own(tmp_path: Path) -> None:
+def test_a_fused_block_leaves_out_the_share_that_was_asked_for(tmp_path: Path) -> None:
     folder = build("llama", tmp_path / "llama", **SIZES)
-    plain, dropped = loaded(folder, {}), loaded(folder, {"attention": 0.1})
-    assert all(stage.block() is not None for stage in plain.stages)
-    assert all(stage.block() is None for stage in dropped.stages)
+    for share in (0.0, 0.1):
+        network = loaded(folder, {"attention": share})
+        blocks = [block for stage in network.stages if (block := stage.block()) is not None]
+        assert len(blocks) == 2
+        assert {block.drops.shares() for block in blocks} == {(0.0, 0.0, 0.0)}
+        network.train()
+        assert {block.drops.shares() for block in blocks} == {(share, 0.0, 0.0)}
 
 
 def test_a_trunk_with_dropout_is_seen_to_draw(family: Folder) -> None:

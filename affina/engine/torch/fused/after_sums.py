@@ -1,29 +1,28 @@
 """A block whose norms come after the residual sums, x → n(x + attention(x)) → n(· + inner(·)), with its backward pass
 written out and all that it drops in training (BERT, Devlin et al., 2019)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from affina.engine.torch.dropped import Dropped, threshold
+from affina.engine.torch.dropped import Dropped
 from affina.engine.torch.fused.attended import Attended
 from affina.engine.torch.fused.block import (
+    NO_SEEDS,
     Block,
     Gradients,
+    Halves,
     How,
-    Seeds,
     is_learning,
     operations,
     spread,
     taken,
 )
-from affina.engine.torch.fused.form import Form
-from affina.engine.torch.fused.norms import Norms, norm_of
+from affina.engine.torch.fused.norms import norm_of
 from affina.engine.torch.fused.plain import Arriving, Norm, Turns
-from affina.engine.torch.fused.products import Input, Stack
+from affina.engine.torch.fused.products import Input
 
 
 @dataclass(slots=True)
@@ -36,8 +35,7 @@ class KeptSums:
     gates: Tensor
     made: tuple[Tensor, Tensor]
     inputs: list[Input]
-    dropped: list[Dropped | None]
-    """Of the attention's output and the inner layers'."""
+    dropped: Halves
     read: Tensor | None
     size: int
 
@@ -47,35 +45,17 @@ class AfterSums(Block):
 
     at_a_call = False
 
-    def __init__(
-        self,
-        form: Form,
-        attention: nn.Module,
-        stacks: tuple[Stack, ...],
-        norms: Norms[nn.Module],
-        drops: Sequence[nn.Dropout | None],
-    ) -> None:
-        super().__init__(form, attention, stacks, norms)
-        self.drops = drops
-
-    def seeds(self) -> Seeds:
-        """Of the stacks' adapters, then of what `drops` says."""
-        if not any((*(stack.share for stack in self.stacks), *map(_share, self.drops))):
-            return ()
-        return tuple(torch.randint(2**63 - 1, (len(self.stacks) + len(self.drops),)).tolist())
-
     def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], how: How, learns: bool) -> tuple[Tensor, Any]:
         dtype, _, read, seeds = how
         form, ops = self.form, operations(dtype)
         first, second = self._pair(x.dtype)
-        of = seeds or (None,) * (len(self.stacks) + len(self.drops))
+        of = seeds or NO_SEEDS
         y, qkv = self.qkv.forward(x.to(dtype), of[0])
         turns = Turns(form.heads, None, *positions)
         heads, _ = ops.heads(y, self.qkv.bias(x.dtype), (qkv.after[0], qkv.after[1], qkv.after[2]), turns)
-        weights = (threshold(_share(self.drops[0])), of[4]) if of[4] is not None else (0, 0)
-        attended = Attended.of(heads, form, self.attention, learns, weights)
+        attended = Attended.of(heads, form, self.attention, learns, self.weights(of))
         y, o = self.o.forward(taken(attended.out, read), of[1])
-        dropped = [self._dropped(place, of[4 + place], y) for place in (1, 2)]
+        dropped = self.dropped(of, y)
         sums, wide, cast, rstd = ops.add_norm(taken(x, read), y, self.o.bias(x.dtype), o.after[0], first, dropped[0])
         gates, gate_up = self.gate_up.forward(cast, of[2])
         inner = ops.gated(gates, self.gate_up.bias(x.dtype), gate_up.after[0], None, form.act)
@@ -121,10 +101,6 @@ class AfterSums(Block):
         assert self.norms.attended is not None and self.norms.made is not None
         return norm_of(self.norms.attended, dtype), norm_of(self.norms.made, dtype)
 
-    def _dropped(self, place: int, seed: int | None, y: Tensor) -> Dropped | None:
-        share = _share(self.drops[place])
-        return Dropped.of(seed, len(y), y.shape[1], share) if share and seed is not None else None
-
     @staticmethod
     def _norm_backward(
         norm: Norm,
@@ -140,7 +116,3 @@ class AfterSums(Block):
         out, cast, learnt = ops.add_norm_backward(kept, norm, arriving, dropped, is_learning(module))
         found |= dict(zip(module.parameters(), learnt, strict=False))
         return out, cast
-
-
-def _share(module: nn.Dropout | None) -> float:
-    return module.p if module is not None and module.training else 0.0

@@ -12,6 +12,7 @@ from affina.engine.torch.flash import WIDEST
 from affina.engine.torch.fused import compiled
 from affina.engine.torch.fused.after_sums import AfterSums
 from affina.engine.torch.fused.block import Block
+from affina.engine.torch.fused.drops import Drops
 from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, is_known
 from affina.engine.torch.fused.plain import ERROR, SILU, TANH, Act, Heads
@@ -38,7 +39,7 @@ class Named:
     """Whether its configuration may say that positions turn a part of each head; others turn all, whatever it says."""
     after_sums: bool = False
     """Whether norms after a half are of the residual stream that the half was added to."""
-    drops: tuple[str, str, str] = ("", "", "")
+    drops: tuple[str, str, str] = ("self_attn.attention_dropout", "", "")
     """What drops in training: of the attention's weights, of its output, of the inner layers' output."""
 
 
@@ -62,14 +63,17 @@ FUSED: Mapping[str, Named] = {
     **dict.fromkeys(("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "ElectraLayer"), BERT),
     **dict.fromkeys(("Data2VecTextLayer", "ErnieLayer"), BERT),
     "Phi3DecoderLayer": Named(
-        qkv=("self_attn.qkv_proj",), inner=("mlp.gate_up_proj",), act="mlp.activation_fn", partial=True
+        qkv=("self_attn.qkv_proj",), inner=("mlp.gate_up_proj",), act="mlp.activation_fn", partial=True,
+        drops=("self_attn.attention_dropout", "resid_attn_dropout", "resid_mlp_dropout"),
     ),
     "Starcoder2DecoderLayer": Named(
-        inner=("mlp.c_fc",), down="mlp.c_proj", act="mlp.act", gated=False, biased=True
+        inner=("mlp.c_fc",), down="mlp.c_proj", act="mlp.act", gated=False, biased=True,
+        drops=("self_attn.attention_dropout", "self_attn.residual_dropout", "mlp.residual_dropout"),
     ),
     "GPT2Block": Named(
         attention="attn", qkv=("attn.c_attn",), o="attn.c_proj", inner=("mlp.c_fc",), down="mlp.c_proj", act="mlp.act",
         gated=False, norms=("ln_1", "", "ln_2", ""), biased=True,
+        drops=("attn.attn_dropout", "attn.resid_dropout", "mlp.dropout"),
     ),
     "TransformerBlock": Named(  # DistilBERT's
         attention="attention", qkv=("attention.q_lin", "attention.k_lin", "attention.v_lin"), o="attention.out_lin",
@@ -90,8 +94,9 @@ def parts_of(layer: Any) -> tuple[Any, ...]:
     """The modules of a block as they stand: the attention's inputs and output, the inner layers', the norms, then what
     has no weights."""
     named = FUSED[type(layer).__name__]
-    linear, rest = (*named.qkv, named.o, *named.inner, named.down), (named.act, named.attention, *named.drops)
-    return tuple(_at(layer, each) for each in (*linear, *named.norms, *rest))
+    linear, rest = (*named.qkv, named.o, *named.inner, named.down), (named.act, named.attention)
+    drops = Drops(layer, named.drops).modules
+    return (*(_at(layer, each) for each in (*linear, *named.norms, *rest)), *drops)
 
 
 def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Block | None:
@@ -102,7 +107,8 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     linear, standing = parts[:last], parts[last : last + len(named.norms)]
     layers = [each for part in linear if (each := Layer.of(part)) is not None]
     causal = bool(getattr(attention, "is_causal", True))
-    if len(layers) < len(linear) or _drops(layer, named) or not (causal or named.after_sums):
+    drops = Drops(layer, named.drops)
+    if len(layers) < len(linear) or _drops(layer, named, drops) or not (causal or named.after_sums):
         return None
     if any(_hooked(each) for each in parts if each is not None and each is not attention):
         return None
@@ -122,26 +128,33 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     attends = {name: heard[name] for name in HEARD if name in heard}
     times = float(getattr(layer, "residual_multiplier", 1.0))
     form = Form(heads, Act(curve, named.gated), attends, turned, times, causal)
-    if named.after_sums:
-        if turned or heads.width > WIDEST or any(isinstance(each, RootMeanSquare) for each in norms.all()):
-            return None
-        return AfterSums(form, attention, stacks, norms, [_at(layer, each) for each in named.drops])
-    return Block(form, attention, stacks, norms)
+    if drops.any and heads.width > WIDEST:
+        return None  # kernels alone drop weights
+    if not named.after_sums:
+        return Block(form, attention, stacks, norms, drops)
+    if turned or any(isinstance(each, RootMeanSquare) for each in norms.all()):
+        return None
+    return AfterSums(form, attention, stacks, norms, drops)
 
 
 def _at(layer: Any, path: str) -> Any:
     return attrgetter(path)(layer) if path else None
 
 
-def _drops(layer: nn.Module, named: Named) -> bool:
-    """Whether more than adapters' inputs is dropped in training, or the fused form leaves a part of the block out."""
+def _drops(layer: nn.Module, named: Named, drops: Drops) -> bool:
+    """Whether something is dropped in training that is neither among `drops` nor an adapter's input, or the fused form
+    leaves a part of the block out."""
     places = {path.rpartition(".")[0] for path in (named.attention, named.o, *named.inner, named.down)}
-    own = [vars(each).items() for each in (layer, attention_of(layer), *(_at(layer, each) for each in places if each))]
-    dropped = [each for part in own for name, each in part if "dropout" in name and isinstance(each, (int, float))]
-    taken = [_at(layer, each) for each in named.drops]
-    dropped += [each.p for each in layer.modules() if isinstance(each, nn.Dropout) and each not in taken]
-    plain = all(each is None or (type(each) is nn.Dropout and each.p < 1) for each in taken)
-    return any(dropped) or not plain or hasattr(layer, "crossattention")
+    owners = (layer, attention_of(layer), *(_at(layer, each) for each in places if each))
+    other = [
+        each
+        for owner in owners
+        for name, each in vars(owner).items()
+        if "dropout" in name and isinstance(each, (int, float)) and not drops.handles(owner, name)
+    ]
+    taken = drops.modules
+    other += [each.p for each in layer.modules() if isinstance(each, nn.Dropout) and each not in taken]
+    return any(other) or not drops.plain or hasattr(layer, "crossattention")
 
 
 def _hooked(module: nn.Module) -> bool:

@@ -8,19 +8,21 @@ the network. Nothing is kept that is cheap to compute again. Radford et al. (201
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from affina.engine.torch import attention
+from affina.engine.torch.dropped import Dropped, threshold
 from affina.engine.torch.fused import compiled, passes
 from affina.engine.torch.fused.attended import Attended
+from affina.engine.torch.fused.drops import Drops
 from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, norm_of
 from affina.engine.torch.fused.passes import Left, Passes
-from affina.engine.torch.fused.plain import Join, Norm, Plain, Thin, Turns
+from affina.engine.torch.fused.plain import Join, Norm, Plain, Thin, Turns, summed
 from affina.engine.torch.fused.products import Input, Stack
 
 PLAIN = Plain()
@@ -42,6 +44,17 @@ class Kept:
     inputs: list[Input]
     read: Tensor | None
     """The rows that what follows the attention was computed for; None: all."""
+    dropped: "Halves"
+
+
+class Half(NamedTuple):
+    """What a half gave: y, its bias, what is left of its low-rank product; how it is joined, and what of it stays."""
+
+    y: Tensor
+    bias: Tensor | None
+    low: Thin | None
+    join: Join
+    dropped: Dropped | None
 
 
 class Block:
@@ -50,8 +63,10 @@ class Block:
     at_a_call: ClassVar[bool] = True
     """Whether there is a kernel for a whole pass of it."""
 
-    def __init__(self, form: Form, attention: nn.Module, stacks: tuple[Stack, ...], norms: Norms[nn.Module]) -> None:
-        self.form, self.attention = form, attention
+    def __init__(
+        self, form: Form, attention: nn.Module, stacks: tuple[Stack, ...], norms: Norms[nn.Module], drops: Drops
+    ) -> None:
+        self.form, self.attention, self.drops = form, attention, drops
         self.qkv, self.o, self.gate_up, self.down = stacks
         self.norms = norms
         self.stacks, self._layers = stacks, [layer for stack in stacks for layer in stack.layers]
@@ -65,17 +80,16 @@ class Block:
             yield from stack.parameters()
 
     def seeds(self) -> "Seeds":
-        """Drawn anew for a pass in which adapters leave out a share of what they read."""
-        if not any(stack.share for stack in self.stacks):
-            return ()
-        return tuple(torch.randint(2**63 - 1, (len(self.stacks),)).tolist())
+        """Of the stacks' adapters, then of what `drops` says; drawn anew for a pass in which anything is left out."""
+        shares = *(stack.share for stack in self.stacks), *self.drops.shares()
+        return tuple(torch.randint(2**63 - 1, (len(shares),)).tolist()) if any(shares) else ()
 
     def passes(self, how: "How") -> Passes | None:
         """The block as one call a pass, where nothing but adapters learns and every row is wanted; else None."""
         dtype, _, read, seeds = how
         if dtype != torch.bfloat16 or read is not None or not attention.current().kernels:
             return None
-        if seeds and not all(stack.within for stack in self.stacks):
+        if seeds and (any(self.drops.shares()) or not all(stack.within for stack in self.stacks)):
             return None
         fixed = [each for norm in self.norms.all() for each in norm.parameters()]
         fixed += [each for layer in self._layers for each in (layer.base.weight, layer.base.bias) if each is not None]
@@ -89,30 +103,30 @@ class Block:
         if (whole := self.passes(how)) is not None:
             forest = attention.current()
             forest.calls += 1
-            return whole.forward(self, x, positions, forest.table(), how[3])
+            return whole.forward(self, x, positions, forest.table(), how[3][: len(self.stacks)])
         dtype, _, read, seeds = how
         form, ops, norms = self.form, operations(dtype), self._norms(x.dtype)
         normed, rstd = ops.normed(x, norms.before, dtype) if norms.before is not None else (x.to(dtype), None)
-        seed_qkv, seed_o, seed_inner, seed_down = seeds or (None,) * len(self.stacks)
-        y, qkv = self.qkv.forward(normed, seed_qkv)
+        of = seeds or NO_SEEDS
+        y, qkv = self.qkv.forward(normed, of[0])
         turns = Turns(form.heads, _pair(norms), *positions)
         turned, rstd_heads = ops.heads(y, self.qkv.bias(x.dtype), (qkv.after[0], qkv.after[1], qkv.after[2]), turns)
-        attended = Attended.of(turned, form, self.attention, learns)
-        y_o, o = self.o.forward(taken(attended.out, read), seed_o)
-        middle, inner, rstd_middle, rstd_o = ops.add_residual(
-            taken(x, read), y_o, self.o.bias(x.dtype), o.after[0], norms.middle, Join(form.times, norms.attended)
-        )
-        gates, gate_up = self.gate_up.forward(middle.to(dtype) if inner is None else inner, seed_inner)
+        attended = Attended.of(turned, form, self.attention, learns, self.weights(of))
+        y_o, o = self.o.forward(taken(attended.out, read), of[1])
+        dropped = self.dropped(of, y_o)
+        half = Half(y_o, self.o.bias(x.dtype), o.after[0], Join(form.times, norms.attended), dropped[0])
+        middle, inner, rstd_middle, rstd_o = self._added(taken(x, read), half, norms.middle)
+        gates, gate_up = self.gate_up.forward(middle.to(dtype) if inner is None else inner, of[2])
         halves = (gate_up.after[0], gate_up.after[1] if form.act.gated else None)
         inner = ops.gated(gates, self.gate_up.bias(x.dtype), *halves, form.act)
-        y_d, down = self.down.forward(inner, seed_down)
-        out, _, _, rstd_d = ops.add_residual(
-            middle, y_d, self.down.bias(x.dtype), down.after[0], None, Join(form.times, norms.made)
-        )
+        y_d, down = self.down.forward(inner, of[3])
+        half = Half(y_d, self.down.bias(x.dtype), down.after[0], Join(form.times, norms.made), dropped[1])
+        out, _, _, rstd_d = self._added(middle, half, None)
         down.x = down.x.new_empty(0)  # computed again from the gates
         joined, made = ((each, scale) if scale is not None else None for each, scale in ((y_o, rstd_o), (y_d, rstd_d)))
         inputs = [qkv, o, gate_up, down]
-        kept = Kept((x, rstd), attended, (y, rstd_heads), joined, (middle, rstd_middle), gates, made, inputs, read)
+        stream = (middle, rstd_middle)
+        kept = Kept((x, rstd), attended, (y, rstd_heads), joined, stream, gates, made, inputs, read, dropped)
         return spread(out, read, len(x)), kept
 
     def backward(
@@ -126,7 +140,7 @@ class Block:
         dtype, found, norms = kept.gates.dtype, Gradients(), self._norms(grad.dtype)
         ops, (qkv, o, gate_up, down) = operations(dtype), kept.inputs
         grad = taken(grad, kept.read)
-        cast = self._apart(grad, norms.made, self.norms.made, kept.made, dtype, found)
+        cast = _left(self._apart(grad, norms.made, self.norms.made, kept.made, dtype, found), kept.dropped[1])
         dx, low, after = self.down.backward(cast, down)
         down.x = ops.gated_backward(kept.gates, dx, after, self.form.act)
         self.down.learn(cast, down, low, found)
@@ -135,6 +149,7 @@ class Block:
         grad, cast = self._through(norms.middle, self.norms.middle, kept.middle, (dx, after), grad, found)
         if not Join(self.form.times, norms.attended).plain:
             cast = self._apart(grad, norms.attended, self.norms.attended, kept.joined, dtype, found)
+        cast = _left(cast, kept.dropped[0])
         dx, low, after = self.o.backward(cast, o)
         self.o.learn(cast, o, low, found)
         if after is not None:
@@ -153,6 +168,33 @@ class Block:
         self.qkv.learn(dz, qkv, low, found)
         grad, _ = self._through(norms.before, self.norms.before, kept.before, (dx, after), grad, found)
         return grad, found
+
+    def weights(self, seeds: "Seeds | NoSeeds") -> tuple[int, int]:
+        """How many parts of the attention's weights are dropped now, and by what seed."""
+        seed = seeds[4]
+        return (0, 0) if seed is None else (threshold(self.drops.shares()[0]), seed)
+
+    def dropped(self, seeds: "Seeds | NoSeeds", y: Tensor) -> "Halves":
+        """What is left out of the attention's output and the inner layers', of y's shape both."""
+        shares = self.drops.shares()[1:]
+        attended, made = (
+            Dropped.of(seed, len(y), y.shape[1], share) if share and seed is not None else None
+            for share, seed in zip(shares, seeds[5:], strict=True)
+        )
+        return attended, made
+
+    @staticmethod
+    def _added(
+        residual: Tensor, half: "Half", norm: Norm | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+        """The residual stream with a half's output, or with what is left of it; see `Plain.add_residual`."""
+        y, bias, low, join, dropped = half
+        ops = operations(y.dtype)
+        if dropped is None:
+            return ops.add_residual(residual, y, bias, low, norm, join)
+        assert join.norm is None, "of families that drop a half's output none has a norm after it"
+        out = residual + dropped(summed(y, bias, low)) * join.times
+        return (out, *ops.normed(out, norm, y.dtype), None) if norm is not None else (out, None, None, None)
 
     def _norms(self, dtype: torch.dtype) -> Norms[Norm]:
         return self.norms.of(lambda each: norm_of(each, dtype))
@@ -203,6 +245,10 @@ def spread(rows: Tensor, read: Tensor | None, size: int) -> Tensor:
     return rows if read is None else rows.new_zeros(size, *rows.shape[1:]).index_copy_(0, read, rows)
 
 
+def _left(grad: Tensor, dropped: Dropped | None) -> Tensor:
+    return grad if dropped is None else dropped(grad)
+
+
 def _pair(norms: Norms[Norm]) -> tuple[Norm, Norm] | None:
     return None if norms.query is None or norms.key is None else (norms.query, norms.key)
 
@@ -212,7 +258,11 @@ def is_learning(module: nn.Module | None) -> bool:
 
 
 Seeds = tuple[int, ...]
-"""Of what the adapters beside each stack leave out; none where they leave out nothing."""
+"""Of what the adapters beside each stack leave out, and what `Drops` says; none where nothing is left out."""
+NoSeeds = tuple[None, ...]
+NO_SEEDS: NoSeeds = (None,) * 7
+Halves = tuple[Dropped | None, Dropped | None]
+"""What is left out of the attention's output and of the inner layers'."""
 How = tuple[torch.dtype, bool, Tensor | None, Seeds]
 """The dtype of products; whether backward computes the block again instead of keeping it; the rows read after it; the
 seeds."""
