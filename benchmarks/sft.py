@@ -33,6 +33,7 @@ from affina.core.run import Run
 from affina.engine.source import find
 
 PACKAGES = ("affina", "torch", "transformers", "tokenizers")
+LOOKED = 10_000  # rows whose lengths say how long a row may be
 VALIDATING = 128  # held-out rows whose mean loss `--validation-loss` reports
 
 
@@ -111,7 +112,9 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         file = Path(folder) / "rows.jsonl"
         workload.write(file, training, held)
         workload.offer_held_out(Path(folder))
-        recipe = Recipe.build(workload.recipe(given, file, len(training))).change(changes(given), where="--set")
+        looked = workload.tokenised([*training[:LOOKED], *held], find(given.base).folder)
+        plain = workload.recipe(given, file, len(training), max(len(row.tokens) for row in looked))
+        recipe = Recipe.build(plain).change(changes(given), where="--set")
         began, age = time.perf_counter(), age_s()
         run = affina.train(recipe, root=Path(folder) / "runs", say=clock)
         wall, peak = time.perf_counter() - began, max(memory.end(), own_peak_gb())

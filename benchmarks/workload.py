@@ -20,6 +20,8 @@ from affina.data.rows import Renderer
 
 Turns = list[tuple[str, str]]
 
+WHOLE = 1 << 30  # tokens: as many as the base takes
+USUAL = 1024  # tokens that a recipe's rows may have when it says nothing
 TEST = 4  # rows of the test split: a run has one, and only its steps are timed here
 POOL = 50  # batches sorted by length at once in length-grouped training
 
@@ -52,7 +54,7 @@ def chats(conversations: Sequence[Turns]) -> list[Chat]:
 
 def tokenised(conversations: Sequence[Turns], folder: Path) -> list[Row]:
     """The conversations as the product's rows, by the model folder's tokenizer and template."""
-    return Renderer.open(folder).rows(chats(conversations))
+    return Renderer.open(folder, max_tokens=WHOLE).rows(chats(conversations))
 
 
 def grouped(lengths: Sequence[int], batch: int, steps: int, seed: int = 0) -> list[int]:
@@ -104,14 +106,14 @@ def offer_held_out(folder: Path) -> None:
     sys.path.append(str(folder))
 
 
-def recipe(given: argparse.Namespace, file: Path, training: int) -> dict[str, Any]:
-    """The run as a user would write it: what a benchmark's `--set` changes is changed on top."""
+def recipe(given: argparse.Namespace, file: Path, training: int, longest: int = 0) -> dict[str, Any]:
+    """The run as a user would write it, for rows of `longest` tokens at most; what `--set` says comes on top."""
     steps = given.steps + given.warm
     split = {"name": "held_out", "training": training, "validation": given.held_out - TEST}
     return {
         "name": "sft",
         "model": {"base": given.base},
-        "data": {"read": [str(file)], "transforms": [split]},
+        "data": {"read": [str(file)], "transforms": [split], "max_tokens": max(USUAL, longest)},
         "tuning": {"name": "lora", "rank": given.rank, "alpha": 2 * given.rank} if given.rank else "full",
         "train": {
             "steps": steps,
