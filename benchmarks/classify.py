@@ -74,6 +74,26 @@ def line(given: argparse.Namespace, tool: str, tokens: Sequence[int], seconds: S
     return json.dumps(told)
 
 
+def recipe(given: argparse.Namespace, file: Path, split: dict[str, Any]) -> dict[str, Any]:
+    """The run as a user would write it."""
+    steps = given.steps + given.warm
+    return {
+        "name": "classify",
+        "model": {"base": given.base},
+        "data": {
+            "read": [str(file)],
+            "shape": {"name": "labelled", "text": "text", "label": "label"},
+            "transforms": [split],
+            "max_tokens": LONGEST,
+            "truncate": "allow",
+        },
+        "tuning": {"name": "lora", "rank": given.rank, "alpha": 2 * given.rank} if given.rank else "full",
+        "objective": {"name": "classify"},
+        "train": {"steps": steps, "batch": given.batch, "learning_rate": given.lr},
+        "evaluate": {"metrics": ["loss"], "every": steps},
+    }
+
+
 def ours(given: argparse.Namespace) -> str:
     """A run of the product."""
     import workload
@@ -87,28 +107,14 @@ def ours(given: argparse.Namespace) -> str:
 
     prepare()
     training, held = chosen(given, Tokenizer.from_file(str(find(given.base).folder / "tokenizer.json")))
-    clock, steps = Clock(), given.steps + given.warm
+    clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.jsonl"
         told = [{"text": text, "label": label} for text, label in (*training, *held)]
         file.write_text("".join(json.dumps(each) + "\n" for each in told), encoding="utf-8")
         workload.offer_held_out(Path(folder))
         split = {"name": "held_out", "training": len(training), "validation": HELD // 2}
-        plain = {
-            "name": "classify",
-            "model": {"base": given.base},
-            "data": {
-                "read": [str(file)],
-                "shape": {"name": "labelled", "text": "text", "label": "label"},
-                "transforms": [split],
-                "max_tokens": LONGEST,
-                "truncate": "allow",
-            },
-            "tuning": {"name": "lora", "rank": given.rank, "alpha": 2 * given.rank} if given.rank else "full",
-            "objective": {"name": "classify"},
-            "train": {"steps": steps, "batch": given.batch, "learning_rate": given.lr},
-            "evaluate": {"metrics": ["loss"], "every": steps},
-        }
+        plain = recipe(given, file, split)
         run = affina.train(Recipe.build(plain), root=Path(folder) / "runs", say=clock)
         events = run.events("learn")
         losses = [round(each["loss"], 4) for each in events]
@@ -117,13 +123,29 @@ def ours(given: argparse.Namespace) -> str:
         return line(given, "affina", [each["tokens"] for each in events], seconds, losses=losses, compute=compute)
 
 
+def network(given: argparse.Namespace, classes: int) -> Any:
+    """The base with a head for so many classes, as Trainer takes it."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    narrow = {"dtype": torch.bfloat16} if given.rank else {}
+    model: Any = AutoModelForSequenceClassification.from_pretrained(
+        given.base, num_labels=classes, attn_implementation=given.attention, **narrow
+    )
+    if not given.rank:
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    places = ["query", "key", "value", "dense"]
+    how = LoraConfig(r=given.rank, lora_alpha=2 * given.rank, target_modules=places, task_type="SEQ_CLS")
+    return get_peft_model(model, how)
+
+
 def trainer(given: argparse.Namespace) -> str:
     """The same by transformers' Trainer, and PEFT: bf16 autocast, dynamic padding, batches of like lengths."""
-    import torch
     from datasets import Dataset
     from torch.utils.data import SequentialSampler
     from transformers import (
-        AutoModelForSequenceClassification,
         AutoTokenizer,
         DataCollatorWithPadding,
         Trainer,
@@ -136,17 +158,7 @@ def trainer(given: argparse.Namespace) -> str:
     classes = sorted({label for _, label in rows(given.data)})
     taken = [tokenizer(text, truncation=True, max_length=LONGEST)["input_ids"] for text, _ in training]
     data = Dataset.from_dict({"input_ids": taken, "labels": [classes.index(label) for _, label in training]})
-    narrow = {"dtype": torch.bfloat16} if given.rank else {}
-    model: Any = AutoModelForSequenceClassification.from_pretrained(
-        given.base, num_labels=len(classes), attn_implementation=given.attention, **narrow
-    )
-    if given.rank:
-        from peft import LoraConfig, get_peft_model
-
-        places = ["query", "key", "value", "dense"]
-        model = get_peft_model(
-            model, LoraConfig(r=given.rank, lora_alpha=2 * given.rank, target_modules=places, task_type="SEQ_CLS")
-        )
+    model = network(given, len(classes))
     ends: list[float] = []
     tokens: list[int] = []
 
