@@ -141,6 +141,14 @@ def network(given: argparse.Namespace, classes: int) -> Any:
     return get_peft_model(model, how)
 
 
+def encoded(given: argparse.Namespace, tokenizer: Any) -> tuple[dict[str, list[Any]], int]:
+    """The rows as Trainer's columns, in order, and how many classes there are."""
+    training, _ = chosen(given, tokenizer)
+    classes = sorted({label for _, label in rows(given.data)})
+    taken = [tokenizer(text, truncation=True, max_length=LONGEST)["input_ids"] for text, _ in training]
+    return {"input_ids": taken, "labels": [classes.index(label) for _, label in training]}, len(classes)
+
+
 def trainer(given: argparse.Namespace) -> str:
     """The same by transformers' Trainer, and PEFT: bf16 autocast, dynamic padding, batches of like lengths."""
     from datasets import Dataset
@@ -154,11 +162,8 @@ def trainer(given: argparse.Namespace) -> str:
     )
 
     tokenizer: Any = AutoTokenizer.from_pretrained(given.base)
-    training, _ = chosen(given, tokenizer)
-    classes = sorted({label for _, label in rows(given.data)})
-    taken = [tokenizer(text, truncation=True, max_length=LONGEST)["input_ids"] for text, _ in training]
-    data = Dataset.from_dict({"input_ids": taken, "labels": [classes.index(label) for _, label in training]})
-    model = network(given, len(classes))
+    columns, classes = encoded(given, tokenizer)
+    data, model = Dataset.from_dict(columns), network(given, classes)
     ends: list[float] = []
     tokens: list[int] = []
 

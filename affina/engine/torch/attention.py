@@ -224,7 +224,7 @@ def forest_attention(
     forest.calls += 1
     forest.heard[module] = {"scaling": scaling, **more}
     rule = flash.Rule(how.scale, bool(getattr(module, "is_causal", True)), how.window, how.softcap)
-    if forest.kernels and flash.takes(*(lent := _lent(query, key, value)), rule):
+    if forest.kernels and dropout < 1 and flash.takes(*(lent := _lent(query, key, value)), rule):
         drawn = replace(rule, parts=threshold(dropout), seed=fresh_seed()) if dropout else rule
         return flash.attend(*lent, forest.table(), drawn)[None], None
     if forest.kernels and query.device.type == "cuda":

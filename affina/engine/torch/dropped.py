@@ -1,4 +1,4 @@
-"""What of an input the adapters beside a product see while a share of it is dropped, a bit to a number.
+"""What stays of rows of which a share is dropped (an adapter's input, a half's output), a bit to a number.
 
 Which numbers stay is decided by a seed and their place alone: a pass that computes a block once more drops the same.
 """

@@ -189,6 +189,7 @@ def test_attention_that_drops_draws_anew_in_training_and_not_at_rest() -> None:
     torch.manual_seed(1)
     assert torch.equal(called(0.1), first)
     assert not torch.equal(first, second)
+    assert not called(1.0).any()  # of everything nothing stays
     many = torch.stack([called(0.1) for _ in range(400)])
     assert float((many.mean(0) - called(0.0)).abs().max()) < 6 * float(many.std(0).max()) / 20
 

@@ -24,7 +24,7 @@ from affina.engine.torch.fused.products import Layer, Stack
 
 if TYPE_CHECKING:
     from affina.engine.torch.fused.block import Block
-from affina.engine.torch.fused.form import Form
+    from affina.engine.torch.fused.form import Form
 
 P, N, D = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 LAYERS, STACKS = 3, ("qkv", "o", "gate_up", "down")
