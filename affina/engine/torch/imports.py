@@ -15,7 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from affina.core.atomic import write_bytes
 from affina.core.cache import cache_root, short_hash
+from affina.core.errors import Failed
 
 LISTING = "transformers.utils.import_utils"
 """transformers' module that lists its folder of models: 400 folders, every file read and searched, twice an import."""
@@ -86,12 +88,12 @@ def _looking_once(look: Callable[[Any], Any]) -> Callable[[Any], Any]:
             if isinstance(kept := marshal.loads(known.read_bytes()), dict) and kept:
                 return kept
         found = look(folder)
-        with suppress(OSError, RuntimeError):  # a cache that cannot be written costs a fifth of a second a start
+        with suppress(
+            OSError, RuntimeError, Failed
+        ):  # a cache that cannot be written costs a fifth of a second a start
             known = cache_root() / "transformers" / short_hash(repr(asked))
             known.parent.mkdir(parents=True, exist_ok=True)
-            beside = known.with_suffix(f".{os.getpid()}")
-            beside.write_bytes(marshal.dumps(found))
-            beside.replace(known)
+            write_bytes(known, marshal.dumps(found))
         return found
 
     def looked(path: str | Path) -> Any:

@@ -110,7 +110,7 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     drops = Drops(layer, named.drops)
     if len(layers) < len(linear) or _drops(layer, named, drops) or not (causal or named.after_sums):
         return None
-    if any(_hooked(each) for each in parts if each is not None and each is not attention):
+    if any(_hooked(each) for each in parts if isinstance(each, nn.Module) and each is not attention):
         return None
     qkv, o, inner, down = layers[: edge - 1], layers[edge - 1], layers[edge:-1], layers[-1]
     heads, curve = _heads(attention, qkv, o), curve_of(_at(layer, named.act))
