@@ -117,7 +117,7 @@ def test_the_compiler_is_asked_only_by_a_block_that_has_no_fused_form(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler warns about itself
-@pytest.mark.parametrize("name", ["llama", "gpt2", "bert"])
+@pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gpt2", "bert"])
 def test_compiled_is_eager(name: str, family: Folder) -> None:
     if not native.compiler():
         pytest.skip("no C++ compiler on this machine")
