@@ -3,8 +3,8 @@
     python benchmarks/generate.py --batch 8 --tokens 128 --pairs 3
 
 Prompts are questions of gsm8k/train_first3000.jsonl below $AFFINA_BENCH_DATA, rendered with the base's chat template.
-Two lines of JSON: the questions alone, then twice as many below one system prompt of 500 tokens. Both sides run in
-turns; the ratio is the median of the pairs' ratios, its spread their lowest and highest.
+Two lines of JSON, one with `--work gsm`: the questions alone, then twice as many below one system prompt of 500 tokens.
+Both sides run in turns; the ratio is the median of the pairs' ratios, its spread their lowest and highest.
 """
 
 import argparse
@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--base", default="smollm2-135m-instruct")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=128, help="new tokens per prompt")
+    parser.add_argument("--work", choices=["both", "gsm"], default="both", help="gsm: the questions alone")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args()
@@ -99,7 +100,8 @@ def main() -> None:
 
     folder = find(given.base).folder
     model = base(folder, Renderer.open(folder), settled_on(Compute()))
-    for work, count, system in (("gsm", given.batch, 0), ("gsm, shared system", 2 * given.batch, SYSTEM_TOKENS)):
+    works = (("gsm", given.batch, 0), ("gsm, shared system", 2 * given.batch, SYSTEM_TOKENS))
+    for work, count, system in (each for each in works if given.work in ("both", each[0])):
         asked = prompts(model.renderer, count, system)
         sides = {"affina": ours(model, asked, given.tokens), "transformers": theirs(folder, asked, given.tokens)}
         line = {

@@ -1,4 +1,5 @@
-"""Renders every part a recipe can name, from the parts themselves: `python docs/parts.py` rewrites docs/parts.md.
+"""Renders the recipe's settings and every part it can name, from themselves: `python docs/parts.py` rewrites
+docs/parts.md.
 
 A test holds the committed page to what this prints.
 """
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from affina.core.kinds import SHELVES
+from affina.core.recipe import Compute, Data, Evaluate, Train
+from affina.core.section import Section
 
 HERE = Path(__file__).parent
 HEAD = """# The parts
@@ -16,9 +19,15 @@ Written by `python docs/parts.py` from the parts themselves. A recipe names a pa
 """
 
 
+SECTIONS = {"data": Data, "train": Train, "train.compute": Compute, "evaluate": Evaluate}
+
+
 def page() -> str:
     """The whole page in Markdown."""
-    lines = [HEAD]
+    lines = [HEAD, "## The recipe", ""]
+    for section, kind in SECTIONS.items():
+        lines += [f"**`{section}`** {' '.join((kind.__doc__ or '').split())}", ""]
+        lines += [_setting(field, info) for field, info in kind.model_fields.items()] + [""]
     for title, shelf in SHELVES.items():
         lines += [f"## {title}", ""]
         for name in shelf.names():
@@ -30,7 +39,8 @@ def page() -> str:
 
 
 def _setting(field: str, info: Any) -> str:
-    default = "" if info.is_required() else f" (`{info.get_default(call_default_factory=True)!r}`)"
+    given = None if info.is_required() else info.get_default(call_default_factory=True)
+    default = "" if info.is_required() or isinstance(given, Section) else f" (`{given!r}`)"
     return f"- `{field}`{default}: {' '.join((info.description or '').split())}"
 
 

@@ -19,10 +19,14 @@ SELDOM = (100_000, 20, 100)  # new objects before Python looks for cycles; at it
 
 
 def prepare() -> None:
-    """Threads sleep soon; freed memory stays with the process, for a page given back is zeroed when it comes again."""
+    """Threads sleep soon; freed memory stays with the process, for a page given back is zeroed when it comes again.
+
+    `AFFINA_ALLOCATOR=plain`, or a setting of the C library's own, leaves the allocator as it is.
+    """
     gc.set_threshold(*SELDOM)
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
-    if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+    own = os.environ.get("AFFINA_ALLOCATOR") == "plain" or "MALLOC_MMAP_THRESHOLD_" in os.environ
+    if sys.platform == "linux" and not own:
         library = ctypes.CDLL(None)
         if hasattr(library, "mallopt") and hasattr(library, "gnu_get_libc_version"):
             for parameter, value in ((M_MMAP_THRESHOLD, KEPT), (M_TRIM_THRESHOLD, KEPT), (M_TOP_PAD, STEP)):

@@ -9,6 +9,10 @@ class Computing:
 
     precision: str = "float32"
     """bf16 or float32: of frozen weights and of products."""
+    packing: bool = True
+    """Rows in one flat batch where the base's attention takes it; else they are padded."""
+    head: str = "targets"
+    """targets or everywhere: the positions whose distribution over words is computed."""
     kernels: bool = False
     compile: bool = False
     checkpoint: bool = False

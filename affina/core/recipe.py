@@ -100,6 +100,10 @@ class Compute(Section):
 
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """Of frozen weights and products; `auto` is bf16 where the processor has it."""
+    packing: Annotated[Literal["auto", "off"], WORDED] = "auto"
+    """Rows side by side in one flat batch, where the base's attention takes it; `off`: padded to their longest."""
+    head: Literal["targets", "everywhere"] = "targets"
+    """Which positions' distributions over words are computed; `everywhere` at once, as other tools do."""
     kernels: Switch = "auto"
     """Fused blocks with kernels that the machine's own C++ compiler builds once; `auto`: where both are known."""
     compile: Switch = "auto"
@@ -108,6 +112,8 @@ class Compute(Section):
     """Keep only each block's input and compute the block again in backward; `auto`: when memory would not suffice."""
     trunk: Annotated[Literal["auto", "memory", "disk", "off"], WORDED] = "auto"
     """Where the outputs of frozen lowest blocks are kept, computed once per example; `auto`: memory, then disk."""
+    ahead: int = Field(4, ge=0)
+    """Batches made in a thread before their steps ask for them; 0: each is made when its step asks."""
     masters: Literal["float32", "bf16"] = "float32"
     """Of what trains. `bf16` (with `precision: bf16`) halves its matrices, rounded stochastically at each step."""
 
@@ -175,6 +181,7 @@ class Evaluate(Section):
     """Tasks put to the base before the first step and to the best checkpoint after the last, item by item: what it may
     have forgotten, its safety, its bias. When left out: neutral_text where the model ends in words; `[]`: none."""
     gate: Gate = Gate()
+    """What must be better, and what must not get worse, before the model may be promoted."""
 
     def due(self, step: int) -> bool:
         assert self.every is not None, "the plan sets `every`"

@@ -7,16 +7,19 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
-DEPTH = 4  # made and not yet taken: hides a slow one behind a few steps, and holds little memory
 
 
 @contextmanager
-def ahead(made: Iterator[T], depth: int = DEPTH) -> Generator[Iterator[T]]:
+def ahead(made: Iterator[T], depth: int) -> Generator[Iterator[T]]:
     """Inside, the same elements in the same order, none of them None, at most `depth` made before they are asked for.
 
+    With a depth of 0 each is made when it is asked for, and there is no thread.
     What making one raises is raised where it would be taken. On leaving, however that happens, the thread ends with
     the element in hand.
     """
+    if not depth:
+        yield made
+        return
     thread = ThreadPoolExecutor(1, "affina-ahead")
     waiting: deque[Future[T | None]] = deque(thread.submit(next, made, None) for _ in range(depth))
 

@@ -106,7 +106,8 @@ def _work(recipe: Recipe, rows: Sequence[Row], steps: int, source: Source) -> Wo
 def _once(recipe: Recipe, rows: Sequence[Row], folder: Path) -> int:
     """Tokens that every row begins with and that a micro-batch computes once; 0 where a base may compute rows whole."""
     ending = recipe.objective.ending(0)
-    shares = getattr(recipe.regime, "share", False) and (ending.head, ending.reads) == ("words", "past")
+    shares = recipe.train.compute.packing != "off" and getattr(recipe.regime, "share", False)
+    shares = shares and (ending.head, ending.reads) == ("words", "past")
     if not shares or family.configured(folder, ending, {})[2] is None:
         return 0
     return prefixes.of_all(rows)

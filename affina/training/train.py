@@ -146,7 +146,7 @@ def loop(session: Session, say: Say) -> None:
         hear(session, event["step"], event[monitor.name])
     start = engine.step * train.accumulate
     made = recipe.regime.batches(session.material.rows, engine, train, start)
-    with ahead(made) as batches, interruptible() as interrupted:
+    with ahead(made, train.compute.ahead) as batches, interruptible() as interrupted:
         for step in range(engine.step + 1, session.plan.steps + 1):
             if patience_ended(session):
                 break

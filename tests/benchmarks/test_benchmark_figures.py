@@ -87,18 +87,23 @@ def test_the_base_is_the_one_that_the_peers_read(monkeypatch: pytest.MonkeyPatch
 def test_each_row_of_the_table_adds_to_the_one_above_and_the_recipe_takes_every_setting() -> None:
     rows = table.rows()
     assert len(rows) == len(table.FEATURES) + 1
-    for (_, above), (name, row), (_, on) in zip(rows, rows[1:], table.FEATURES, strict=False):
-        assert {key for key in row if row[key] != above[key]} == {*on}, name
+    for above, row, (_, on) in zip(rows, rows[1:], table.FEATURES, strict=False):
+        assert {key for key in row.sets if row.sets[key] != above.sets[key]} == {*on}, row.name
+        assert bool(on) == (row.environment == above.environment), row.name
+    for row in (*rows, *(line for pair in table.PAIRS for line in pair)):
         recipe = Recipe.build({"name": "x", "model": {"base": "a"}, "data": {"read": "b"}})
-        given = sft.arguments([f"--set={key}={value}" for key, value in row.items()])
-        assert recipe.change(sft.changes(given)) != recipe
+        given = sft.arguments([each for each in table.command(sft.arguments([]), row) if each.startswith("--set=")])
+        assert not row.sets or recipe.change(sft.changes(given)) != recipe
 
 
 def test_the_table_shows_medians_and_the_gain_over_its_first_row() -> None:
     def line(rate: float) -> dict[str, Any]:
         return {"real_tokens_per_s": rate, "tree_gb": 3.0, "losses": [2.0, 1.0], "validation_loss": 1.5}
 
-    text = table.markdown(["off", "on"], {"off": [line(100), line(300), line(200)], "on": [line(500)]})
+    alone = {"real_tokens_per_s": 40.0}
+    lines = {"off": [line(100), line(300), line(200)], "on": [line(500)], "said": [alone]}
+    text = table.markdown([["off", "on"], ["said"]], lines)
+    assert "| said | 40 | 40–40 | 1.00 | | | |" in text
     assert "| off | 200 | 100–300 | 1.00 | 3.00 | 1.0000 | 1.5000 |" in text
     assert "| on | 500 | 500–500 | 2.50 | 3.00 | 1.0000 | 1.5000 |" in text
 

@@ -2,6 +2,7 @@
 
 import json
 import marshal
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ import json, os, sys
 import affina.training.ahead
 from affina.cli.main import main
 
-def first_step(batches):
+def first_step(batches, depth):
     print(json.dumps([*sys.modules]), flush=True)
     os._exit(0)
 
@@ -45,6 +46,18 @@ import scipy.optimize
 from transformers.utils import is_scipy_available
 known = sorted(transformers.models._class_to_module.items()), sorted(transformers._class_to_module.items())
 print(json.dumps([seen, is_scipy_available(), len(files), *known]))
+"""
+FREED = """
+import os
+from affina.cli.runtime import prepare
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+prepare()
+before, held = resident(), bytearray(b"x") * 100_000_000
+del held
+print(resident() - before > 90_000_000)
 """
 COMPILED = """
 import json, sys
@@ -124,3 +137,11 @@ def test_torchs_compiler_comes_when_something_is_compiled() -> None:
 
 def test_a_release_that_asks_more_of_the_compiler_than_marks_gets_it() -> None:
     assert imported(ASKED) == [True, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the allocator is the C library's of Linux")
+def test_freed_memory_stays_with_the_process_unless_the_allocator_is_to_be_plain() -> None:
+    for more, stays in (({}, "True"), ({"AFFINA_ALLOCATOR": "plain"}, "False")):
+        own = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}
+        done = subprocess.run([sys.executable, "-c", FREED], env=own | more, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == stays, more

@@ -19,7 +19,7 @@ def threads() -> list[str]:
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.integers()), st.integers(1, 5))
+@given(st.lists(st.integers()), st.integers(0, 5))
 def test_the_same_elements_come_in_the_same_order(elements: list[int], depth: int) -> None:
     with ahead(iter(elements), depth) as made:
         assert list(made) == elements
@@ -43,6 +43,20 @@ def test_at_most_depth_are_made_before_they_are_asked_for() -> None:
         assert len(begun) == 19 + 3  # it does work ahead
 
 
+def test_without_depth_each_is_made_when_it_is_asked_for_and_in_no_other_thread() -> None:
+    makers: list[str] = []
+
+    def made_here() -> Iterator[int]:
+        for number in range(3):
+            makers.append(threading.current_thread().name)
+            yield number
+
+    with ahead(made_here(), 0) as made:
+        assert (next(made), len(makers)) == (0, 1)
+        assert [*made] == [1, 2]
+    assert set(makers) == {threading.current_thread().name}
+
+
 def test_elements_are_made_in_one_other_thread_while_the_loop_is_busy() -> None:
     """Twenty elements of 10 ms behind steps of 15 ms: after the first the loop finds each one ready."""
     makers = set()
@@ -54,7 +68,7 @@ def test_elements_are_made_in_one_other_thread_while_the_loop_is_busy() -> None:
             yield number
 
     waited = []
-    with ahead(slow()) as made:
+    with ahead(slow(), 4) as made:
         for _ in range(20):
             started = time.perf_counter()
             next(made)
@@ -69,7 +83,7 @@ def test_an_exception_comes_where_its_element_would_have() -> None:
         yield from (1, 2)
         raise ValueError("row 3 is damaged")
 
-    with ahead(failing()) as made:
+    with ahead(failing(), 4) as made:
         assert list(islice(made, 2)) == [1, 2]
         with pytest.raises(ValueError, match="row 3 is damaged"):
             next(made)
@@ -78,14 +92,14 @@ def test_an_exception_comes_where_its_element_would_have() -> None:
 
 @pytest.mark.parametrize("raised", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_loop_that_raises_leaves_no_thread(raised: type[BaseException]) -> None:
-    with pytest.raises(raised), ahead(count()) as made:
+    with pytest.raises(raised), ahead(count(), 4) as made:
         next(made)
         raise raised
     assert threads() == []
 
 
 def test_a_loop_that_takes_nothing_leaves_no_thread() -> None:
-    with ahead(count()):
+    with ahead(count(), 4):
         pass
     assert threads() == []
 
@@ -99,7 +113,7 @@ def test_a_killed_process_ends_at_once() -> None:
         "    for n in itertools.count():\n"
         "        time.sleep(0.2)\n"
         "        yield n\n"
-        "with ahead(slow()) as made:\n"
+        "with ahead(slow(), 4) as made:\n"
         "    print('ready', flush=True)\n"
         "    for each in made: pass\n"
     )

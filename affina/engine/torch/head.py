@@ -34,6 +34,16 @@ class WordHead:
         result: torch.Tensor = _Logprobs.apply(hidden_SD, head.weight_VD, targets_S, *shape)  # type: ignore[no-untyped-call]
         return result
 
+    def everywhere(self, hidden_TD: torch.Tensor) -> torch.Tensor:
+        """[T, V] log-probabilities of all words at all positions, held whole: what `logprobs` is there to avoid."""
+        wide = torch.promote_types(self.dtype, torch.float32)
+        logits_TV = (hidden_TD.to(self.dtype) @ self.weight_VD.to(self.dtype).T).to(wide) * self.scale
+        if self.bias_V is not None:
+            logits_TV = logits_TV + self.bias_V.to(self.dtype).to(wide)
+        if self.softcap is not None:
+            logits_TV = torch.tanh(logits_TV / self.softcap) * self.softcap
+        return logits_TV.log_softmax(-1)
+
     def unbiased(self, hidden_SD: torch.Tensor) -> tuple["WordHead", torch.Tensor]:
         """A head without a bias and states that give the same logits: the bias weighs one more number, always 1.
 

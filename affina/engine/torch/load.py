@@ -52,7 +52,7 @@ class Network(nn.Module):
         self.head = nn.Linear(width, ending.size, bias, device=device()) if ending.size else None
         self._reader = reader_of(model, ending)
         self.causal = ending.reads == "source" or bool(getattr(self.config, "is_decoder", False)) or _is_causal(model)
-        heard = self._heard() if family.packs(model, ending) else None
+        heard = self._heard() if computing.packing and family.packs(model, ending) else None
         self.flat = heard is not None
         if not self.flat and self.config._attn_implementation == attention.NAME:
             model.set_attn_implementation(self._library_name)
@@ -82,7 +82,8 @@ class Network(nn.Module):
         how = "are padded and computed together" if self.together else "are computed one at a time: padding changes it"
         rows = "rows of similar length" if self.together else "rows"
         lost = "no prefix is shared, no frozen block's output kept"
-        return (f"the attention of {name} cannot pack rows: {rows} {how}; {lost}", *said)
+        why = f"the attention of {name} cannot pack rows" if self.how.packing else "packing is off"
+        return (f"{why}: {rows} {how}; {lost}", *said)
 
     @property
     def _computed_otherwise(self) -> tuple[str, ...]:

@@ -52,13 +52,16 @@ class TorchModel:
         """
         network, head = self.network, self.network.ending.head
         ends = batch.ends_R if network.sums_up_last else batch.starts_R
-        read = {"words": batch.sources_S, "tags": batch.sources_S, "span": batch.sources_S, "vector": None}
+        sources_S = batch.sources_S if network.how.head == "targets" else None
+        read = {"words": sources_S, "tags": batch.sources_S, "span": batch.sources_S, "vector": None}
         with network.computing():
             hidden_TD = network.hidden(batch, again, read.get(head, ends))
         given = Forward(self._lent(batch.weights_S), self._lent(batch.owners_S), self._lent(batch.labels_R))
         if head == "words":
             sources, targets = self._lent(batch.sources_S), self._lent(batch.targets_S)
             words = Vocabulary(*network.words.unbiased(hidden_TD[sources]), targets)
+            if network.how.head == "everywhere":
+                return replace(given, logprobs_S=network.words.everywhere(hidden_TD)[sources, targets], words=words)
             return replace(given, logprobs_S=words.head.logprobs(words.hidden_SD, targets), words=words)
         if head == "vector":
             return replace(given, vectors_RD=self._means(hidden_TD, batch))

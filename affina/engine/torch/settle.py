@@ -52,11 +52,16 @@ def settled_on(asked: Compute, work: Work | None = None) -> Computing:
     if asked.masters == "bf16" and precision != "bf16":
         why = f"products are {precision} here, and take no bf16 weights"
         raise Refused("train.compute.masters: bf16", why, "set train.compute.precision: bf16, or leave it out")
+    if asked.packing == "off" and (unused := [each for each in ("kernels", "compile") if getattr(asked, each) == "on"]):
+        what, why = f"train.compute.{unused[0]}: on", "with packing: off the blocks are the library's, as they are"
+        raise Refused(what, why, "leave one of the two settings out")
     kernels = _kernels(asked.kernels)
     return Computing(
         precision,
+        packing=asked.packing != "off",
+        head=asked.head,
         kernels=kernels,
-        compile=_compiled(asked.compile, precision, work, kernels),
+        compile=asked.packing != "off" and _compiled(asked.compile, precision, work, kernels),
         checkpoint=asked.checkpoint == "on" or (asked.checkpoint == "auto" and work is not None and _crowded(work)),
         trunk=asked.trunk if work is not None else "off",  # `auto` is settled by `frozen`, once it is known what learns
         masters=asked.masters,
