@@ -621,9 +621,8 @@ class Tuning(Part):
     def apply(self, model: torch.nn.Module) -> None:
         """Leaves `requires_grad` True on what trains, in float32, and False on the rest."""
 
-    @property
-    def fuses(self) -> bool:
-        """Whether blocks that have a fused form keep it."""
+    def fuses(self, after_sums: bool) -> bool:
+        """Whether blocks that have a fused form keep it; `after_sums`: such as have their norms after the sums."""
         return True
 
     def scales(self, model: torch.nn.Module) -> dict[str, float]:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -39,8 +40,8 @@ class Work:
     tokens: int
     largest: int
     base: Path
-    fuses: bool = True
-    """Whether what learns leaves blocks that have a fused form in it."""
+    fuses: Callable[[bool], bool] = lambda after_sums: True
+    """Of what learns; see `Tuning.fuses`."""
 
 
 def settled_on(asked: Compute, work: Work | None = None) -> Computing:
@@ -81,19 +82,22 @@ def _compiled(asked: str, precision: str, work: Work | None, kernels: bool) -> b
         raise Refused("train.compute.compile: on", "no C++ compiler was found", "install one, or leave the setting out")
     if asked != "auto" or work is None:
         return asked == "on"
-    if kernels and device().type == "cpu" and work.fuses and _fused(work.base):
+    if kernels and device().type == "cpu" and _fused(work):
         return False  # none of its blocks is left to compile
     possible = device().type != "cpu" or bool(native.compiler())
     return possible and _seconds(work, precision) * COMPILE_SAVES > COMPILE_SECONDS
 
 
-def _fused(base: Path) -> bool:
-    """Whether the base's family is one whose blocks have a fused form."""
-    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+def _fused(work: Work) -> bool:
+    """Whether the base's family is one whose blocks have a fused form, and what learns leaves them in it."""
+    config = json.loads((work.base / "config.json").read_text(encoding="utf-8"))
     named, *_ = config.get("architectures") or [""]
     name = named.partition("For")[0].removesuffix("Model").removesuffix("LMHead")
-    classes = (*(f"{name}{kind}" for kind in ("DecoderLayer", "Block", "Layer")), OF_NO_NAME.get(name, ""))
-    return any(each in FUSED for each in classes)
+    classes = (
+        *(f"{name}{kind}" for kind in ("DecoderLayer", "EncoderLayer", "Block", "Layer")),
+        OF_NO_NAME.get(name, ""),
+    )
+    return any(each in FUSED and work.fuses(FUSED[each].after_sums) for each in classes)
 
 
 def _seconds(work: Work, precision: str) -> float:

@@ -42,9 +42,8 @@ class Adapter(Tuning):
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the bottleneck left out in training."""
 
-    @property
-    def fuses(self) -> bool:
-        return self.kind == "residual"
+    def fuses(self, after_sums: bool) -> bool:
+        return self.kind == "residual" and not after_sums
 
     def apply(self, model: "torch.nn.Module") -> None:
         from affina.engine.torch.bottleneck import After, Beside, InNorm, after_block

@@ -20,8 +20,7 @@ class Ia3(Tuning):
 
     learning_rate: ClassVar[float] = 3e-3
 
-    @property
-    def fuses(self) -> bool:
+    def fuses(self, after_sums: bool) -> bool:
         return False
 
     def apply(self, model: "torch.nn.Module") -> None:

@@ -41,8 +41,7 @@ class Lora(Tuning):
     """Which layers: every linear one but the output head, or those whose name ends in one of these or, where it has a
     `*`, is one as a whole: `q_proj`, `*.layers.1?.*_proj`."""
 
-    @property
-    def fuses(self) -> bool:
+    def fuses(self, after_sums: bool) -> bool:
         return not self.dora and self.rank <= FUSED_RANK
 
     def apply(self, model: "torch.nn.Module") -> None:

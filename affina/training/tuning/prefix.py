@@ -23,8 +23,7 @@ class Prefix(Ahead):
     """Inner width of the two layers that make them from a small table (§4.3 of the paper, 512 or 800 there); they start
     at random then. None: they train themselves."""
 
-    @property
-    def fuses(self) -> bool:
+    def fuses(self, after_sums: bool) -> bool:
         return False
 
     def apply(self, model: "torch.nn.Module") -> None:

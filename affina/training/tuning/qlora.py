@@ -20,8 +20,7 @@ class Qlora(Lora):
     double: bool = True
     """Keep nf4's scales in 8 bits too: 4.13 bits per weight, not 4.5 (§3 of the paper)."""
 
-    @property
-    def fuses(self) -> bool:
+    def fuses(self, after_sums: bool) -> bool:
         return False
 
     def apply(self, model: "torch.nn.Module") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from affina.core.errors import Refused
+from affina.core.kinds import tunings
 from affina.core.recipe import Compute
 from affina.engine.torch import machine, native, settle
 from affina.engine.torch.settle import Work, settled_on
@@ -111,10 +112,34 @@ def test_nothing_is_compiled_where_every_block_is_fused(base: Path, monkeypatch:
         ("CohereForCausalLM", True, {}),
         ("BertForMaskedLM", False, {"hidden_dropout_prob": 0.1}),
         ("XLMRobertaModel", False, {}),
+        ("ModernBertForMaskedLM", False, {}),
         ("DistilBertModel", False, {"model_type": "distilbert", "attention_dropout": 0.1}),
     ):
         path.write_text(json.dumps({**config, "architectures": [name], **more}), encoding="utf-8")
         assert settled_on(Compute(), long).compile is compiles, name
         assert settled_on(Compute(kernels="off"), long).compile is True
-        assert settled_on(Compute(), Work(10**12, 100, base, fuses=False)).compile is True
+        assert settled_on(Compute(), Work(10**12, 100, base, fuses=lambda after_sums: False)).compile is True
     assert settled_on(Compute(compile="on"), long).compile is True
+
+
+def test_a_bottleneck_in_the_norm_that_ends_a_block_leaves_it_to_be_compiled(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if native.library() is None:
+        pytest.skip(native.reason())
+    monkeypatch.setattr(settle, "device", lambda: machine.torch.device("cpu"))
+    monkeypatch.setattr(settle, "_rate", lambda dtype, size=1024: 1.0)
+    path = base / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    for name, compiles in (("LlamaForCausalLM", False), ("BertModel", True)):
+        path.write_text(json.dumps({**config, "architectures": [name]}), encoding="utf-8")
+        work = Work(10**12, 100, base, tunings.build("adapter").fuses)
+        assert settled_on(Compute(), work).compile is compiles, name
+
+
+@pytest.mark.parametrize("setting", ["kernels", "compile"])
+def test_what_only_packed_rows_have_is_refused_without_packing(setting: str) -> None:
+    assert settled_on(Compute(packing="off")).packing is False and settled_on(Compute()).packing is True
+    assert settled_on(Compute(head="everywhere")).head == "everywhere"
+    with pytest.raises(Refused, match=f"train.compute.{setting}: on.*packing: off"):
+        settled_on(Compute.model_validate({"packing": "off", setting: "on"}))

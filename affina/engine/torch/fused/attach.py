@@ -17,7 +17,6 @@ from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, is_known
 from affina.engine.torch.fused.plain import ERROR, SILU, TANH, Act, Heads
 from affina.engine.torch.fused.products import Layer, Stack
-from affina.engine.torch.norms import RootMeanSquare
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,10 @@ FUSED: Mapping[str, Named] = {
         gated=False, norms=("ln_1", "", "ln_2", ""), biased=True,
         drops=("attn.attn_dropout", "attn.resid_dropout", "mlp.dropout"),
     ),
+    "ModernBertEncoderLayer": Named(
+        attention="attn", qkv=("attn.Wqkv",), o="attn.Wo", inner=("mlp.Wi",), down="mlp.Wo", act="mlp.act",
+        norms=("attn_norm", "", "mlp_norm", ""), biased=True, drops=("attn.attention_dropout", "attn.out_drop", ""),
+    ),
     "TransformerBlock": Named(  # DistilBERT's
         attention="attention", qkv=("attention.q_lin", "attention.k_lin", "attention.v_lin"), o="attention.out_lin",
         inner=("ffn.lin1",), down="ffn.lin2", act="ffn.activation", gated=False,
@@ -104,11 +107,12 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     named, attention = FUSED[type(layer).__name__], attention_of(layer)
     edge = len(named.qkv) + 1
     last = edge + len(named.inner) + 1
-    linear, standing = parts[:last], parts[last : last + len(named.norms)]
+    linear = parts[:last]
+    standing = [None if type(each) is nn.Identity else each for each in parts[last : last + len(named.norms)]]
     layers = [each for part in linear if (each := Layer.of(part)) is not None]
     causal = bool(getattr(attention, "is_causal", True))
     drops = Drops(layer, named.drops)
-    if len(layers) < len(linear) or _drops(layer, named, drops) or not (causal or named.after_sums):
+    if len(layers) < len(linear) or _drops(layer, named, drops):
         return None
     if any(_hooked(each) for each in parts if isinstance(each, nn.Module) and each is not attention):
         return None
@@ -132,7 +136,7 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
         return None  # kernels alone drop weights
     if not named.after_sums:
         return Block(form, attention, stacks, norms, drops)
-    if turned or any(isinstance(each, RootMeanSquare) for each in norms.all()):
+    if turned or not all(isinstance(each, nn.LayerNorm) for each in (norms.attended, norms.made)):
         return None
     return AfterSums(form, attention, stacks, norms, drops)
 

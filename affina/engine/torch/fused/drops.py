@@ -8,7 +8,8 @@ from torch import nn
 
 
 class Drops:
-    """Read anew at every pass: a module of dropout, or a number beside the module that reads it; "" for none."""
+    """Read anew at every pass: a module of dropout, one that does nothing in its place, or a number beside the module
+    that reads it; "" for none."""
 
     def __init__(self, layer: nn.Module, paths: Sequence[str]) -> None:
         split = [path.rpartition(".") for path in paths]
@@ -41,13 +42,14 @@ class Drops:
         return weights, attended, made
 
     def _found(self) -> list[Any]:
-        return [getattr(owner, name) if name else None for owner, name in self._places]
+        found = [getattr(owner, name) if name else None for owner, name in self._places]
+        return [None if type(each) is nn.Identity else each for each in found]
 
     @staticmethod
     def _share(owner: nn.Module, name: str) -> float:
         if not name:
             return 0.0
         given: Any = getattr(owner, name)
-        if isinstance(given, nn.Dropout):
-            return given.p if given.training else 0.0
+        if isinstance(given, nn.Module):
+            return given.p if isinstance(given, nn.Dropout) and given.training else 0.0
         return float(given) if owner.training else 0.0

@@ -57,7 +57,7 @@ class _Call(ctypes.Structure):
         *((name, D) for name in ("eps", "eps_middle", "eps_attended", "eps_made", "eps_heads", "times")),
         *((name, N) for name in ("heads", "key_heads", "width", "turned", "jointly", "curve", "parts")),
         *((name, D) for name in ("scale", "softcap")),
-        *((name, N) for name in ("window", "T")),
+        *((name, N) for name in ("window", "causal", "T")),
         *((name, P) for name in ("cos", "sin", "segments")),
         ("count", N),
         *((name, P) for name in ("x", "out", "grad", "kept", "aside")),
@@ -121,6 +121,7 @@ class Passes:
         call.heads, call.key_heads, call.width = form.heads.queries, form.heads.keys, form.heads.width
         call.curve, call.parts, call.times = form.act.curve, 2 if form.act.gated else 1, form.times
         call.scale, call.softcap, call.window = rule.scale, rule.softcap or 0.0, rule.window or 0
+        call.causal = rule.causal
         self._alone = Lock()  # the call is filled and made by one thread at a time
 
     def forward(

@@ -54,7 +54,7 @@ struct BlockCall {
     Heads heads;
     Act act;
     double scale, softcap;
-    int64_t window;
+    int64_t window, causal;
     int64_t T;
     const float *cos, *sin;   // [T, heads.turned]
     const int64_t* segments;  // [count, 3]
@@ -273,7 +273,7 @@ Call attention_of(const BlockCall& call, const Kept& kept) {
     made.out = {(char*)kept.attended, call.attended() * (int64_t)sizeof(bf16), head};
     made.lse = kept.lse, made.segments = call.segments, made.count = call.count;
     made.tokens = call.T, made.heads = call.heads.H, made.groups = call.heads.K, made.width = W;
-    made.causal = 1, made.window = call.window, made.scale = call.scale, made.softcap = call.softcap;
+    made.causal = call.causal, made.window = call.window, made.scale = call.scale, made.softcap = call.softcap;
     return made;
 }
 
