@@ -59,7 +59,7 @@ def _pattern(form: Form) -> re.Pattern[str]:
     space = " *+" if form.padded else ""
     bare = rf"[^{separator}\r\n{escape}]*+"
     plain = bare + (rf"(?:{escape}.{bare})*+" if escape else "")
-    begun = rf"{plain}{escape}" if escape else ""
+    begun = rf"{plain}(?:{escape}|(?<=[\r\n]))" if escape else ""  # behind an escaped line end a row goes on
     cell = plain
     if quote:
         held = f"[^{quote}{escape}]*+"
@@ -73,7 +73,7 @@ def _pattern(form: Form) -> re.Pattern[str]:
     opened = rf"|(?P<open>(?:{cell}{separator})*+{begun}\Z)" if begun else ""
     return re.compile(
         rf"{comment}(?P<blank>(?:(?!{separator})[^\S\r\n])*+(?:{END}|\Z))"
-        rf"|(?P<row>{cell}(?:{separator}{cell})*+(?:{END}|\Z))"
+        rf"|(?P<row>{cell}(?:{separator}{cell})*+(?:{END}|(?<![\r\n])\Z))"
         rf"{opened}|(?P<bad>[^\r\n]*+(?:{END}|\Z))",
         re.DOTALL,
     )

@@ -2,7 +2,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from affina.data import delimited, rowcount
@@ -72,6 +72,8 @@ def pieces(text: str, cuts: list[int]) -> list[str]:
 
 @settings(deadline=None, max_examples=400)
 @given(text=UGLY, form=st.sampled_from(FORMS), cuts=st.lists(st.integers(1, 12), max_size=12))
+@example(text="\\\r\\\r", form=Form(",", '"', "\\"), cuts=[])  # nothing but escaped line ends
+@example(text="a\\\nb\n", form=Form(",", '"', "\\"), cuts=[3])  # a piece that ends in one
 def test_a_regular_expression_counts_as_many_rows(text: str, form: Form, cuts: list[int]) -> None:
     assert count_rows(pieces(text, cuts), form) == len(list(parse([physical_lines(text)], form)))
 
