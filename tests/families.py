@@ -116,6 +116,12 @@ ODD: dict[str, tuple[str, dict[str, Any]]] = {
     }),
 }  # fmt: skip
 """Families that one test alone is about."""
+
+
+def _turning(factor: float) -> dict[str, Any]:
+    return {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": factor}
+
+
 SIZES: dict[str, Any] = {
     "hidden_size": 96, "intermediate_size": 160, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
 }  # fmt: skip
@@ -125,11 +131,11 @@ SIZED: dict[str, dict[str, Any]] = {
         "n_embd": 128, "n_head": 4, "n_inner": 160, "attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0,
         "scale_attn_by_inverse_layer_idx": True,
     },
+    "gpt_neox": {"hidden_size": 128, "intermediate_size": 160, "rope_parameters": _turning(0.25)},
+    "phi": {"hidden_size": 128, "intermediate_size": 160, "rope_parameters": _turning(0.5)},
     "smollm3": {**SIZES, "num_hidden_layers": 2, "no_rope_layers": [1, 0]},
     "granite": {**SIZES, "residual_multiplier": 0.22, "attention_bias": True, "mlp_bias": True},
-    "phi3": {**SIZES, "head_dim": 64, "rope_parameters": {
-        "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5,
-    }},
+    "phi3": {**SIZES, "head_dim": 64, "rope_parameters": _turning(0.5)},
 }  # fmt: skip
 """The same for families that name them otherwise or have more to show; others: `SIZES`."""
 

@@ -110,6 +110,8 @@ def test_nothing_is_compiled_where_every_block_is_fused(base: Path, monkeypatch:
         ("GPT2LMHeadModel", False, {"model_type": "gpt2"}),
         ("Starcoder2ForCausalLM", False, {"residual_dropout": 0.1}),
         ("CohereForCausalLM", True, {}),
+        ("GPTNeoXForCausalLM", False, {}),
+        ("PhiForCausalLM", False, {}),
         ("BertForMaskedLM", False, {"hidden_dropout_prob": 0.1}),
         ("XLMRobertaModel", False, {}),
         ("ModernBertForMaskedLM", False, {}),

@@ -1,7 +1,7 @@
 """Which blocks have a fused form: found by their class, their parts and their sizes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -15,8 +15,10 @@ from affina.engine.torch.fused.block import Block
 from affina.engine.torch.fused.drops import Drops
 from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, is_known
+from affina.engine.torch.fused.parallel import Parallel
 from affina.engine.torch.fused.plain import ERROR, SILU, TANH, Act, Heads
 from affina.engine.torch.fused.products import Layer, Stack
+from affina.engine.torch.norms import RootMeanSquare
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,20 @@ class Named:
     gated: bool = True
     norms: tuple[str, str, str, str] = ("input_layernorm", "", "post_attention_layernorm", "")
     """Before the attention, after it, before the inner layers, after them."""
-    biased: bool = False
-    """Whether norms are layer norms."""
     partial: bool = False
     """Whether its configuration may say that positions turn a part of each head; others turn all, whatever it says."""
     after_sums: bool = False
     """Whether norms after a half are of the residual stream that the half was added to."""
+    by_head: bool = False
+    """Whether one layer gives queries, keys and values, head by head."""
     drops: tuple[str, str, str] = ("self_attn.attention_dropout", "", "")
     """What drops in training: of the attention's weights, of its output, of the inner layers' output."""
+
+    @property
+    def parallel(self) -> bool:
+        """Whether both halves read the block's input: one norm is before them, none between. A block that says itself
+        how its halves stand is as it says."""
+        return bool(self.norms[0]) and not self.norms[2]
 
 
 LLAMA = Named()
@@ -51,7 +59,7 @@ BERT = Named(
     attention="attention.self", qkv=("attention.self.query", "attention.self.key", "attention.self.value"),
     o="attention.output.dense", inner=("intermediate.dense",), down="output.dense",
     act="intermediate.intermediate_act_fn", gated=False,
-    norms=("", "attention.output.LayerNorm", "", "output.LayerNorm"), biased=True, after_sums=True,
+    norms=("", "attention.output.LayerNorm", "", "output.LayerNorm"), after_sums=True,
     drops=("attention.self.dropout", "attention.output.dropout", "output.dropout"),
 )  # fmt: skip
 FUSED: Mapping[str, Named] = {
@@ -66,22 +74,32 @@ FUSED: Mapping[str, Named] = {
         drops=("self_attn.attention_dropout", "resid_attn_dropout", "resid_mlp_dropout"),
     ),
     "Starcoder2DecoderLayer": Named(
-        inner=("mlp.c_fc",), down="mlp.c_proj", act="mlp.act", gated=False, biased=True,
+        inner=("mlp.c_fc",), down="mlp.c_proj", act="mlp.act", gated=False,
         drops=("self_attn.attention_dropout", "self_attn.residual_dropout", "mlp.residual_dropout"),
+    ),
+    "PhiDecoderLayer": Named(
+        o="self_attn.dense", inner=("mlp.fc1",), down="mlp.fc2", act="mlp.activation_fn", gated=False,
+        norms=("input_layernorm", "", "", ""), partial=True,
+        drops=("self_attn.attention_dropout", "resid_dropout", "resid_dropout"),
+    ),
+    "GPTNeoXLayer": Named(
+        attention="attention", qkv=("attention.query_key_value",), by_head=True, o="attention.dense",
+        inner=("mlp.dense_h_to_4h",), down="mlp.dense_4h_to_h", act="mlp.act", gated=False, partial=True,
+        drops=("attention.attention_dropout", "post_attention_dropout", "post_mlp_dropout"),
     ),
     "GPT2Block": Named(
         attention="attn", qkv=("attn.c_attn",), o="attn.c_proj", inner=("mlp.c_fc",), down="mlp.c_proj", act="mlp.act",
-        gated=False, norms=("ln_1", "", "ln_2", ""), biased=True,
+        gated=False, norms=("ln_1", "", "ln_2", ""),
         drops=("attn.attn_dropout", "attn.resid_dropout", "mlp.dropout"),
     ),
     "ModernBertEncoderLayer": Named(
         attention="attn", qkv=("attn.Wqkv",), o="attn.Wo", inner=("mlp.Wi",), down="mlp.Wo", act="mlp.act",
-        norms=("attn_norm", "", "mlp_norm", ""), biased=True, drops=("attn.attention_dropout", "attn.out_drop", ""),
+        norms=("attn_norm", "", "mlp_norm", ""), drops=("attn.attention_dropout", "attn.out_drop", ""),
     ),
     "TransformerBlock": Named(  # DistilBERT's
         attention="attention", qkv=("attention.q_lin", "attention.k_lin", "attention.v_lin"), o="attention.out_lin",
         inner=("ffn.lin1",), down="ffn.lin2", act="ffn.activation", gated=False,
-        norms=("", "sa_layer_norm", "", "output_layer_norm"), biased=True, after_sums=True,
+        norms=("", "sa_layer_norm", "", "output_layer_norm"), after_sums=True,
         drops=("attention.dropout", "", "ffn.dropout"),
     ),
 }  # fmt: skip
@@ -118,9 +136,10 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
         return None
     qkv, o, inner, down = layers[: edge - 1], layers[edge - 1], layers[edge:-1], layers[-1]
     heads, curve = _heads(attention, qkv, o), curve_of(_at(layer, named.act))
+    if named.by_head:
+        qkv = [replace(each, heads=heads.queries) for each in qkv]
     norms = Norms(*standing, *(dict(attention.named_children()).get(each) for each in ("q_norm", "k_norm")))
-    known = all(is_known(each, named.biased) for each in norms.all())
-    if curve is None or not known or (turned := _turned(attention, heads, named.partial)) is None:
+    if curve is None or not _known(norms, named) or (turned := _turned(attention, heads, named.partial)) is None:
         return None
     widths = [size * heads.width for size in (heads.queries, heads.keys, heads.keys)]
     halves = 2 * [down.shape[1]] if named.gated else [down.shape[1]]
@@ -134,11 +153,25 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     form = Form(heads, Act(curve, named.gated), attends, turned, times, causal)
     if drops.any and heads.width > WIDEST:
         return None  # kernels alone drop weights
-    if not named.after_sums:
-        return Block(form, attention, stacks, norms, drops)
-    if turned or not all(isinstance(each, nn.LayerNorm) for each in (norms.attended, norms.made)):
-        return None
-    return AfterSums(form, attention, stacks, norms, drops)
+    if named.after_sums:
+        return None if turned else _whole(AfterSums(form, attention, stacks, norms, drops))
+    parallel = getattr(layer, "use_parallel_residual", named.parallel)
+    return _whole((Parallel if parallel else Block)(form, attention, stacks, norms, drops))
+
+
+def _known(norms: Norms[nn.Module], named: Named) -> bool:
+    """Whether there are operations for all of them: RMS norms alone stand in heads and before residual sums."""
+    inside, sides = (norms.query, norms.key), (norms.attended, norms.made)
+    if named.after_sums and not all(isinstance(each, nn.LayerNorm) for each in sides):
+        return False
+    plain = inside if named.after_sums else (*inside, *sides)
+    return all(isinstance(each, RootMeanSquare | None) for each in plain) and all(map(is_known, norms.all()))
+
+
+def _whole(block: Block) -> Block | None:
+    """The block, where nothing in its attention learns or multiplies that it does not know of."""
+    known = {id(each) for each in block.parameters()}
+    return block if all(id(each) in known for each in block.attention.parameters()) else None
 
 
 def _at(layer: Any, path: str) -> Any:
@@ -167,7 +200,8 @@ def _hooked(module: nn.Module) -> bool:
 
 
 def _heads(attention: Any, qkv: list[Layer], o: Layer) -> Heads:
-    width = int(attention.head_dim if hasattr(attention, "head_dim") else attention.attention_head_size)
+    names = ("head_dim", "attention_head_size", "head_size")
+    width = int(next(getattr(attention, name) for name in names if hasattr(attention, name)))
     queries = o.shape[1] // width
     return Heads(queries, (sum(each.shape[0] for each in qkv) // width - queries) // 2, width)
 

@@ -140,7 +140,7 @@ class Block:
         dtype, found, norms = kept.gates.dtype, Gradients(), self._norms(grad.dtype)
         ops, (qkv, o, gate_up, down) = operations(dtype), kept.inputs
         grad = taken(grad, kept.read)
-        cast = _left(self._apart(grad, norms.made, self.norms.made, kept.made, dtype, found), kept.dropped[1])
+        cast = left(self._apart(grad, norms.made, self.norms.made, kept.made, dtype, found), kept.dropped[1])
         dx, low, after = self.down.backward(cast, down)
         down.x = ops.gated_backward(kept.gates, dx, after, self.form.act)
         self.down.learn(cast, down, low, found)
@@ -149,7 +149,7 @@ class Block:
         grad, cast = self._through(norms.middle, self.norms.middle, kept.middle, (dx, after), grad, found)
         if not Join(self.form.times, norms.attended).plain:
             cast = self._apart(grad, norms.attended, self.norms.attended, kept.joined, dtype, found)
-        cast = _left(cast, kept.dropped[0])
+        cast = left(cast, kept.dropped[0])
         dx, low, after = self.o.backward(cast, o)
         self.o.learn(cast, o, low, found)
         if after is not None:
@@ -245,7 +245,7 @@ def spread(rows: Tensor, read: Tensor | None, size: int) -> Tensor:
     return rows if read is None else rows.new_zeros(size, *rows.shape[1:]).index_copy_(0, read, rows)
 
 
-def _left(grad: Tensor, dropped: Dropped | None) -> Tensor:
+def left(grad: Tensor, dropped: Dropped | None) -> Tensor:
     return grad if dropped is None else dropped(grad)
 
 

@@ -10,7 +10,8 @@ from affina.engine.torch import native
 from affina.engine.torch.dropped import Dropped
 from affina.engine.torch.fused.plain import AS_IS, Act, Arriving, Heads, Join, Norm, Plain, Thin, Turns
 
-MULTIPLE = 32  # of inner widths and of heads: two vectors
+VECTOR = 16  # numbers: the widths of rows and heads are multiples of it
+MULTIPLE = 2 * VECTOR  # of inner widths
 WIDEST, LARGEST_RANK = 16384, 1536  # the kernels' buffers for a row and a low-rank input
 P, N, F = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 LOW = (P, P, N, N)
@@ -41,7 +42,7 @@ def operations(dtype: torch.dtype) -> "Compiled | None":
 def fits(width: int, inner: int, heads: Heads, rank: int, turned: int) -> bool:
     """Whether the kernels take a block of these sizes; `rank` is the sum of the ranks beside one input, `turned` how
     many of a head's numbers its position turns."""
-    multiples = width % 16 == 0 and inner % MULTIPLE == 0 and heads.width % MULTIPLE == 0 and turned % MULTIPLE == 0
+    multiples = width % VECTOR == 0 and inner % MULTIPLE == 0 and heads.width % VECTOR == 0 and turned % 2 == 0
     return multiples and max(width, heads.queries * heads.width) <= WIDEST and rank <= LARGEST_RANK
 
 

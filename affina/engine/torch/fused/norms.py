@@ -50,10 +50,10 @@ def norm_of(norm: nn.Module, dtype: torch.dtype) -> Norm:
     return Norm(weight, norm.eps, torch.zeros_like(weight) if norm.bias is None else norm.bias.detach().to(dtype))
 
 
-def is_known(norm: nn.Module, biased: bool) -> bool:
-    """Whether `norm_of` takes it: an RMS norm or, where one may be `biased`, a layer norm with a weight."""
+def is_known(norm: nn.Module) -> bool:
+    """Whether `norm_of` takes it: an RMS norm, or a layer norm with a weight."""
     if isinstance(norm, RootMeanSquare):
         return True
-    if not biased or type(norm) is not nn.LayerNorm or len(norm.normalized_shape) > 1:
+    if type(norm) is not nn.LayerNorm or len(norm.normalized_shape) > 1:
         return False
     return norm.weight is not None

@@ -26,6 +26,8 @@ class Layer:
 
     base: Any
     beside: LowRank | None
+    heads: int = 0
+    """Of how many heads it gives queries, keys and values head by head (GPT-NeoX); 0: all of each together, as here."""
 
     @classmethod
     def of(cls, module: Any) -> "Layer | None":
@@ -39,9 +41,17 @@ class Layer:
 
     @property
     def weight(self) -> Tensor:
-        """[N, K]: the parameter's values, a view."""
+        """[N, K]: the parameter's values; a view where their rows stand as here."""
         own: Tensor = self.base.weight.detach()
-        return own.T if self.transposed else own
+        return self.apart(own.T if self.transposed else own)
+
+    def apart(self, rows: Tensor) -> Tensor:
+        """[N, …] as the layer has them → all queries, then all keys, then all values."""
+        return _turned(rows, self.heads, 3) if self.heads else rows
+
+    def by_head(self, rows: Tensor) -> Tensor:
+        """[N, …] as they stand here → as the layer has them."""
+        return _turned(rows, 3, self.heads) if self.heads else rows
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,6 +61,11 @@ class Layer:
     @property
     def rank(self) -> int:
         return 0 if self.beside is None else self.beside.lora_A.shape[0]
+
+
+def _turned(rows: Tensor, first: int, second: int) -> Tensor:
+    """[first · second · W, …], W of them after W → the same with `first` counting faster than `second`."""
+    return rows.view(first, second, -1, *rows.shape[1:]).transpose(0, 1).reshape(rows.shape)
 
 
 @dataclass(slots=True)
@@ -93,7 +108,7 @@ class Stack:
         if all(layer.base.bias is None for layer in self.layers):
             return None
         parts = [
-            layer.base.weight.new_zeros(size) if layer.base.bias is None else layer.base.bias.detach()
+            layer.base.weight.new_zeros(size) if layer.base.bias is None else layer.apart(layer.base.bias.detach())
             for layer, size in zip(self.layers, self.sizes, strict=True)
         ]
         return torch.cat([part.to(dtype) for part in parts])
@@ -125,7 +140,7 @@ class Stack:
             if beside is None:
                 thins.append(None)
                 continue
-            up = (beside.lora_B.detach().to(wide).T * beside.scale).contiguous()
+            up = (layer.apart(beside.lora_B.detach()).to(wide).T * beside.scale).contiguous()
             thins.append(Thin(u[:, start : start + rank], up))
             start += rank
         within, column = list[Within](), 0
@@ -201,26 +216,26 @@ class Stack:
             # the narrower side is laid out once and stays near
             wide = dy.shape[1] >= kept.x.shape[1] and thin.takes(dy)
             (whole,) = thin.sums([Summed(dy, kept.x) if wide else Summed(kept.x, dy, across=True)])
-        wanted, ups, start = list[Summed](), list[LowRank](), 0
+        wanted, ups, start = list[Summed](), list[tuple[Layer, LowRank]](), 0
         for layer, size, each in zip(self.layers, self.sizes, kept.thins, strict=True):
             rows = dy[:, start : start + size]
             if whole is not None and layer.base.weight.requires_grad:
-                part = whole[start : start + size]
+                part = layer.by_head(whole[start : start + size])
                 gradients[layer.base.weight] = part.T if layer.transposed else part
             if layer.base.bias is not None and layer.base.bias.requires_grad:
-                gradients[layer.base.bias] = rows.sum(0, dtype=torch.promote_types(rows.dtype, torch.float32))
+                summed = rows.sum(0, dtype=torch.promote_types(rows.dtype, torch.float32))
+                gradients[layer.base.bias] = layer.by_head(summed)
             if layer.beside is not None and each is not None:
                 wanted.append(Summed(rows, each.u, layer.beside.scale))
-                ups.append(layer.beside)
+                ups.append((layer, layer.beside))
             start += size
         if low is None:
             return
         seen = kept.x if kept.dropped is None else kept.dropped(kept.x)
         downs, *made = thin.sums([Summed(seen, low.u, across=True), *wanted])
-        gradients |= dict(zip((each.lora_B for each in ups), made, strict=True))
-        gradients |= dict(
-            zip((each.lora_A for each in ups), torch.split(downs, [*filter(None, self.ranks)]), strict=True)
-        )
+        split = torch.split(downs, [*filter(None, self.ranks)])
+        for (layer, beside), up, down in zip(ups, made, split, strict=True):
+            gradients |= {beside.lora_A: down, beside.lora_B: layer.by_head(up)}
 
     @property
     def within(self) -> bool:
@@ -229,8 +244,9 @@ class Stack:
 
     @property
     def calls_alone(self) -> bool:
-        """Whether a pass at a call can take it: sums after it would have to cut a single layer's low-rank product."""
-        return self.parts == self.sizes or self.within
+        """Whether a pass at a call, which reads layers as they are, can take it: sums after it would have to cut a
+        single layer's low-rank product."""
+        return (self.parts == self.sizes or self.within) and not any(layer.heads for layer in self.layers)
 
     def _times(
         self, x: Tensor, product: Product, beside: Sequence[Beside] = (), within: Sequence[Within] = ()
@@ -254,7 +270,7 @@ class Stack:
         if self._key == _key(weights, dtype):
             return
         learns = any(weight.requires_grad for weight in weights)
-        plain = not any(layer.transposed for layer in self.layers)
+        plain = not any(layer.transposed or layer.heads for layer in self.layers)
         if learns and plain and dtype == torch.bfloat16 and thin.stacks(weights):
             # at each use: to keep it would take memory
             self._ahead, self._back = (

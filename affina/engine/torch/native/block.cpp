@@ -268,14 +268,19 @@ void heads(
             const Kind own = Kind::of(kind, h, query_weight, key_weight);
             const int64_t size = own.together * h.W;
             for (int64_t head = 0; head < own.count; head += own.together) {
-                for (int64_t n = 0; n < size; n += 2 * WIDE) {
+                const S* from = y + own.first * h.W;
+                const float* shift = bias ? bias + own.first * h.W : bias;
+                int64_t n = 0;
+                for (; n + 2 * WIDE <= size; n += 2 * WIDE) {
                     floats acc[ROWS][2];
-                    summed<2>(
-                        acc, y + own.first * h.W, N, bias ? bias + own.first * h.W : bias, lines[kind], t, rows, head * h.W + n,
-                        own.count * h.W
-                    );
+                    summed<2>(acc, from, N, shift, lines[kind], t, rows, head * h.W + n, own.count * h.W);
                     for (int i = 0; i < rows; i++)
                         for (int j = 0; j < 2; j++) store(line + i * size + n + WIDE * j, acc[i][j]);
+                }
+                for (; n < size; n += WIDE) {
+                    floats acc[ROWS][1];
+                    summed<1>(acc, from, N, shift, lines[kind], t, rows, head * h.W + n, own.count * h.W);
+                    for (int i = 0; i < rows; i++) store(line + i * size + n, acc[i][0]);
                 }
                 for (int i = 0; i < rows; i++) {
                     float* at = line + i * size;
@@ -289,7 +294,14 @@ void heads(
                     }
                     const float *c = cos + (t + i) * h.turned, *s = sin + (t + i) * h.turned;
                     for (int64_t begin = 0; begin < size; begin += h.W, at += h.W, to += h.W) {
-                        const int64_t turned = kind < 2 ? h.turned : 0;
+                        int64_t turned = kind < 2 ? h.turned : 0;
+                        if (turned / 2 % WIDE) {
+                            for (int64_t n = 0; n < half; n++) {
+                                const float a = at[n], b = at[half + n];
+                                at[n] = a * c[n] - b * s[n], at[half + n] = b * c[half + n] + a * s[half + n];
+                            }
+                            turned = 0;
+                        }
                         for (int64_t n = 0; n < turned / 2; n += WIDE) {
                             const floats a = load(at + n), b = load(at + half + n);
                             store(to + n, a * load(c + n) - b * load(s + n));
@@ -326,12 +338,18 @@ void heads_backward(
                     S* to = grad + t * N + (own.first + head) * h.W;
                     for (int64_t begin = 0; begin < size; begin += h.W) {
                         const S* at = to + begin;
-                        for (int64_t n = 0; n < half; n += WIDE) {
+                        float* into = line + begin;
+                        const int64_t turned = half % WIDE ? 0 : h.turned;
+                        for (int64_t n = 0; n < turned / 2; n += WIDE) {
                             const floats a = load(at + n), b = load(at + half + n);
-                            store(line + begin + n, a * load(c + n) + b * load(s + half + n));
-                            store(line + begin + half + n, b * load(c + half + n) - a * load(s + n));
+                            store(into + n, a * load(c + n) + b * load(s + half + n));
+                            store(into + half + n, b * load(c + half + n) - a * load(s + n));
                         }
-                        for (int64_t n = h.turned; n < h.W; n += WIDE) store(line + begin + n, load(at + n));
+                        for (int64_t n = turned; n < h.W; n += WIDE) store(into + n, load(at + n));
+                        for (int64_t n = 0; n < half && !turned; n++) {
+                            const float a = into[n], b = into[half + n];
+                            into[n] = a * c[n] + b * s[half + n], into[half + n] = b * c[half + n] - a * s[n];
+                        }
                     }
                     if (own.weight) {
                         const S* x = y + t * N + (own.first + head) * h.W;

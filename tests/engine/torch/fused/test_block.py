@@ -28,7 +28,7 @@ from affina.engine.torch.tuned import attach
 
 FAMILIES = (
     "llama", "qwen2", "qwen3", "mistral", "gemma", "granite", "gemma2", "gemma3_text", "olmo2", "olmo3", "phi3", "gpt2",
-    "ministral", "smollm3", "starcoder2",
+    "ministral", "smollm3", "starcoder2", "phi", "gpt_neox",
 )  # fmt: skip
 TUNINGS: dict[str, Any] = {
     "lora": {"name": "lora", "rank": 4},
@@ -39,6 +39,8 @@ TARGETS = {
     "phi3": ["qkv_proj", "layers.1.mlp.gate_up_proj"],
     "gpt2": ["c_attn", "h.1.mlp.c_proj"],
     "starcoder2": ["q_proj", "v_proj", "layers.1.mlp.c_fc"],
+    "phi": ["q_proj", "v_proj", "layers.1.mlp.fc1"],
+    "gpt_neox": ["query_key_value", "layers.1.mlp.dense_4h_to_h"],
 }
 """Of "some", in families that name their layers otherwise."""
 CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.12}
@@ -46,6 +48,7 @@ CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.12}
 GRANITE = 0.13  # its halves are multiplied by 0.22, its gradients are small: 0.128 was seen
 
 
+BESIDE = ("phi", "gpt_neox")  # both halves read the block's input
 DROPS = {"name": "lora", "rank": 4, "dropout": 0.25}
 SEEDS = (3, 5, 7, 11, 13, 17, 19)
 
@@ -127,6 +130,15 @@ def test_fused_is_unfused(name: str, tuning: str, precision: str, sized: Callabl
     assert found <= (GRANITE if (name, precision) == ("granite", "bf16") else CLOSE[precision])
 
 
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_a_block_that_says_its_halves_follow_each_other_is_computed_so(tuning: str, tmp_path: Path) -> None:
+    sizes = {**families.SIZED["gpt_neox"], "use_parallel_residual": False}
+    folder = families.build("gpt_neox", tmp_path / "odd", **sizes)
+    mine, library = (engine(folder, TUNINGS[tuning], kernels=kernels) for kernels in (True, False))
+    assert {type(stage.block()) for stage in mine.network.stages} == {Block}
+    assert apart(learnt(mine, "float64")[1], learnt(library, "float64")[1]) <= CLOSE["float64"]
+
+
 def turning(factor: float) -> dict[str, Any]:
     """A configuration that says how much of a head turns."""
     return {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": factor}
@@ -198,11 +210,12 @@ def test_after_a_step_the_weights_of_that_step_are_computed_with(tuning: str, si
         ("llama", {"intermediate_size": 80}),
         ("llama", {"hidden_act": "relu"}),
         ("gpt2", {}),
+        ("phi", {**families.SIZED["phi"], "qk_layernorm": True}),
         ("llama", {"head_dim": 288, "attention_dropout": 0.1}),
     ],
 )
 def test_what_has_no_fused_form_stays_as_the_library_has_it(name: str, changes: dict[str, Any], tmp_path: Path) -> None:
-    sizes = {} if name == "gpt2" else {**families.SIZES, **changes}
+    sizes = changes if name in ("gpt2", "phi") else {**families.SIZES, **changes}
     folder = families.build(name, tmp_path / "odd", **sizes)
     mine, library = (engine(folder, TUNINGS["lora"], kernels=kernels) for kernels in (True, False))
     assert fused_now(mine) == 0
@@ -215,6 +228,8 @@ OWN: dict[str, dict[str, Any]] = {
     "gpt2": {"attn_pdrop": 0.25, "resid_pdrop": 0.25},
     "phi3": {"attention_dropout": 0.25, "resid_pdrop": 0.25},
     "starcoder2": {"attention_dropout": 0.25, "residual_dropout": 0.25},
+    "phi": {"attention_dropout": 0.25, "resid_pdrop": 0.25},
+    "gpt_neox": {"attention_dropout": 0.25, "hidden_dropout": 0.25},
 }
 """What families leave out of their own."""
 
@@ -231,6 +246,9 @@ def test_what_a_block_drops_in_training_is_left_out_of_its_gradients(
     folder = families.build(name, tmp_path / name, **{**families.SIZED.get(name, families.SIZES), **OWN[name]})
     mine, library = engine(folder, TUNINGS[tuning], precision), engine(folder, TUNINGS[tuning])
     assert fused_now(mine) == 2
+    for each in (mine, library):
+        for place in ("emb_dropout", "embed_dropout"):
+            setattr(each.network.body, place, torch.nn.Identity())  # no part of a block
     monkeypatch.setattr(Block, "seeds", lambda self: SEEDS)
     states, gradients = whole(mine)
     monkeypatch.setattr(Block, "seeds", lambda self: SEEDS[::-1])
@@ -285,7 +303,7 @@ PLACES = {"o": 1, "gate": 2, "up": 2, "fc": 2, "down": 3}
 def whole(made: TorchEngine) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Every hidden state, in training, and the gradients of a sum of them all."""
     batch = made.layout(families.random_rows(made.network.config.vocab_size))
-    learning = {name: each for name, each in made.trainable().items() if not name.endswith("lm_head.weight")}
+    learning = {name: each for name, each in made.trainable().items() if "lm_head" not in name}
     made.network.train()
     with made.network.computing():
         states = made.network.hidden(batch)
@@ -391,8 +409,8 @@ def test_a_pass_at_a_call_has_the_bits_of_its_operations_one_by_one(
     if passes.library() is None:
         pytest.skip("no compiler, or a processor without bf16 products")
     mine = engine(sized(name), tuned(tuning, name), "bf16")
-    # rank 3 beside a layer whose output is cut: operations one by one
-    cut = name in ("phi3", "gpt2") and tuning == "some"
+    # rank 3 beside a layer whose output is cut, halves side by side: operations one by one
+    cut = name in BESIDE or (name in ("phi3", "gpt2") and tuning == "some")
     taken = list[int]()
     backward = passes.Passes.backward
     monkeypatch.setattr(passes.Passes, "backward", lambda self, *given: taken.append(1) or backward(self, *given))

@@ -115,17 +115,19 @@ def gated(curve: int, more: bool, parts: int = 2) -> Callable[[Plain, Drawn], li
     return run
 
 
-def heads(normed: str = "", turned: int = HEADS.width) -> Callable[[Plain, Drawn], list[Tensor | None]]:
+def heads(
+    normed: str = "", turned: int = HEADS.width, shape: Heads = HEADS
+) -> Callable[[Plain, Drawn], list[Tensor | None]]:
     """`normed`: over each head, or over all."""
 
     def run(ops: Plain, d: Drawn) -> list[Tensor | None]:
-        width = (HEADS.queries + 2 * HEADS.keys) * HEADS.width
+        width = (shape.queries + 2 * shape.keys) * shape.width
         y, bias, positions = d.stored(width), d.wide(width), d.turns(turned)
-        lows = tuple(d.thin(count * HEADS.width) for count in (HEADS.queries, HEADS.keys, HEADS.keys))
-        counts = {"": (), "each": (1, 1), "all": (HEADS.queries, HEADS.keys)}[normed]
-        drawn = [d.norm(count * HEADS.width) for count in counts]
+        lows = tuple(d.thin(count * shape.width) for count in (shape.queries, shape.keys, shape.keys))
+        counts = {"": (), "each": (1, 1), "all": (shape.queries, shape.keys)}[normed]
+        drawn = [d.norm(count * shape.width) for count in counts]
         norms = (drawn[0], drawn[1]) if drawn else None
-        turns = Turns(HEADS, norms, *positions)
+        turns = Turns(shape, norms, *positions)
         out, rstd = ops.heads(y, bias, (lows[0], lows[1], lows[2]), turns)
         out = out.clone()
         grad = d.stored(width)
@@ -157,6 +159,8 @@ CASES: dict[str, Callable[[Plain, Drawn], list[Tensor | None]]] = {
     "heads normed together": heads("all"),
     "heads that do not turn": heads("each", 0),
     "heads of which half turns": heads("all", HEADS.width // 2),
+    "heads of three vectors of which a part turns": heads("", 20, Heads(3, 1, 48)),
+    "one head normed of which a part turns": heads("each", 12, Heads(1, 1, 80)),
 }
 
 
@@ -206,8 +210,9 @@ def test_no_storage_but_bf16_and_float32_has_kernels() -> None:
 @pytest.mark.parametrize(
     ("sizes", "right"),
     [((576, 1536, Heads(9, 3, 64), 48, 64), True), ((24, 1536, HEADS, 0, 64), False), ((576, 48, HEADS, 0, 64), False),
-     ((576, 1536, Heads(9, 3, 48), 0, 48), False), ((32768, 1536, HEADS, 0, 64), False),
-     ((576, 1536, HEADS, 1537, 64), False), ((576, 1536, HEADS, 0, 32), True), ((576, 1536, HEADS, 0, 16), False),
+     ((576, 1536, Heads(9, 3, 48), 0, 48), True), ((576, 1536, Heads(9, 3, 40), 0, 40), False),
+     ((32768, 1536, HEADS, 0, 64), False), ((576, 1536, HEADS, 1537, 64), False), ((576, 1536, HEADS, 0, 32), True),
+     ((576, 1536, HEADS, 0, 16), True), ((576, 1536, HEADS, 0, 7), False),
      ((576, 1536, HEADS, 0, 0), True), ((576, 1536, Heads(300, 3, 64), 0, 64), False)],
 )  # fmt: skip
 def test_sizes_that_the_kernels_do_not_take_are_known(sizes: tuple[int, int, Heads, int, int], right: bool) -> None:
