@@ -29,6 +29,8 @@ CLASSES: dict[str, Any] = {
     "source": AutoModelForSeq2SeqLM,
 }
 """Which of the library's classes end in words, by how they read."""
+UNDECLARED = ("StableLm",)
+"""Families whose attention calls whatever function is chosen, though their classes do not say so."""
 UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError,
     SafetensorError, StrictDataclassError,
@@ -60,7 +62,7 @@ def unusable(folder: Path, error: Exception) -> Refused:
 
 def packs(model: Any, ending: Ending) -> bool:
     """Whether its class lets its attention be replaced, and it reads rows that can be laid out flat."""
-    return bool(getattr(model, "_supports_attention_backend", False)) and ending.reads not in ("source", "order")
+    return _replaceable(type(model)) and ending.reads not in ("source", "order")
 
 
 def tells_texts_apart(config: Any) -> bool:
@@ -82,4 +84,8 @@ def _headless(config: Any) -> Any:
 def _declares_backend(kind: Any, config: Any) -> bool:
     if type(config) not in kind._model_mapping:
         raise ValueError(f"no {kind.__name__} class for model_type '{config.model_type}'")
-    return bool(getattr(kind._model_mapping[type(config)], "_supports_attention_backend", False))
+    return _replaceable(kind._model_mapping[type(config)])
+
+
+def _replaceable(kind: Any) -> bool:
+    return bool(getattr(kind, "_supports_attention_backend", False)) or kind.__name__.startswith(UNDECLARED)

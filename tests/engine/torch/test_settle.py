@@ -112,6 +112,8 @@ def test_nothing_is_compiled_where_every_block_is_fused(base: Path, monkeypatch:
         ("CohereForCausalLM", True, {}),
         ("GPTNeoXForCausalLM", False, {}),
         ("PhiForCausalLM", False, {}),
+        ("OPTForCausalLM", False, {"dropout": 0.1}),
+        ("StableLmForCausalLM", False, {}),
         ("BertForMaskedLM", False, {"hidden_dropout_prob": 0.1}),
         ("XLMRobertaModel", False, {}),
         ("ModernBertForMaskedLM", False, {}),

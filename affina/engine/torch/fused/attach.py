@@ -16,7 +16,7 @@ from affina.engine.torch.fused.drops import Drops
 from affina.engine.torch.fused.form import Form
 from affina.engine.torch.fused.norms import Norms, is_known
 from affina.engine.torch.fused.parallel import Parallel
-from affina.engine.torch.fused.plain import ERROR, SILU, TANH, Act, Heads
+from affina.engine.torch.fused.plain import ERROR, RELU, SILU, SQUARED, TANH, Act, Heads
 from affina.engine.torch.fused.products import Layer, Stack
 from affina.engine.torch.norms import RootMeanSquare
 
@@ -65,8 +65,20 @@ BERT = Named(
 FUSED: Mapping[str, Named] = {
     **dict.fromkeys(("LlamaDecoderLayer", "MistralDecoderLayer", "MinistralDecoderLayer", "GemmaDecoderLayer"), LLAMA),
     **dict.fromkeys(("Qwen2DecoderLayer", "Qwen3DecoderLayer", "GraniteDecoderLayer", "SmolLM3DecoderLayer"), LLAMA),
+    "CwmDecoderLayer": LLAMA,
+    "SeedOssDecoderLayer": Named(
+        drops=("self_attn.attention_dropout", "self_attn.residual_dropout", "mlp.residual_dropout"),
+    ),
+    "HyperCLOVAXDecoderLayer": Named(norms=("input_layernorm", "post_norm1", "post_attention_layernorm", "post_norm2")),
+    "VaultGemmaDecoderLayer": Named(norms=("input_layernorm", "", "pre_feedforward_layernorm", "")),
+    **dict.fromkeys(("ArceeDecoderLayer", "Jais2DecoderLayer"), Named(inner=("mlp.up_proj",), gated=False)),
+    "StableLmDecoderLayer": Named(partial=True, drops=("self_attn.attention_dropout", "", "dropout")),
+    "OPTDecoderLayer": Named(
+        o="self_attn.out_proj", inner=("fc1",), down="fc2", act="activation_fn", gated=False,
+        norms=("self_attn_layer_norm", "", "final_layer_norm", ""), drops=("self_attn.dropout", "dropout", "dropout"),
+    ),
     **dict.fromkeys(("Gemma2DecoderLayer", "Gemma3DecoderLayer"), GEMMA),
-    **dict.fromkeys(("Olmo2DecoderLayer", "Olmo3DecoderLayer"), OLMO),
+    **dict.fromkeys(("Olmo2DecoderLayer", "Olmo3DecoderLayer", "Exaone4DecoderLayer"), OLMO),
     **dict.fromkeys(("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "ElectraLayer"), BERT),
     **dict.fromkeys(("Data2VecTextLayer", "ErnieLayer"), BERT),
     "Phi3DecoderLayer": Named(
@@ -130,7 +142,7 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     layers = [each for part in linear if (each := Layer.of(part)) is not None]
     causal = bool(getattr(attention, "is_causal", True))
     drops = Drops(layer, named.drops)
-    if len(layers) < len(linear) or _drops(layer, named, drops):
+    if len(layers) < len(linear) or _drops(layer, named, drops) or not getattr(layer, "do_layer_norm_before", True):
         return None
     if any(_hooked(each) for each in parts if isinstance(each, nn.Module) and each is not attention):
         return None
@@ -149,6 +161,8 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     if not compiled.fits(o.shape[0], down.shape[1], heads, max(sum(stack.ranks) for stack in stacks), turned):
         return None
     attends = {name: heard[name] for name in HEARD if name in heard}
+    if attends.get("scaling") == 1.0:
+        attends["scaling"] = getattr(attention, "scaling", 1.0)  # its queries have been multiplied already
     times = float(getattr(layer, "residual_multiplier", 1.0))
     form = Form(heads, Act(curve, named.gated), attends, turned, times, causal)
     if drops.any and heads.width > WIDEST:
@@ -209,7 +223,8 @@ def _heads(attention: Any, qkv: list[Layer], o: Layer) -> Heads:
 def _turned(attention: Any, heads: Heads, partial: bool) -> int | None:
     """How many of a head's numbers its position turns; None where that is not told."""
     rope = getattr(attention.config, "rope_parameters", None)
-    if rope is None or not getattr(attention, "use_rope", True):
+    far = getattr(attention, "sliding_window", None) is not None and not getattr(attention, "is_sliding", True)
+    if rope is None or not getattr(attention, "use_rope", True) or far:  # `far`: Exaone 4's that see everything
         return 0
     if not partial:
         return heads.width
@@ -225,4 +240,5 @@ def curve_of(act: Any) -> int | None:
     x = torch.linspace(-64, 64, 1025)  # far enough to meet one that is cut off
     y, gelu = act(x), torch.nn.functional.gelu
     right = {SILU: torch.nn.functional.silu(x), TANH: gelu(x, approximate="tanh"), ERROR: gelu(x)}
+    right |= {RELU: x.clamp(0), SQUARED: x.clamp(0).square()}
     return next((curve for curve, each in right.items() if torch.allclose(y, each, atol=1e-6)), None)

@@ -40,8 +40,8 @@ class Join(NamedTuple):
         return self.times == 1.0 and self.norm is None
 
 
-SILU, TANH, ERROR = range(3)
-"""Curves that gates and inner layers follow: silu; gelu by tanh, and by the error function."""
+SILU, TANH, ERROR, RELU, SQUARED = range(5)
+"""Curves that gates and inner layers follow: silu; gelu by tanh, and by the error function; relu, and its square."""
 
 
 class Arriving(NamedTuple):
@@ -268,6 +268,8 @@ def _centred(x: Tensor, norm: Norm) -> Tensor:
 def _act(gate: Tensor, curve: int) -> Tensor:
     if curve == SILU:
         return torch.nn.functional.silu(gate)
+    if curve in (RELU, SQUARED):
+        return torch.nn.functional.relu(gate) ** (curve - RELU + 1)
     return torch.nn.functional.gelu(gate, approximate="tanh" if curve == TANH else "none")
 
 

@@ -173,6 +173,10 @@ inline void activation(floats g, int64_t curve, floats& value, floats& slope) {
         const floats gate = sigmoid(c * (g + 0.044715f * g * g * g));
         value = g * gate;
         slope = gate + value * (1.0f - gate) * c * (1.0f + 0.134145f * g * g);
+    } else if (curve >= RELU) {
+        value = g < 0 ? floats{} : g;
+        slope = g > 0 ? spread(1.0f) : floats{};
+        if (curve == SQUARED) slope = 2.0f * value, value *= value;
     } else {
         const floats gate = sigmoid(g);
         value = g * gate;

@@ -36,7 +36,7 @@ struct Heads {
     int64_t norms() const { return jointly ? 2 : H + K; }  // of a row
 };
 
-constexpr int64_t TANH = 1, ERROR = 2;  // gelu's two forms; 0 is silu
+constexpr int64_t TANH = 1, ERROR = 2, RELU = 3, SQUARED = 4;  // gelu's two forms, relu and its square; 0 is silu
 
 // What the inner product's sums become: act(y), or act(gate) · up of two halves.
 struct Act {

@@ -1,5 +1,6 @@
 """The fused block is the library's block: outputs and every gradient, to the last digits of float64."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -20,7 +21,7 @@ from affina.engine.torch.dropped import Dropped
 from affina.engine.torch.fused import passes
 from affina.engine.torch.fused.attach import curve_of
 from affina.engine.torch.fused.block import Block
-from affina.engine.torch.fused.plain import ERROR, SILU, TANH
+from affina.engine.torch.fused.plain import ERROR, RELU, SILU, TANH
 from affina.engine.torch.load import load
 from affina.engine.torch.low_rank import LowRank
 from affina.engine.torch.step import Course, TorchEngine
@@ -28,7 +29,8 @@ from affina.engine.torch.tuned import attach
 
 FAMILIES = (
     "llama", "qwen2", "qwen3", "mistral", "gemma", "granite", "gemma2", "gemma3_text", "olmo2", "olmo3", "phi3", "gpt2",
-    "ministral", "smollm3", "starcoder2", "phi", "gpt_neox",
+    "ministral", "smollm3", "starcoder2", "phi", "gpt_neox", "opt",
+    "stablelm", "cwm", "seed_oss", "exaone4", "vaultgemma", "arcee", "jais2", "hyperclovax",
 )  # fmt: skip
 TUNINGS: dict[str, Any] = {
     "lora": {"name": "lora", "rank": 4},
@@ -41,11 +43,13 @@ TARGETS = {
     "starcoder2": ["q_proj", "v_proj", "layers.1.mlp.c_fc"],
     "phi": ["q_proj", "v_proj", "layers.1.mlp.fc1"],
     "gpt_neox": ["query_key_value", "layers.1.mlp.dense_4h_to_h"],
+    "opt": ["q_proj", "v_proj", "layers.1.fc1"],
 }
 """Of "some", in families that name their layers otherwise."""
 CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.12}
-"""bf16: from the library's bf16 or its float32, which are up to 0.14 apart; 0.106 at most was seen, Granite aside."""
-GRANITE = 0.13  # its halves are multiplied by 0.22, its gradients are small: 0.128 was seen
+"""From the library in the same precision, or not twice as far from its float64 as that is: a relu's slope jumps."""
+UNSEEN = re.compile(r"decoder\.layers\.\d+\.self_attn\.k_proj\.bias$")
+"""OPT's positions do not turn, so that the softmax does not see it: its gradient is 0 but for rounding."""
 
 
 BESIDE = ("phi", "gpt_neox")  # both halves read the block's input
@@ -108,9 +112,9 @@ def fused_now(made: TorchEngine) -> int:
 
 def apart(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> float:
     assert found.keys() == expected.keys()
-    return max(
-        float((found[name] - each).abs().max() / each.abs().max().clamp_min(1e-12)) for name, each in expected.items()
-    )
+    sizes = {name: float(each.abs().max().clamp_min(1e-12)) for name, each in expected.items()}
+    sizes |= {name: sizes[name.replace("bias", "weight")] for name in sizes if UNSEEN.search(name)}
+    return max(float((found[name] - each).abs().max()) / sizes[name] for name, each in expected.items())
 
 
 @pytest.mark.parametrize("precision", CLOSE)
@@ -124,10 +128,11 @@ def test_fused_is_unfused(name: str, tuning: str, precision: str, sized: Callabl
     assert (fused_now(mine), fused_now(library)) == (2, 0)
     (logprobs, gradients), (expected, right) = learnt(mine, exactly), learnt(library, exactly)
     assert float((logprobs - expected).abs().max()) <= CLOSE[precision] * max(1.0, float(expected.abs().max()))
-    found = apart(gradients, right)
-    if precision == "bf16" and found > CLOSE[precision]:
-        found = min(found, apart(gradients, learnt(engine(sized(name), tuned(tuning, name), "float32", False))[1]))
-    assert found <= (GRANITE if (name, precision) == ("granite", "bf16") else CLOSE[precision])
+    found, bound = apart(gradients, right), CLOSE[precision]
+    if precision != "float64" and found > bound:  # rounding alone, where the library's own is as far from the truth
+        truth = learnt(engine(sized(name), tuned(tuning, name), "float32", False), "float64")[1]
+        found, bound = apart(gradients, truth), 2 * apart(right, truth)
+    assert found <= bound
 
 
 @pytest.mark.parametrize("tuning", ["lora", "full"])
@@ -164,8 +169,8 @@ def test_as_much_of_a_head_turns_as_the_library_turns(name: str, rope: dict[str,
 
 def test_a_gate_that_learns_has_no_fused_form() -> None:
     assert curve_of(torch.nn.PReLU().bfloat16()) is None
-    asked = torch.nn.SiLU(), torch.nn.GELU("tanh"), torch.nn.GELU(), torch.nn.ReLU()
-    assert [curve_of(each) for each in asked] == [SILU, TANH, ERROR, None]
+    asked = torch.nn.SiLU(), torch.nn.GELU("tanh"), torch.nn.GELU(), torch.nn.ReLU(), torch.nn.ReLU6()
+    assert [curve_of(each) for each in asked] == [SILU, TANH, ERROR, RELU, None]
 
 
 @pytest.mark.parametrize("tuning", ["lora", "full"])
@@ -208,7 +213,7 @@ def test_after_a_step_the_weights_of_that_step_are_computed_with(tuning: str, si
     [
         ("llama", {"head_dim": 24}),
         ("llama", {"intermediate_size": 80}),
-        ("llama", {"hidden_act": "relu"}),
+        ("llama", {"hidden_act": "relu6"}),
         ("gpt2", {}),
         ("phi", {**families.SIZED["phi"], "qk_layernorm": True}),
         ("llama", {"head_dim": 288, "attention_dropout": 0.1}),
@@ -230,6 +235,8 @@ OWN: dict[str, dict[str, Any]] = {
     "starcoder2": {"attention_dropout": 0.25, "residual_dropout": 0.25},
     "phi": {"attention_dropout": 0.25, "resid_pdrop": 0.25},
     "gpt_neox": {"attention_dropout": 0.25, "hidden_dropout": 0.25},
+    "opt": {"attention_dropout": 0.25, "dropout": 0.25, "activation_function": "gelu"},  # a relu's slope jumps in bf16
+    "seed_oss": {"attention_dropout": 0.25, "residual_dropout": 0.25},
 }
 """What families leave out of their own."""
 
@@ -260,8 +267,9 @@ def test_what_a_block_drops_in_training_is_left_out_of_its_gradients(
     def rest(x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
         if not (p and training):
             return x
-        stays = Dropped.of(next(halves), *x[0].shape, p).stays()
-        return torch.where(stays, x[0] / (1 - p), x.new_zeros(()))[None]
+        flat = x.reshape(-1, x.shape[-1])
+        stays = Dropped.of(next(halves), *flat.shape, p).stays()
+        return torch.where(stays, flat / (1 - p), x.new_zeros(())).view(x.shape)
 
     monkeypatch.setattr(torch.nn.functional, "dropout", rest)
     expected, right = whole(library)

@@ -10,7 +10,21 @@ from torch import Tensor
 from affina.engine.torch import native
 from affina.engine.torch.dropped import Dropped
 from affina.engine.torch.fused import compiled
-from affina.engine.torch.fused.plain import ERROR, SILU, TANH, Act, Arriving, Heads, Join, Norm, Plain, Thin, Turns
+from affina.engine.torch.fused.plain import (
+    ERROR,
+    RELU,
+    SILU,
+    SQUARED,
+    TANH,
+    Act,
+    Arriving,
+    Heads,
+    Join,
+    Norm,
+    Plain,
+    Thin,
+    Turns,
+)
 
 PLAIN = Plain()
 DTYPES = (torch.float32, torch.bfloat16)
@@ -150,6 +164,8 @@ CASES: dict[str, Callable[[Plain, Drawn], list[Tensor | None]]] = {
     "a part added and normed": added(True, True),
     "gated silu": gated(SILU, True),
     "gated gelu": gated(TANH, True),
+    "gated relu": gated(RELU, True, 1),
+    "squared relu": gated(SQUARED, True, 1),
     "gated alone": gated(SILU, False),
     "act of one part": gated(TANH, True, 1),
     "act alone": gated(SILU, False, 1),

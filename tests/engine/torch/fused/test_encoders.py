@@ -250,7 +250,7 @@ def test_a_norm_that_a_tuning_has_put_in_is_computed(built: Callable[..., Path])
 @pytest.mark.parametrize(
     "changes",
     [
-        {"is_decoder": True}, {"hidden_act": "relu"}, {"hidden_act": "gelu_10"}, {"num_attention_heads": 4},
+        {"is_decoder": True}, {"hidden_act": "relu6"}, {"hidden_act": "gelu_10"}, {"num_attention_heads": 4},
         {"hidden_size": 576, "num_attention_heads": 2}, {"hidden_dropout_prob": 1.0},
     ],
     ids=str,
