@@ -45,6 +45,7 @@ def chosen(given: argparse.Namespace, tokenizer: Any) -> tuple[Rows, Rows]:
     """(training, held out). `tokenizer`: a folder's own, whose lengths group the rows."""
     every = rows(given.data)
     pool = every[: -5 * HELD][: POOL * given.batch]
+    pool = pool[: len(pool) // given.batch * given.batch]  # whole batches alone
     lengths = [min(len(tokenizer.encode(text)), LONGEST) for text, _ in pool]
     order = sorted(range(len(pool)), key=lambda place: lengths[place])
     batches = [order[start : start + given.batch] for start in range(0, len(order), given.batch)]

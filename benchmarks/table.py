@@ -5,7 +5,6 @@ Below it pairs of features that other work shows: what lies below the lowest wei
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from compare import environments
 from machine import measured
 
 OFF = {
@@ -39,7 +39,8 @@ class Line:
     name: str
     sets: dict[str, str]
     environment: dict[str, str] = field(default_factory=dict)
-    more: tuple[str, ...] = ()
+    epochs: bool = False
+    """Whether it meets the same rows three times."""
     script: str = "sft.py"
     side: str = ""
     """Which side of a script that measures two; empty where it measures one."""
@@ -58,12 +59,12 @@ FEATURES: tuple[tuple[str, dict[str, str]], ...] = (
     ("checkpointing (memory)", {"train.compute.checkpoint": "on"}),
 )
 """(name, the settings that switch it on), in the order they are added; the allocator's switch is the environment."""
-TRUNK = ("--rows=64", "--warm=8", "--steps=16")  # what is counted are the second epoch and the third
+EPOCH = 8  # steps of one, where frozen blocks are kept; what is counted are the second and the third
 LAST = {"tuning": "{name: last_layers, layers: 2}"}
 PAIRS = (
     (
-        Line("last 2 blocks learn: all computed at each step", {**LAST, "train.compute.trunk": "off"}, more=TRUNK),
-        Line("+ frozen trunk kept", {**LAST, "train.compute.trunk": "memory"}, more=TRUNK),
+        Line("last 2 blocks learn: all computed at each step", {**LAST, "train.compute.trunk": "off"}, epochs=True),
+        Line("+ frozen trunk kept", {**LAST, "train.compute.trunk": "memory"}, epochs=True),
     ),
     (
         Line("generation, batch 8: transformers' own", {}, script="generate.py", side="transformers"),
@@ -84,11 +85,13 @@ def rows() -> list[Line]:
 def command(given: argparse.Namespace, line: Line) -> list[str]:
     """The benchmark of a line; `--set` on the command line wins, and of two equal arguments the later."""
     if line.script != "sft.py":
-        return [sys.executable, str(HERE / line.script), "--work=gsm", "--pairs=1", f"--threads={given.threads}"]
+        told = [f"--{name}={getattr(given, name)}" for name in ("base", "batch", "threads")]
+        return [sys.executable, str(HERE / line.script), "--work=gsm", "--pairs=1", *told]
     own = ("data", "base", "steps", "warm", "batch", "rank", "lr", "threads", "group", "rows", "seed", "held_out")
     shared = [f"--{name.replace('_', '-')}={getattr(given, name)}" for name in own]
     sets = [f"--set={key}={value}" for key, value in line.sets.items()] + [f"--set={each}" for each in given.set]
-    return [sys.executable, str(HERE / line.script), *shared, *line.more, *sets]
+    more = [f"--rows={EPOCH * given.batch}", f"--warm={EPOCH}", f"--steps={2 * EPOCH}"] if line.epochs else []
+    return [sys.executable, str(HERE / line.script), *shared, *more, *sets]
 
 
 def markdown(groups: Sequence[Sequence[str]], found: dict[str, list[dict[str, Any]]]) -> str:
@@ -127,7 +130,9 @@ def additive(given: argparse.Namespace) -> None:
         for line in (each for group in groups for each in group):
             made = both.get(line.script) if line.side else None
             if made is None:
-                made = both[line.script] = measured(command(given, line), os.environ | line.environment)
+                own, _ = environments()
+                plain = {name: value for name, value in own.items() if name not in PLAIN}
+                made = both[line.script] = measured(command(given, line), plain | line.environment)
             kept = {**made, "real_tokens_per_s": made["median"][line.side]} if line.side else made
             found[line.name].append(kept)
             rate = kept["real_tokens_per_s"]

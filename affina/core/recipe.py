@@ -103,7 +103,7 @@ class Compute(Section):
     packing: Annotated[Literal["auto", "off"], WORDED] = "auto"
     """Rows side by side in one flat batch, where the base's attention takes it; `off`: padded to their longest."""
     head: Literal["targets", "everywhere"] = "targets"
-    """Which positions' distributions over words are computed; `everywhere` at once, as other tools do."""
+    """Which positions' distributions over words are computed to learn; `everywhere`: all, held whole."""
     kernels: Switch = "auto"
     """Fused blocks with kernels that the machine's own C++ compiler builds once; `auto`: where both are known."""
     compile: Switch = "auto"
@@ -112,7 +112,7 @@ class Compute(Section):
     """Keep only each block's input and compute the block again in backward; `auto`: when memory would not suffice."""
     trunk: Annotated[Literal["auto", "memory", "disk", "off"], WORDED] = "auto"
     """Where the outputs of frozen lowest blocks are kept, computed once per example; `auto`: memory, then disk."""
-    ahead: int = Field(4, ge=0)
+    ahead: int = Field(4, ge=0, le=1000)
     """Batches made in a thread before their steps ask for them; 0: each is made when its step asks."""
     masters: Literal["float32", "bf16"] = "float32"
     """Of what trains. `bf16` (with `precision: bf16`) halves its matrices, rounded stochastically at each step."""

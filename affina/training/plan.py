@@ -147,6 +147,7 @@ def _code() -> str:
 def _same(run: Run, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for part, what in WATCHED.items():
         old, new = begun[part], json.loads(json.dumps(now[part]))
+        old = _completed(old) if part == "recipe" else old
         changed = _differences(old, new) if part != "base" or old["digest"] != new["digest"] else []
         if changed:
             raise Refused(
@@ -154,6 +155,15 @@ def _same(run: Run, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
                 why="; ".join(changed[:3]) + (f"; and {len(changed) - 3} more" if len(changed) > 3 else ""),
                 instead="restore it to resume, or give this one its own --run name",
             )
+
+
+def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A lock's recipe, with settings that came since it was written at their defaults, which is what it did."""
+    try:
+        whole: dict[str, Any] = json.loads(json.dumps(_unlicensed(Recipe.build(recipe).resolved())))
+    except Refused:  # of a setting that is no more: the differences are told as they stand
+        return recipe
+    return whole
 
 
 def _differences(old: Any, new: Any, place: str = "") -> list[str]:

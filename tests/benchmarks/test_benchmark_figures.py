@@ -96,6 +96,14 @@ def test_each_row_of_the_table_adds_to_the_one_above_and_the_recipe_takes_every_
         assert not row.sets or recipe.change(sft.changes(given)) != recipe
 
 
+def test_every_line_of_the_table_is_of_the_base_and_batch_that_were_asked_for() -> None:
+    given = sft.arguments(["--base=/another", "--batch=4"])
+    for line in (*table.rows(), *(each for pair in table.PAIRS for each in pair)):
+        made = table.command(given, line)
+        assert {"--base=/another", "--batch=4"} <= {*made}
+        assert ("--rows=32" in made) == line.epochs
+
+
 def test_the_table_shows_medians_and_the_gain_over_its_first_row() -> None:
     def line(rate: float) -> dict[str, Any]:
         return {"real_tokens_per_s": rate, "tree_gb": 3.0, "losses": [2.0, 1.0], "validation_loss": 1.5}

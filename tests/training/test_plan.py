@@ -72,6 +72,19 @@ def test_a_run_begun_keeps_its_threads_and_precision(tmp_path: Path, chat_model:
     assert (made.threads, made.computing.precision) == (7, "bf16")
 
 
+def test_a_run_begun_before_a_setting_was_goes_on(tmp_path: Path, chat_model: Path) -> None:
+    run, lock = Run.create(tmp_path / "runs", "tiny"), planned(tmp_path, chat_model).lock
+    settings, computed = lock["recipe"]["train"]["compute"], lock["machine"]["compute"]
+    for name in ("packing", "head"):
+        del settings[name], computed[name]
+    del settings["ahead"]
+    run.write("lock.json", lock)
+    made = planned(tmp_path, chat_model, run)
+    assert (made.computing.packing, made.computing.head) == (True, "targets")
+    with pytest.raises(Refused, match=r"train\.compute\.ahead was 4 and is 2"):
+        planned(tmp_path, chat_model, run, train={"compute": {"precision": "float32", "ahead": 2}})
+
+
 @pytest.mark.parametrize(
     ("sections", "same"),
     [({}, True), ({"train": {"steps": 13}}, False), ({"tuning": {"name": "lora", "rank": 5}}, False)],

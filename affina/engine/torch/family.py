@@ -61,8 +61,8 @@ def unusable(folder: Path, error: Exception) -> Refused:
 
 
 def packs(model: Any, ending: Ending) -> bool:
-    """Whether its class lets its attention be replaced, and it reads rows that can be laid out flat."""
-    return _replaceable(type(model)) and ending.reads not in ("source", "order")
+    """Whether its attention can be replaced, and it reads rows that can be laid out flat."""
+    return replaceable(type(model)) and ending.reads not in ("source", "order")
 
 
 def tells_texts_apart(config: Any) -> bool:
@@ -84,8 +84,9 @@ def _headless(config: Any) -> Any:
 def _declares_backend(kind: Any, config: Any) -> bool:
     if type(config) not in kind._model_mapping:
         raise ValueError(f"no {kind.__name__} class for model_type '{config.model_type}'")
-    return _replaceable(kind._model_mapping[type(config)])
+    return replaceable(kind._model_mapping[type(config)])
 
 
-def _replaceable(kind: Any) -> bool:
+def replaceable(kind: Any) -> bool:
+    """Whether a class of models lets its attention be replaced."""
     return bool(getattr(kind, "_supports_attention_backend", False)) or kind.__name__.startswith(UNDECLARED)

@@ -131,7 +131,8 @@ def small(step: int = 1) -> Batch:
 def _possible(network: Network) -> tuple[int, str]:
     """How many lowest blocks are frozen, and why their states cannot be kept; empty where they can."""
     if not network.flat:
-        return 0, "the attention of this base cannot pack rows: its rows are padded and computed whole"
+        why = "the attention of this base cannot pack rows" if network.how.packing else "packing is off"
+        return 0, f"{why}: its rows are padded and computed whole"
     if not network.stages:
         return 0, "this base has no list of blocks: one block stands at all depths"
     depth, draws = probed(network)

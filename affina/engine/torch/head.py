@@ -37,9 +37,8 @@ class WordHead:
     def everywhere(self, hidden_TD: torch.Tensor) -> torch.Tensor:
         """[T, V] log-probabilities of all words at all positions, held whole: what `logprobs` is there to avoid."""
         wide = torch.promote_types(self.dtype, torch.float32)
-        logits_TV = (hidden_TD.to(self.dtype) @ self.weight_VD.to(self.dtype).T).to(wide) * self.scale
-        if self.bias_V is not None:
-            logits_TV = logits_TV + self.bias_V.to(self.dtype).to(wide)
+        logits_TV = (hidden_TD.to(self.dtype) @ self.weight_VD.to(self.dtype).T).to(wide)
+        logits_TV = (logits_TV if self.bias_V is None else logits_TV + self.bias_V.to(wide)) * self.scale
         if self.softcap is not None:
             logits_TV = torch.tanh(logits_TV / self.softcap) * self.softcap
         return logits_TV.log_softmax(-1)

@@ -246,8 +246,10 @@ class Network(nn.Module):
 
     @property
     def _library_name(self) -> str:
-        """The library's fused attention, but where scores have a soft cap, which it would leave out without a word."""
-        return "eager" if getattr(self.config, "attn_logit_softcapping", None) else "sdpa"
+        """The library's fused attention; not where a family has none, nor where scores have a soft cap, which it would
+        leave out without a word."""
+        plain = getattr(self.config, "attn_logit_softcapping", None) or not getattr(self.model, "_supports_sdpa", True)
+        return "eager" if plain else "sdpa"
 
 
 def load(

@@ -52,7 +52,8 @@ class TorchModel:
         """
         network, head = self.network, self.network.ending.head
         ends = batch.ends_R if network.sums_up_last else batch.starts_R
-        sources_S = batch.sources_S if network.how.head == "targets" else None
+        everywhere = network.how.head == "everywhere" and torch.is_grad_enabled()  # measuring reads larger batches
+        sources_S = None if everywhere else batch.sources_S
         read = {"words": sources_S, "tags": batch.sources_S, "span": batch.sources_S, "vector": None}
         with network.computing():
             hidden_TD = network.hidden(batch, again, read.get(head, ends))
@@ -60,7 +61,7 @@ class TorchModel:
         if head == "words":
             sources, targets = self._lent(batch.sources_S), self._lent(batch.targets_S)
             words = Vocabulary(*network.words.unbiased(hidden_TD[sources]), targets)
-            if network.how.head == "everywhere":
+            if everywhere:
                 return replace(given, logprobs_S=network.words.everywhere(hidden_TD)[sources, targets], words=words)
             return replace(given, logprobs_S=words.head.logprobs(words.hidden_SD, targets), words=words)
         if head == "vector":

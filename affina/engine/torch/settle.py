@@ -92,7 +92,7 @@ def _fused(work: Work) -> bool:
     """Whether the base's family is one whose blocks have a fused form, and what learns leaves them in it."""
     config = json.loads((work.base / "config.json").read_text(encoding="utf-8"))
     named, *_ = config.get("architectures") or [""]
-    name = named.partition("For")[0].removesuffix("Model").removesuffix("LMHead")
+    name = named.partition("For")[0].removesuffix("Model").removesuffix("LMHead").removesuffix("Text")
     classes = (
         *(f"{name}{kind}" for kind in ("DecoderLayer", "EncoderLayer", "Block", "Layer")),
         OF_NO_NAME.get(name, ""),

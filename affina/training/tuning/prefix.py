@@ -42,7 +42,7 @@ class Prefix(Ahead):
         virtual.prefix(model, virtual.Table(torch.cat(columns, 1)), heads)
 
     def _possible(self, model: Any) -> None:
-        from affina.engine.torch import attention, virtual
+        from affina.engine.torch import attention, family, virtual
 
         if self.projection and self.text:
             why = "what two layers make starts at random"
@@ -50,7 +50,9 @@ class Prefix(Ahead):
         one_stack(self, model)
         kind, instead = f"the tuning prefix on {model.config.model_type}", "choose the tuning prompt"
         if not attention.chosen(model.config):
-            raise Refused(kind, "its attention is its own and takes no keys from outside", instead)
+            padded = "its rows are padded, and the library's own attention takes no keys from outside"
+            own = "its attention is its own and takes no keys from outside"
+            raise Refused(kind, padded if family.replaceable(type(model)) else own, instead)
         if not any(getattr(layer, "is_causal", False) for layer in virtual.attending(model)):
             raise Refused(kind, "this encoder has no key cache, in which other tools put a prefix", instead)
 

@@ -154,3 +154,17 @@ def test_a_vocabulary_of_256k_stays_within_the_bound(kind: str, gradient: int) -
     # 400 positions: 400 MiB of float32 logits at once; a trainable weight's own gradient is 256k·64·4 = 64 MiB.
     done = subprocess.run([sys.executable, "-c", GROWTH, kind], capture_output=True, text=True, check=True)
     assert float(done.stdout) <= gradient + 64
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize(("scale", "cap"), SHAPES)
+def test_everywhere_is_what_targets_are_given(scale: float, cap: float | None, biased: bool) -> None:
+    hidden, weight, targets = inputs(trainable=False)
+    bias = torch.randn(V, generator=torch.Generator().manual_seed(2)) if biased else None
+    given = WordHead(weight, torch.float32, scale, cap, bias)
+    everywhere = given.everywhere(hidden).detach()
+    assert everywhere.shape == (S, V)
+    expected = torch.nn.functional.linear(hidden, weight, bias) * scale
+    expected = (expected if cap is None else torch.tanh(expected / cap) * cap).log_softmax(-1)
+    assert apart(everywhere, expected.detach()) < 1e-6
+    assert apart(given.logprobs(hidden, targets).detach(), everywhere[torch.arange(S), targets]) < 2e-6

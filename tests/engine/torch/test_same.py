@@ -130,3 +130,21 @@ def test_what_rounds_as_the_library_itself_does_is_the_same() -> None:
     assert same.close(near, expected, torch.bfloat16) and not same.close(near, expected, torch.float32)
     assert not same.close(far, expected, torch.bfloat16, lambda: near)
     assert same.close(far, expected, torch.bfloat16, lambda: expected + 0.1 * apart)
+
+
+def test_what_is_no_number_is_told_from_what_is_one() -> None:
+    ones, broken = torch.ones(4), torch.tensor([1.0, float("nan"), 1.0, 1.0])
+    assert same.close(ones, ones, torch.float32)
+    assert not same.close(broken, ones, torch.float32)
+    assert not same.close(broken, ones, torch.float32, lambda: ones)
+    assert same.close(broken, broken, torch.float32)  # the library's own is none either
+
+
+def test_a_family_without_fused_attention_is_padded_under_its_plain_one(tmp_path: Path) -> None:
+    folder = build("gemma2", tmp_path / "gemma2", attn_logit_softcapping=None)
+    packed, padded = (
+        TorchModel(load(folder, Computing("float32", packing=each)), Renderer.open(folder)) for each in (True, False)
+    )
+    assert (packed.network.flat, padded.network.flat) == (True, False)
+    for one, other in zip(packed.score(ROWS), padded.score(ROWS), strict=True):
+        assert np.abs(one.logprobs_S - other.logprobs_S).max() < 2e-5

@@ -116,6 +116,7 @@ def test_nothing_is_compiled_where_every_block_is_fused(base: Path, monkeypatch:
         ("StableLmForCausalLM", False, {}),
         ("BertForMaskedLM", False, {"hidden_dropout_prob": 0.1}),
         ("XLMRobertaModel", False, {}),
+        ("Gemma3TextModel", False, {}),
         ("ModernBertForMaskedLM", False, {}),
         ("DistilBertModel", False, {"model_type": "distilbert", "attention_dropout": 0.1}),
     ):

@@ -170,6 +170,8 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     if named.after_sums:
         return None if turned else _whole(AfterSums(form, attention, stacks, norms, drops))
     parallel = getattr(layer, "use_parallel_residual", named.parallel)
+    if parallel and norms.before is None:
+        return None
     return _whole((Parallel if parallel else Block)(form, attention, stacks, norms, drops))
 
 

@@ -285,11 +285,12 @@ class Fused(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         kept, ctx.kept = ctx.kept, None
-        if isinstance(kept, tuple):
-            x, forest = kept
-            with attention.resumed(forest):
-                _, kept = ctx.block.forward(x, ctx.turns, ctx.how, True)
-        dx, found = ctx.block.backward(grad.contiguous(), kept, ctx.turns, ctx.needs_input_grad[0])
+        with torch.autocast(grad.device.type, enabled=False):  # as forward was
+            if isinstance(kept, tuple):
+                x, forest = kept
+                with attention.resumed(forest):
+                    _, kept = ctx.block.forward(x, ctx.turns, ctx.how, True)
+            dx, found = ctx.block.backward(grad.contiguous(), kept, ctx.turns, ctx.needs_input_grad[0])
         return dx, None, None, None, *(found[each].to(each.dtype) for each in ctx.moving)
 
 

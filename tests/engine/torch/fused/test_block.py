@@ -304,7 +304,7 @@ def test_rows_that_do_not_stand_in_one_flat_batch_are_the_librarys(sized: Callab
     assert torch.allclose(found[0], found[1], atol=1e-5)
 
 
-PLACES = {"o": 1, "gate": 2, "up": 2, "fc": 2, "down": 3}
+PLACES = {"o": 1, "gate": 2, "up": 2, "fc1": 2, "dense_h": 2, "down": 3, "fc2": 3, "dense_4h": 3, "dense": 1}
 """The stacks of a block: a layer of any other name reads what queries read."""
 
 
@@ -344,7 +344,7 @@ def leaving_out(made: TorchEngine) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize("name", ["llama", "qwen3", "gemma2", "olmo2", "phi3", "starcoder2"])
+@pytest.mark.parametrize("name", ["llama", "qwen3", "gemma2", "olmo2", "phi3", "starcoder2", "phi", "gpt_neox"])
 def test_what_adapters_leave_out_is_left_out_of_their_gradients(
     name: str, precision: str, sized: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,11 +379,14 @@ def test_a_pass_at_a_call_leaves_out_what_its_operations_do(
     assert apart(gradients, right) <= 0.02
 
 
+@pytest.mark.parametrize("name", ["llama", "phi", "gpt_neox"])
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_block_computed_once_more_leaves_out_the_same(precision: str, sized: Callable[[str], Path]) -> None:
+def test_a_block_computed_once_more_leaves_out_the_same(
+    precision: str, name: str, sized: Callable[[str], Path]
+) -> None:
     found = []
     for checkpoint in (False, True):
-        made = engine(sized("llama"), DROPS, precision, checkpoint=checkpoint)
+        made = engine(sized(name), DROPS, precision, checkpoint=checkpoint)
         torch.manual_seed(4)
         found.append(whole(made))
     assert torch.equal(found[0][0], found[1][0])
