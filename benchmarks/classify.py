@@ -137,7 +137,8 @@ def network(given: argparse.Namespace, classes: int) -> Any:
         return model
     from peft import LoraConfig, get_peft_model
 
-    places = ["query", "key", "value", "dense"]
+    layers = (name for name, module in model.base_model.named_modules() if isinstance(module, torch.nn.Linear))
+    places = sorted({name.rpartition(".")[2] for name in layers})  # as affina has it: every linear layer of the base
     how = LoraConfig(r=given.rank, lora_alpha=2 * given.rank, target_modules=places, task_type="SEQ_CLS")
     return get_peft_model(model, how)
 
