@@ -160,11 +160,8 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
         return None
     if not compiled.fits(o.shape[0], down.shape[1], heads, max(sum(stack.ranks) for stack in stacks), turned):
         return None
-    attends = {name: heard[name] for name in HEARD if name in heard}
-    if attends.get("scaling") == 1.0:
-        attends["scaling"] = getattr(attention, "scaling", 1.0)  # its queries have been multiplied already
     times = float(getattr(layer, "residual_multiplier", 1.0))
-    form = Form(heads, Act(curve, named.gated), attends, turned, times, causal)
+    form = Form(heads, Act(curve, named.gated), _attends(attention, heard), turned, times, causal)
     if drops.any and heads.width > WIDEST:
         return None  # kernels alone drop weights
     if named.after_sums:
@@ -173,6 +170,14 @@ def block_of(layer: Any, parts: tuple[Any, ...], heard: Mapping[str, Any]) -> Bl
     if parallel and norms.before is None:
         return None
     return _whole((Parallel if parallel else Block)(form, attention, stacks, norms, drops))
+
+
+def _attends(attention: Any, heard: Mapping[str, Any]) -> dict[str, Any]:
+    """How the kernels are to attend, by how the attention calls its function."""
+    found = {name: heard[name] for name in HEARD if name in heard}
+    if found.get("scaling") == 1.0:
+        found["scaling"] = getattr(attention, "scaling", 1.0)  # its queries have been multiplied before the call
+    return found
 
 
 def _known(norms: Norms[nn.Module], named: Named) -> bool:
