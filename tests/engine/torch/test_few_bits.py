@@ -104,7 +104,8 @@ def test_a_family_in_int8_says_what_it_says_whole(name: str, tmp_path: Path) -> 
     model = library.whole(base)
     source = tokens if model.config.is_encoder_decoder else []
     expected, found = (each.logits(tokens, source) for each in (model, open_packed(tmp_path / "int8")))
-    assert float(abs(found - expected).max()) < 0.07 * float(abs(expected).max())  # 0.064 was seen (StableLM)
+    bound = 0.07 if name == "stablelm" else 0.06  # whose 0.064 was seen
+    assert float(abs(found - expected).max()) < bound * float(abs(expected).max())
 
 
 def test_experts_that_would_stay_in_sixteen_bits_are_refused(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ SHARES = dict.fromkeys(
 TUNINGS: dict[str, Any] = {"lora": {"name": "lora", "rank": 4}, "odd": {"name": "lora", "rank": 3}, "full": "full"}
 KEY = re.compile(r"(key|k_lin)\.bias$")
 SEEDS = (3, 5, 7, 11, 13, 17, 19)
-CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.12}  # of bf16 0.105 was seen
+CLOSE = {"float64": 1e-10, "float32": 1e-5, "bf16": 0.1}
+MODERN = 0.11  # of ModernBERT's in bf16 that drop 0.105 was seen
 pytestmark = pytest.mark.skipif(native.library() is None, reason=f"no kernels: {native.reason()}")
 
 
@@ -192,7 +193,7 @@ def test_what_is_dropped_in_training_is_left_out_of_the_gradients(
     others = states(mine, training=True)
     leaving_out(library, monkeypatch)
     expected = states(library, training=True)
-    assert apart(found, expected) <= CLOSE[precision]
+    assert apart(found, expected) <= (MODERN if (name, precision) == ("modernbert", "bf16") else CLOSE[precision])
     assert apart(others, expected) > 0.5  # what is left out matters
 
 
