@@ -12,7 +12,8 @@ from torch.utils.checkpoint import checkpoint
 from affina.core.kinds import Segment
 from affina.engine.torch import attention, quantised
 from affina.engine.torch.fused.attach import FUSED, attention_of, block_of, parts_of
-from affina.engine.torch.fused.block import Block, Fused
+from affina.engine.torch.fused.block import Block
+from affina.engine.torch.fused.function import Fused
 from affina.engine.torch.machine import device
 
 if TYPE_CHECKING:

@@ -88,9 +88,8 @@ def _looking_once(look: Callable[[Any], Any]) -> Callable[[Any], Any]:
             if isinstance(kept := marshal.loads(known.read_bytes()), dict) and kept:
                 return kept
         found = look(folder)
-        with suppress(
-            OSError, RuntimeError, Failed
-        ):  # a cache that cannot be written costs a fifth of a second a start
+        # a cache that cannot be written costs a fifth of a second a start
+        with suppress(OSError, RuntimeError, Failed):
             known = cache_root() / "transformers" / short_hash(repr(asked))
             known.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(known, marshal.dumps(found))

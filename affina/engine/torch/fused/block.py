@@ -12,7 +12,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from affina.engine.torch import attention
 from affina.engine.torch.dropped import Dropped, threshold
@@ -141,19 +140,11 @@ class Block:
         ops, (qkv, o, gate_up, down) = operations(dtype), kept.inputs
         grad = taken(grad, kept.read)
         cast = left(self._apart(grad, norms.made, self.norms.made, kept.made, dtype, found), kept.dropped[1])
-        dx, low, after = self.down.backward(cast, down)
-        down.x = ops.gated_backward(kept.gates, dx, after, self.form.act)
-        self.down.learn(cast, down, low, found)
-        dx, low, after = self.gate_up.backward(kept.gates, gate_up)
-        self.gate_up.learn(kept.gates, gate_up, low, found)
-        grad, cast = self._through(norms.middle, self.norms.middle, kept.middle, (dx, after), grad, found)
+        arriving = self._inner_backward(cast, kept.gates, (gate_up, down), found)
+        grad, cast = self._through(norms.middle, self.norms.middle, kept.middle, arriving, grad, found)
         if not Join(self.form.times, norms.attended).plain:
             cast = self._apart(grad, norms.attended, self.norms.attended, kept.joined, dtype, found)
-        cast = left(cast, kept.dropped[0])
-        dx, low, after = self.o.backward(cast, o)
-        self.o.learn(cast, o, low, found)
-        if after is not None:
-            ops.add_low(dx, after)
+        dx = self._output_backward(left(cast, kept.dropped[0]), o, found)
         grad, dx = (spread(each, kept.read, len(kept.before[0])) for each in (grad, dx))
         dz = kept.attended.backward(dx, self.form.heads)
         turns = Turns(self.form.heads, _pair(norms), *positions)
@@ -168,6 +159,26 @@ class Block:
         self.qkv.learn(dz, qkv, low, found)
         grad, _ = self._through(norms.before, self.norms.before, kept.before, (dx, after), grad, found)
         return grad, found
+
+    def _inner_backward(
+        self, dy: Tensor, gates: Tensor, inputs: tuple[Input, Input], found: Gradients
+    ) -> tuple[Tensor, Thin | None]:
+        """The gradient in what the inner layers read, from that in what they gave; what of it is still to be added."""
+        gate_up, down = inputs
+        dx, low, after = self.down.backward(dy, down)
+        down.x = operations(gates.dtype).gated_backward(gates, dx, after, self.form.act)
+        self.down.learn(dy, down, low, found)
+        dx, low, after = self.gate_up.backward(gates, gate_up)
+        self.gate_up.learn(gates, gate_up, low, found)
+        return dx, after
+
+    def _output_backward(self, dy: Tensor, o: Input, found: Gradients) -> Tensor:
+        """The gradient in the attention's heads, from that in its output."""
+        dx, low, after = self.o.backward(dy, o)
+        self.o.learn(dy, o, low, found)
+        if after is not None:
+            operations(dy.dtype).add_low(dx, after)
+        return dx
 
     def weights(self, seeds: "Seeds | NoSeeds") -> tuple[int, int]:
         """How many parts of the attention's weights are dropped now, and by what seed."""
@@ -266,32 +277,6 @@ Halves = tuple[Dropped | None, Dropped | None]
 How = tuple[torch.dtype, bool, Tensor | None, Seeds]
 """The dtype of products; whether backward computes the block again instead of keeping it; the rows read after it; the
 seeds."""
-
-
-class Fused(torch.autograd.Function):
-    """A block as one function of its input and of every parameter that learns."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, block: Block, turns: tuple[Tensor, Tensor], how: How, *moving: Tensor) -> Tensor:
-        _, again, *_ = how
-        learns = any(ctx.needs_input_grad)
-        out, kept = block.forward(x, turns, how, learns and not again)
-        if learns:
-            ctx.block, ctx.turns, ctx.moving, ctx.how = block, turns, moving, how
-            ctx.kept = (x, attention.current()) if again else kept
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        kept, ctx.kept = ctx.kept, None
-        with torch.autocast(grad.device.type, enabled=False):  # as forward was
-            if isinstance(kept, tuple):
-                x, forest = kept
-                with attention.resumed(forest):
-                    _, kept = ctx.block.forward(x, ctx.turns, ctx.how, True)
-            dx, found = ctx.block.backward(grad.contiguous(), kept, ctx.turns, ctx.needs_input_grad[0])
-        return dx, None, None, None, *(found[each].to(each.dtype) for each in ctx.moving)
 
 
 def operations(dtype: torch.dtype) -> Plain:
