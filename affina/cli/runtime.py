@@ -3,10 +3,16 @@
 A program that imports the package decides for itself; nothing here runs at import.
 """
 
+import _thread
 import ctypes
 import gc
 import os
 import sys
+from threading import Timer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 SPIN = "20000"
 """How often OpenMP's threads look for work before they sleep. The library's 300,000 makes a step ten times slower when
@@ -15,6 +21,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt(3)
 KEPT, STEP = 2**31 - 1, 2**28  # bytes: never given back, below 2 GiB never mapped apart; the heap grows by so much
 
 
+AGAIN_S = 0.01
 SELDOM = (100_000, 20, 100)  # new objects before Python looks for cycles; at its 700, start-up looks for 0.5 s longer
 
 
@@ -23,6 +30,8 @@ def prepare() -> None:
 
     `AFFINA_ALLOCATOR=plain`, or a setting of the C library's own, leaves the allocator as it is.
     """
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = unraisable
     gc.set_threshold(*SELDOM)
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
     own = os.environ.get("AFFINA_ALLOCATOR") == "plain" or "MALLOC_MMAP_THRESHOLD_" in os.environ
@@ -31,6 +40,16 @@ def prepare() -> None:
         if hasattr(library, "mallopt") and hasattr(library, "gnu_get_libc_version"):
             for parameter, value in ((M_MMAP_THRESHOLD, KEPT), (M_TRIM_THRESHOLD, KEPT), (M_TOP_PAD, STEP)):
                 library.mallopt(parameter, value)
+
+
+def unraisable(found: "UnraisableHookArgs") -> None:
+    """A Ctrl-C that comes while an object is being deleted, where Python ignores what is raised, comes again after."""
+    if found.exc_type is KeyboardInterrupt:
+        again = Timer(AGAIN_S, _thread.interrupt_main)  # at once it would be ignored as well: this too is ignored code
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(found)
 
 
 def imported() -> None:

@@ -21,14 +21,15 @@ def ahead(made: Iterator[T], depth: int) -> Generator[Iterator[T]]:
         yield made
         return
     thread = ThreadPoolExecutor(1, "affina-ahead")
-    waiting: deque[Future[T | None]] = deque(thread.submit(next, made, None) for _ in range(depth))
+    waiting: deque[Future[T | None]] = deque()
 
     def taken() -> Iterator[T]:
         while (each := waiting.popleft().result()) is not None:
             waiting.append(thread.submit(next, made, None))
             yield each
 
-    try:
+    try:  # from before the thread starts: one that an interrupt leaves unregistered ends only when it is told
+        waiting.extend(thread.submit(next, made, None) for _ in range(depth))
         yield taken()
     finally:
         thread.shutdown(cancel_futures=True)

@@ -362,6 +362,30 @@ def test_the_users_interrupt_is_130_without_a_traceback(tmp_path: Path) -> None:
     assert (started.returncode, said) == (130, "affina: stopped. the same command starts again\n")
 
 
+def test_an_interrupt_that_python_ignores_comes_again() -> None:
+    """What is raised while an object is being deleted is not raised any further."""
+    script = (
+        "import time\n"
+        "from affina.cli.runtime import prepare\n"
+        "class Deleted:\n"
+        "    def __del__(self):\n"
+        "        raise KeyboardInterrupt\n"
+        "prepare()\n"
+        "try:\n"
+        "    Deleted()\n"
+        "    time.sleep(20)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('heard')\n"
+        "class Bug:\n"
+        "    def __del__(self):\n"
+        "        raise ValueError('a bug')\n"
+        "Bug()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, preexec_fn=hear)
+    assert done.stdout == "heard\n" and "ValueError: a bug" in done.stderr
+    assert "KeyboardInterrupt" not in done.stderr
+
+
 def test_offline_is_obeyed_before_anything_is_fetched(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("one\n\ntwo\n\nthree three", encoding="utf-8")
     recipe = "model: {base: nobody/has-this}\ndata: {read: [notes.txt], reader: {name: text, by: paragraph}}\n"

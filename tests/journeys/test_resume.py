@@ -167,7 +167,12 @@ def interrupted(arguments: list[str], until: Callable[[], bool]) -> tuple[int, s
     while not until() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    try:
+        said = process.communicate(timeout=60)[1]
+    except subprocess.TimeoutExpired:  # left running it would fail a later test too
+        process.kill()
+        process.communicate()
+        raise
     return process.returncode, said
 
 

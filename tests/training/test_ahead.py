@@ -98,6 +98,23 @@ def test_a_loop_that_raises_leaves_no_thread(raised: type[BaseException]) -> Non
     assert threads() == []
 
 
+def test_an_interrupt_while_the_thread_starts_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pool does not know it yet; untold, it would wait for work for ever and keep the process from ending."""
+    started = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        started(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), ahead(count(), 4):
+        pass
+    deadline = time.monotonic() + 10
+    while threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threads() == []
+
+
 def test_a_loop_that_takes_nothing_leaves_no_thread() -> None:
     with ahead(count(), 4):
         pass
