@@ -12,16 +12,18 @@ from laws import apart, engine, plain_gradients
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Row, objectives
+from affina.core.kinds import Forward, Row, objectives
 from affina.data import prefixes
 from affina.data.layout import layout
 from affina.engine.source import find
-from affina.engine.torch import attention
+from affina.engine.torch import attention, frozen, head, native
 from affina.engine.torch.step import TorchEngine
 
 BOUND = 1e-10
-REAL = {"float32": 1e-3, "float64": 1e-10}
-"""Of a tensor's largest gradient. float32 rounds through 30 layers: measured 4.5e-4, in float64 4.2e-13."""
+REAL = 1e-5
+"""Of a tensor's largest gradient, in float32: measured 1.1e-6 to 8e-6 with everything on, on these rows."""
+LIBRARY = {"float32": 1e-3, "float64": 1e-10}
+"""The same, beside the library: in float32 its own rows alone are 4.2e-4 from its padded ones, in float64 4.2e-13."""
 
 pieces = st.lists(st.integers(0, 2), max_size=4)
 answers = st.lists(st.integers(0, 299), max_size=3)
@@ -84,17 +86,70 @@ def real_base() -> Path:
         pytest.skip(f"the real base is not at hand: {error}")
 
 
-def real_rows() -> list[Row]:
+def real_rows(common: int = 12, more: int = 1) -> list[Row]:
     """Four that begin alike, with a class each."""
     draw = np.random.default_rng(0)
-    shared = draw.integers(0, 49_000, 12).tolist()
-    rows = [row(str(n), [*shared, *draw.integers(0, 49_000, n).tolist()], [n, 7]) for n in range(4)]
+    shared = draw.integers(0, 49_000, common).tolist()
+    rows = [row(str(n), [*shared, *draw.integers(0, 49_000, n * more).tolist()], [n, 7]) for n in range(4)]
     return [Row(each.id, each.tokens, each.weights, label=n % 3) for n, each in enumerate(rows)]
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(native.library() is None, reason=f"no kernels: {native.reason()}")
 @pytest.mark.parametrize("tuning", ["lora", "full"])
-@pytest.mark.parametrize("precision", list(REAL))
+@pytest.mark.parametrize("name", ["cross_entropy", "classify"])
+def test_in_float32_every_way_gives_the_real_base_one_gradient(
+    name: str, tuning: str, real_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packed and shared, packed alone, two by two, one by one, the head in small tiles; checkpointed to the bit."""
+    part = objectives.build(name)
+    made = engine(real_base, part, tuning, Computing("float32", kernels=True), nudge=1e-3)
+    for rows in (real_rows(), real_rows(common=40, more=3)):
+        shared = [layout(rows)]
+        ways = [[layout(rows, share=False)], [layout(rows[:2]), layout(rows[2:])], [layout([each]) for each in rows]]
+        expected = made.gradients(shared, part)
+        found = [made.gradients(way, part) for way in ways]
+        with monkeypatch.context() as patch:
+            patch.setitem(head.TILE_BYTES, "cpu", 1 << 20)  # a hundred tiles
+            patch.setitem(head.ROWS, "cpu", 3)
+            found.append(made.gradients(shared, part))
+        for each in found:
+            worst, where = apart(each, expected)
+            assert worst <= REAL, where
+        for each in rows:
+            said = [made.forward(batch) for batch in (*shared, *ways[0], layout([each]))]
+            own = [numbers(forward, rows.index(each)) for forward in said[:2]]
+            assert all(torch.equal(one, numbers(said[2], 0)) for one in own)
+    again = engine(real_base, part, tuning, Computing("float32", kernels=True, checkpoint=True), nudge=1e-3)
+    for key, each in again.gradients(shared, part).items():
+        assert torch.equal(each, expected[key]), key
+
+
+@pytest.mark.slow
+def test_in_float32_a_kept_trunk_gives_the_real_base_the_gradient_of_a_computed_one(
+    real_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFINA_CACHE", str(tmp_path / "cache"))
+    part, rows = objectives.build("cross_entropy"), real_rows()
+    made = engine(real_base, part, "last_layers", Computing("float32", kernels=True, trunk="memory"), nudge=1e-3)
+    expected = made.gradients([made.layout(rows)], part)
+    assert frozen.settled(made.network, "memory", rows, repeats=True) == "memory"
+    frozen.keep(made.network, "memory", rows, key="real", tell=pytest.fail)
+    worst, where = apart(made.gradients([made.layout(rows)], part), expected)
+    assert worst <= REAL, where
+
+
+def numbers(forward: Forward, row: int) -> torch.Tensor:
+    """What a row's loss is made of."""
+    if forward.logprobs_S is not None:
+        return forward.logprobs_S[forward.owners_S == row].detach()
+    assert forward.scores_RL is not None
+    return forward.scores_RL[row].detach()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+@pytest.mark.parametrize("precision", list(LIBRARY))
 @pytest.mark.parametrize("name", ["cross_entropy", "classify"])
 def test_the_real_base_has_the_gradient_of_padded_rows(name: str, tuning: str, precision: str, real_base: Path) -> None:
     labelled, part = real_rows(), objectives.build(name)
@@ -105,7 +160,7 @@ def test_the_real_base_has_the_gradient_of_padded_rows(name: str, tuning: str, p
         plain = plain_gradients(made, real_base, labelled, part, precision)
     for expected in (alone, plain):
         worst, where = apart(packed, expected)
-        assert worst <= REAL[precision], where
+        assert worst <= LIBRARY[precision], where
 
 
 @pytest.mark.slow
@@ -115,7 +170,8 @@ def test_in_float32_the_real_base_is_as_near_to_float64_as_the_library_is(
     name: str, tuning: str, real_base: Path
 ) -> None:
     """Of a tensor's largest gradient, lora and cross-entropy: packed 6.7e-5, alone 8.9e-5, the library's padded 9.6e-5;
-    the library's own rows alone are 4.2e-4 from its padded ones. 1e-5 is beyond what 30 layers in float32 can say."""
+    the library's own rows alone are 4.2e-4 from its padded ones. Float32 is no nearer to the truth after 30 layers;
+    ways of computing agree to 1e-5 because all of them round alike."""
     rows, part = real_rows(), objectives.build(name)
     made = engine(real_base, part, tuning, Computing("float32"), nudge=1e-3)
     with made.exactly("float64"):

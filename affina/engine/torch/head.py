@@ -8,6 +8,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from affina.engine.torch import head_kernel
+from affina.engine.torch.steady import product
 
 ROWS, MOST_ROWS = {"cpu": 512}, 4096  # positions in a tile, at most; the second elsewhere
 TILE_BYTES = {"cpu": 16 << 20}  # of a tile's logits, in every form they take: what a processor's cache holds (measured)
@@ -66,6 +67,8 @@ class _Tiles:
     def __init__(self, hidden_SD: torch.Tensor, weight_VD: torch.Tensor, targets_S: torch.Tensor, shape: Shape) -> None:
         self.dtype, self.scale, self.softcap, _ = shape
         self.wide = torch.promote_types(self.dtype, torch.float32)
+        # of what is summed from tile to tile: how many tiles there are is not to be seen
+        self.widest = torch.float64 if hidden_SD.device.type == "cpu" else self.wide
         self.hidden_SD, self.weight_VD, self.targets_S = hidden_SD.to(self.dtype), weight_VD, targets_S
         taken = head_kernel.takes(self.hidden_SD, weight_VD)
         self.native = head_kernel.Head(weight_VD, self.scale, self.softcap) if taken else None
@@ -73,8 +76,10 @@ class _Tiles:
         cell = self.wide.itemsize * (1 if self.softcap is None else 2)
         cell += self.dtype.itemsize if self.dtype != self.wide else 0
         bound = TILE_BYTES.get(place.type, MOST_BYTES)
-        self.rows = max(1, min(size, ROWS.get(place.type, MOST_ROWS), bound // cell))
-        self.words = max(1, min(words, bound // (cell * self.rows), bound // (width * self.dtype.itemsize)))
+        most = max(1, min(ROWS.get(place.type, MOST_ROWS), bound // cell))
+        self.rows = max(1, min(size, most))
+        # sums are cut alike however many positions there are
+        self.words = max(1, min(words, bound // (cell * most), bound // (width * self.dtype.itemsize)))
         area = self.rows * self.words
         self._wide = torch.empty(area, dtype=self.wide, device=place)
         self._raw = self._wide if self.dtype == self.wide else torch.empty(area, dtype=self.dtype, device=place)
@@ -95,7 +100,7 @@ class _Tiles:
         hidden_BD = self.hidden_SD[rows]
         shape = (len(hidden_BD), len(weight_WD))
         raw, wide = (each[: shape[0] * shape[1]].view(shape) for each in (self._raw, self._wide))
-        torch.mm(hidden_BD, weight_WD.T, out=raw)
+        product(hidden_BD, weight_WD.T, raw)
         if raw is not wide:
             wide.copy_(raw)
         if self.scale != 1:
@@ -146,13 +151,14 @@ class _Sums:
     @classmethod
     def over(cls, tiles: _Tiles, slope: bool, keep: bool) -> "_Sums":
         hidden_SD = tiles.hidden_SD
-        mixed = torch.zeros(hidden_SD.shape, dtype=tiles.wide, device=hidden_SD.device) if slope else None
+        wide = tiles.wide if tiles.native is not None else tiles.widest
+        mixed = torch.zeros(hidden_SD.shape, dtype=wide, device=hidden_SD.device) if slope else None
         if tiles.native is not None:
             made, kept = tiles.native.sums(hidden_SD, tiles.targets_S, mixed, keep)
             largest_S1, target_S1, rest_S1 = (each[:, None] for each in made)
             return cls(largest_S1, target_S1, rest_S1, mixed, kept)
         empty = hidden_SD.new_full((len(hidden_SD), 1), float("-inf"), dtype=tiles.wide)
-        sums = cls(empty, empty.clone(), torch.zeros_like(empty), mixed)
+        sums = cls(empty, empty.clone(), torch.zeros_like(empty, dtype=wide), mixed)
         for words, weight_WD in tiles.slices():
             for rows in tiles.blocks():
                 sums.add(tiles, rows, words, weight_WD)
@@ -170,13 +176,13 @@ class _Sums:
         others.scatter_(1, place, torch.where(inside, 0, others.gather(1, place)))
         self.rest_S1[rows] = self.rest_S1[rows] * shrink + others.sum(1, keepdim=True)
         if self.mixed_SD is not None:
-            product = tiles.rounded(others if bend is None else others.mul_(bend)) @ weight_WD
-            self.mixed_SD[rows] = (self.mixed_SD[rows] * shrink).add_(product)
+            mixed = product(tiles.rounded(others if bend is None else others.mul_(bend)), weight_WD)
+            self.mixed_SD[rows] = (self.mixed_SD[rows] * shrink).add_(mixed)
 
     @property
     def odds_S1(self) -> torch.Tensor:
         """log of (everything else : the target): log p = -log(1 + exp(odds)), exact where p is near 1."""
-        return self.largest_S1 + self.rest_S1.log() - self.target_S1
+        return self.largest_S1 + self.rest_S1.log().to(self.largest_S1.dtype) - self.target_S1
 
 
 class _Logprobs(torch.autograd.Function):

@@ -22,6 +22,7 @@ from affina.engine.torch.logits import Logits, logits_of
 from affina.engine.torch.machine import device
 from affina.engine.torch.norms import follow_precision
 from affina.engine.torch.reading import WholeModel, reader_of
+from affina.engine.torch.steady import Linear
 from affina.engine.torch.trunk import Trunk, paths_of
 
 DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
@@ -49,7 +50,7 @@ class Network(nn.Module):
         self.trunk = Trunk()
         self.ending = ending
         bias = ending.head not in UNBIASED
-        self.head = nn.Linear(width, ending.size, bias, device=device()) if ending.size else None
+        self.head = Linear(width, ending.size, bias, device=device()) if ending.size else None
         self._reader = reader_of(model, ending)
         self.causal = ending.reads == "source" or bool(getattr(self.config, "is_decoder", False)) or _is_causal(model)
         heard = self._heard() if computing.packing and family.packs(model, ending) else None

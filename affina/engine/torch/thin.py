@@ -13,6 +13,7 @@ from torch import Tensor
 
 from affina.core.errors import Failed
 from affina.engine.torch import native
+from affina.engine.torch.steady import product
 
 P, N = ctypes.c_void_p, ctypes.c_int64
 
@@ -175,7 +176,7 @@ def times(x: Tensor, beside: Sequence[Beside]) -> None:
         return
     for each in beside:
         part = x[:, each.column : each.column + each.weight.shape[1]]
-        torch.mm(part, each.weight.T.to(x.dtype), out=each.out)
+        product(part, each.weight.T.to(x.dtype), each.out)
 
 
 def sums(wanted: Sequence[Summed]) -> list[Tensor]:

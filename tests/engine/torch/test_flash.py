@@ -106,6 +106,25 @@ def test_in_float32_outputs_and_gradients_are_those_of_float64(
 
 @settings(max_examples=60, deadline=None)
 @given(forests, shapes, rules)
+def test_in_float32_a_row_has_the_bits_it_has_alone(
+    segments: list[Segment], shape: tuple[int, int, int], rule: Rule
+) -> None:
+    given, rule = drawn(segments[-1].stop, shape)[:3], usual(rule, shape)
+    out, lse = flash.forward(*given, table(segments), rule)
+    for segment in segments:
+        path = [segment]
+        while path[0].parent >= 0:
+            path.insert(0, segments[path[0].parent])
+        places = torch.cat([torch.arange(each.start, each.stop) for each in path])
+        own = segment.stop - segment.start
+        alone = tuple(each[places] for each in given)
+        expected, expected_lse = flash.forward(*alone, table([Segment(0, len(places), -1)]), rule)
+        assert torch.equal(out[segment.start : segment.stop], expected[-own:])
+        assert torch.equal(lse[:, segment.start : segment.stop], expected_lse[:, -own:])
+
+
+@settings(max_examples=60, deadline=None)
+@given(forests, shapes, rules)
 def test_in_bf16_the_error_is_that_of_torch(segments: list[Segment], shape: tuple[int, int, int], rule: Rule) -> None:
     given, rule = tuple(each.bfloat16() for each in drawn(segments[-1].stop, shape)), usual(rule, shape)
     expected = by_torch(tuple(each.double() for each in given), segments, rule)

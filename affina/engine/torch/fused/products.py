@@ -15,6 +15,7 @@ from affina.engine.torch.dropped import Dropped
 from affina.engine.torch.fused.plain import Thin
 from affina.engine.torch.low_rank import LowRank, is_plain, shape
 from affina.engine.torch.packing import Product, laid_out
+from affina.engine.torch.steady import product
 from affina.engine.torch.thin import Beside, Summed, Within
 
 ROWS = 1024  # the number of rows that a weight's layout is chosen for
@@ -288,7 +289,7 @@ class Stack:
         if learns and thin.takes(stacked):
             self._ahead, self._back = (lambda x: thin.Wide(stacked)(x)), (lambda dy: thin.Wide(stacked, back=True)(dy))
         elif self._ahead is None:
-            self._ahead, self._back = (lambda x: x @ stacked.T), (lambda dy: dy @ stacked)
+            self._ahead, self._back = (lambda x: product(x, stacked.T)), (lambda dy: product(dy, stacked))
             if not learns and lives:
                 for layer, part in zip(self.layers, torch.split(stacked, self.sizes), strict=True):
                     layer.base.weight.data = part

@@ -3,6 +3,10 @@
 // FlashAttention-2 (Dao 2023, arXiv:2307.08691) on transposed tiles: lanes are queries, so that the softmax's maximum
 // and sum need no sum across a vector. Scores, statistics and gradients' sums are float32. Every number is computed in
 // an order that the batch alone decides: the same bits for any number of threads.
+//
+// In float32 forward has, for every row, the bits it has for that row alone, however rows share their beginnings and
+// blocks are cut: keys come in the row's order, sums take them one by one, and where a larger score comes, what was
+// summed is multiplied by a power of two, which rounds nothing. In bf16 the largest weight is 1 instead: it is not rounded.
 #include "layer.h"
 
 namespace affina {
@@ -15,7 +19,7 @@ struct ForwardStrip {
     typename Mode::Element* query;  // [STRIP, broad]
     int32_t *turned, *weights;      // [words, STRIP], [KEYS / STEP, STRIP]
     float *scores, *mixed, *result; // [KEYS, STRIP], [broad, STRIP], [STRIP, broad]
-    float *most, *sum;              // [STRIP]
+    float *most, *sum;              // [STRIP]: no less than the scores to base 2; the sum of 2^(score - most)
     int32_t* depths;                // [STRIP]
     uint32_t codes[STRIP], key_codes[KEYS];
 
@@ -31,12 +35,18 @@ struct ForwardStrip {
         depths = parts.take<int32_t>(STRIP);
     }
 
+    static constexpr bool WHOLE = sizeof(Storage) == sizeof(float);  // `most` is a whole number
+
+    static floats weight(floats score, floats most) {
+        return WHOLE ? power_of_two(score, most) : power_of_two(score - most);
+    }
+
     // One vector of lanes over a block's scores: weights as words, and the running maximum and sum.
     floats soften(const Call& call, int64_t j, const Block& block, Sight seen) {
         const float scale = call.softcap ? LOG2_E : (float)call.scale * LOG2_E;
         const ints depth = depths_of(depths + j);
         const floats before = load(most + j);
-        floats now = before;
+        floats now = spread(-INFINITY);
         for (int64_t n = 0; n < seen.rows; n++) {
             floats s = load(scores + n * STRIP + j);
             if (call.softcap) s = capped(call, s);
@@ -44,13 +54,15 @@ struct ForwardStrip {
             if (call.softcap || seen.partial) store(scores + n * STRIP + j, s);
             now = larger(now, s);
         }
-        const floats shift = now * scale, fade = power_of_two((before - now) * scale);
+        now = larger(before, WHOLE ? next_whole(now * scale) : now * scale);
+        const floats one = spread(1.0f), fade = WHOLE ? raised(one, before - now) : before == now ? one : weight(before, now);
         floats total = load(sum + j) * fade;
         for (int64_t n = 0; n < seen.rows; n += 2) {
             const bool both = n + 1 < seen.rows;
-            floats low = power_of_two(load(scores + n * STRIP + j) * scale - shift);
-            floats high = both ? power_of_two(load(scores + (n + 1) * STRIP + j) * scale - shift) : floats{};
-            total += low + high;
+            floats low = weight(load(scores + n * STRIP + j) * scale, now);
+            floats high = both ? weight(load(scores + (n + 1) * STRIP + j) * scale, now) : floats{};
+            total += low;
+            total += high;
             if (call.threshold) {
                 const words lane = codes_at(codes + j);
                 low = kept(low, lane, key_codes[n], (uint32_t)call.threshold, call.rest());
@@ -79,7 +91,7 @@ struct ForwardStrip {
             if (seen.rows == 0) return;
             layer.codes_of(block, key_codes);
             multiply<Mode>(
-                layer.rows(layer.k, block, group), seen.rows, {turned, STRIP}, wide / WIDE, layer.words,
+                layer.rows(layer.k, block, group), seen.rows, {turned, STRIP}, wide, layer.words,
                 {scores, STRIP, false}
             );
             for (int64_t j = 0; j < wide; j += WIDE) {
@@ -89,7 +101,7 @@ struct ForwardStrip {
                     store(mixed + d * STRIP + j, load(mixed + d * STRIP + j) * fade);
             }
             multiply<Mode>(
-                layer.columns(layer.v, block, group), call.width, {weights, STRIP}, wide / WIDE,
+                layer.columns(layer.v, block, group), call.width, {weights, STRIP}, wide,
                 (seen.rows + Mode::STEP - 1) / Mode::STEP, {mixed, STRIP, !first}
             );
             first = false;
@@ -104,12 +116,11 @@ struct ForwardStrip {
             for (int64_t d = 0; d < call.width; d++) store(mixed + d * STRIP + j, load(mixed + d * STRIP + j) * inverse);
         }
         transpose((const int32_t*)mixed, STRIP, layer.broad, wide, (int32_t*)result, layer.broad);
-        const float scale = call.softcap ? 1.0f : (float)call.scale;
         for (int64_t l = 0; l < lanes.count; l++) {
             write((Storage*)layer.lane(call.out, lanes, group, l), result + l * layer.broad, call.width, 1.0f);
             const int64_t at = lanes.first + l, head = group * layer.ratio + at % layer.ratio;
             const int64_t token = layer.forest.segments[lanes.segment].start + at / layer.ratio;
-            call.lse[head * call.tokens + token] = most[l] * scale + std::log(sum[l]);
+            call.lse[head * call.tokens + token] = (float)((double)most[l] * LN_2 + (double)std::log(sum[l]));
         }
     }
 };

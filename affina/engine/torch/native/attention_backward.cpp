@@ -2,6 +2,11 @@
 //
 // A tree's tiles of queries are dealt to parts, each with sums of its own for dk and dv that are added in the order of
 // the parts; how many parts depends on the batch alone, so the bits do not depend on the number of threads.
+//
+// Where a query sees little but one key, what its gradient is made of, dout · v - dout · out, nearly cancels, and what
+// is left of rounding grows from block to block. In float32 these are therefore doubles, and so are the sums of dk and
+// dv from tile to tile: a row's gradient is the same to a few millionths whether its beginning is shared or not
+// (docs/why.md).
 #include "layer.h"
 
 namespace affina {
@@ -16,8 +21,9 @@ struct Part {
 };
 
 // Sums of dk and dv over the keys of a tree, [keys, broad] each; a block counts once it has been visited.
+template <class Number>
 struct KeySums {
-    float *dk, *dv;
+    Number *dk, *dv;
     uint8_t* visited;
 };
 
@@ -25,29 +31,42 @@ template <class Storage>
 struct BackwardTile {
     using L = Layer<Storage>;
     using Mode = typename L::Mode;
+    using Wide = typename ModeOf<Storage>::Wide;
+    using Sum = typename Wide::Sum;
+    using Number = typename Wide::Number;
+    using Word = typename Wide::Word;
+    static constexpr bool WIDER = !std::is_same_v<Wide, Mode>;
     using Element = typename Mode::Element;
     static constexpr int64_t STRIPS = TILE / STRIP;
     Element *query, *dout;              // [TILE, broad]
-    int32_t *query_turned, *dout_turned;  // [words, TILE]
-    int32_t *query_words, *dout_words;    // [TILE / STEP, broad]: lanes by two
+    int32_t *query_turned, *turned;     // [words, TILE]; the same, for what is widened from there
+    Word* dout_turned;                  // [words, TILE]
+    int32_t *query_words, *dout_words;  // [TILE / STEP, broad]: lanes by two
     Element *weights, *slopes;          // [KEYS, TILE]: the probabilities and the gradient of the scores
     int32_t* slope_words;               // [KEYS / STEP, STRIP]: keys by two
-    float *scores, *dweights;           // [KEYS, STRIP]
+    float* scores;                      // [KEYS, STRIP]
+    Number* dweights;                   // the same
     float *dquery, *result;             // [broad, TILE], [TILE, broad]
-    float *lse, *mean;                  // [TILE]: log-sum-exp to base 2, and dout · out
+    float* lse;                         // [TILE]: log-sum-exp to base 2
+    Number *mean, *aside;               // [TILE]: dout · out; [broad]
     int32_t* depths;
     uint32_t codes[TILE], key_codes[KEYS];
 
     BackwardTile(Parts& parts, const L& layer) {
         const int64_t broad = layer.broad, words = rounded(layer.words);
         for (Element** each : {&query, &dout}) *each = parts.take<Element>(TILE * broad);
-        for (int32_t** each : {&query_turned, &dout_turned}) *each = parts.take<int32_t>(words * TILE);
+        query_turned = parts.take<int32_t>(words * TILE);
+        turned = WIDER ? parts.take<int32_t>(words * TILE) : nullptr;
+        dout_turned = parts.take<Word>(words * TILE);
         for (int32_t** each : {&query_words, &dout_words}) *each = parts.take<int32_t>(TILE / Mode::STEP * broad);
         for (Element** each : {&weights, &slopes}) *each = parts.take<Element>(KEYS * TILE);
         slope_words = parts.take<int32_t>(KEYS * STRIP);
-        for (float** each : {&scores, &dweights}) *each = parts.take<float>(KEYS * STRIP);
+        scores = parts.take<float>(KEYS * STRIP);
+        dweights = parts.take<Number>(KEYS * STRIP);
         for (float** each : {&dquery, &result}) *each = parts.take<float>(TILE * broad);
-        for (float** each : {&lse, &mean}) *each = parts.take<float>(TILE);
+        lse = parts.take<float>(TILE);
+        mean = parts.take<Number>(TILE);
+        aside = parts.take<Number>(broad);
         depths = parts.take<int32_t>(TILE);
     }
 
@@ -67,7 +86,13 @@ struct BackwardTile {
         layer.gather(call.q, lanes, group, query);
         layer.gather(call.dout, lanes, group, dout);
         transpose((const int32_t*)query, broad / Mode::STEP, wide, layer.words, query_turned, TILE);
-        transpose((const int32_t*)dout, broad / Mode::STEP, wide, layer.words, dout_turned, TILE);
+        if constexpr (WIDER) {
+            transpose((const int32_t*)dout, broad, wide, layer.words, turned, TILE);
+            for (int64_t k = 0; k < layer.words; k++)
+                for (int64_t l = 0; l < wide; l += WIDE)
+                    store(dout_turned + k * TILE + l, widened<doubles>(load((const float*)turned + k * TILE + l)));
+        } else
+            transpose((const int32_t*)dout, broad / Mode::STEP, wide, layer.words, dout_turned, TILE);
         by_two(query, wide, broad, query_words);
         by_two(dout, wide, broad, dout_words);
         for (int64_t l = 0; l < wide; l++) {
@@ -80,18 +105,20 @@ struct BackwardTile {
             const int64_t at = lanes.first + l;
             lse[l] = call.lse[(heads + at % layer.ratio) * call.tokens + start + at / layer.ratio] * LOG2_E;
             const Element* slope = dout + l * broad;
-            floats sum{};
+            Sum sum{};
             int64_t d = 0;
-            for (; d + WIDE <= call.width; d += WIDE) sum += load(out + d) * load(slope + d);
+            for (; d + WIDE <= call.width; d += WIDE)
+                sum += widened<Sum>(load(out + d)) * widened<Sum>(load(slope + d));
             mean[l] = added(sum);
-            for (; d < call.width; d++) mean[l] += scalar(out + d) * scalar(slope + d);
+            for (; d < call.width; d++) mean[l] += (Number)scalar(out + d) * scalar(slope + d);
         });
     }
 
     // Two rows of one vector of lanes: scores and their gradients from raw scores and gradients of the weights.
     void differentiate(const Call& call, int64_t lane, int64_t j, const Block& block, Sight seen) {
         const float scale = (float)call.scale * LOG2_E;
-        const floats base = load(lse + lane + j), centre = load(mean + lane + j);
+        const floats base = load(lse + lane + j);
+        const Sum centre = load(mean + lane + j);
         const ints depth = depths_of(depths + lane + j);
         for (int64_t n = 0; n < seen.rows; n += 2) {
             const bool both = n + 1 < seen.rows;
@@ -103,13 +130,14 @@ struct BackwardTile {
                 s = call.softcap ? capped(call, s, &bend) * LOG2_E : s * scale;
                 weight[i] = power_of_two(s - base);
                 if (seen.partial) weight[i] = unseen(call, depth, block.depth + n + i) ? floats{} : weight[i];
-                floats dweight = load(dweights + (n + i) * STRIP + j), used = weight[i];
+                Sum dweight = load(dweights + (n + i) * STRIP + j);
+                floats used = weight[i];
                 if (call.threshold) {
                     const words lanes = codes_at(codes + lane + j);
                     dweight = kept(dweight, lanes, key_codes[n + i], (uint32_t)call.threshold, call.rest());
                     used = kept(used, lanes, key_codes[n + i], (uint32_t)call.threshold, call.rest());
                 }
-                slope[i] = weight[i] * (dweight - centre);
+                slope[i] = weight[i] * narrow(dweight - centre);
                 if (call.softcap) slope[i] *= bend;
                 store(weights + (n + i) * TILE + lane + j, used);
                 store(slopes + (n + i) * TILE + lane + j, slope[i]);
@@ -126,20 +154,19 @@ struct BackwardTile {
             for (int64_t j = lane; j < lane + wide; j += WIDE)
                 store(weights + n * TILE + j, floats{}), store(slopes + n * TILE + j, floats{});
         if (seen.rows > 0) {
-            const int64_t vectors = wide / WIDE;
             multiply<Mode>(
-                layer.rows(layer.k, block, group), seen.rows, {query_turned + lane, TILE}, vectors, layer.words,
+                layer.rows(layer.k, block, group), seen.rows, {query_turned + lane, TILE}, wide, layer.words,
                 {scores, STRIP, false}
             );
-            multiply<Mode>(
-                layer.rows(layer.v, block, group), seen.rows, {dout_turned + lane, TILE}, vectors, layer.words,
+            multiply<Wide>(
+                layer.rows(layer.wide_v, block, group, sizeof(Word)), seen.rows, {dout_turned + lane, TILE}, wide, layer.words,
                 {dweights, STRIP, false}
             );
             for (int64_t j = 0; j < wide; j += WIDE) differentiate(call, lane, j, block, seen);
         }
         if (seen.rows > 0 || first)
             multiply<Mode>(
-                layer.columns(layer.k, block, group), call.width, {slope_words, STRIP}, wide / WIDE,
+                layer.columns(layer.k, block, group), call.width, {slope_words, STRIP}, wide,
                 (seen.rows + Mode::STEP - 1) / Mode::STEP, {dquery + lane, TILE, !first}
             );
         return seen.rows;
@@ -147,20 +174,20 @@ struct BackwardTile {
 
     // sums [rows, broad] += left [rows, lanes] · right [lanes, broad], from the first strip on that sees a row.
     static void add_keys(
-        const Element* left, const int64_t* seen, int64_t wide, int64_t rows, const int32_t* right, int64_t broad, float* sums
+        const Element* left, const int64_t* seen, int64_t wide, int64_t rows, const int32_t* right, int64_t broad, Number* sums
     ) {
         for (int64_t n = 0, skipped = 0; n < rows; n += HIGH) {
             while (skipped * STRIP < wide && seen[skipped] <= n) skipped++;
             const int64_t lane = skipped * STRIP;
-            multiply<Mode>(
-                {(const char*)(left + n * TILE + lane), TILE * (int64_t)sizeof(Element), 4}, std::min<int64_t>(HIGH, rows - n),
-                {right + lane / Mode::STEP * broad, broad}, broad / WIDE, (wide - lane) / Mode::STEP,
+            multiply<typename ModeOf<Storage>::Gather>(
+                {(const char*)(left + n * TILE + lane), TILE * (int64_t)sizeof(Element), 4},
+                std::min<int64_t>(HIGH, rows - n), {right + lane / Mode::STEP * broad, broad}, broad, (wide - lane) / Mode::STEP,
                 {sums + n * broad, broad, true}
             );
         }
     }
 
-    void compute(const L& layer, const Lanes& lanes, int64_t group, KeySums sums) {
+    void compute(const L& layer, const Lanes& lanes, int64_t group, KeySums<Number> sums) {
         const Call& call = layer.call;
         const int64_t wide = rounded(lanes.count), broad = layer.broad;
         fetch(layer, lanes, group);
@@ -169,9 +196,9 @@ struct BackwardTile {
             const int64_t rows = sight(call, block, depths[0], depths[wide - 1]).rows;
             if (rows == 0) return;
             layer.codes_of(block, key_codes);
-            float *dk = sums.dk + block.local * broad, *dv = sums.dv + block.local * broad;
+            Number *dk = sums.dk + block.local * broad, *dv = sums.dv + block.local * broad;
             if (!sums.visited[block.number]) {
-                for (float* each : {dk, dv}) std::memset(each, 0, (size_t)(block.keys * broad) * sizeof(float));
+                for (Number* each : {dk, dv}) std::memset(each, 0, (size_t)(block.keys * broad) * sizeof(Number));
                 sums.visited[block.number] = 1;
             }
             int64_t seen[STRIPS];
@@ -221,16 +248,16 @@ inline std::vector<Part> dealt(const Forest& forest, int64_t groups, int64_t rat
 }
 
 // The sums of all parts over one block → its keys' gradients.
-template <class Storage>
-void give(const Layer<Storage>& layer, const Block& block, int64_t group, KeySums* parts, int64_t count, float* aside) {
+template <class Storage, class Number>
+void give(const Layer<Storage>& layer, const Block& block, int64_t group, KeySums<Number>* parts, int64_t count, Number* aside) {
     const Call& call = layer.call;
     const int64_t broad = layer.broad;
     for (int64_t n = 0; n < block.keys; n++)
         for (const bool values : {false, true}) {
-            const float* sum = nullptr;
+            const Number* sum = nullptr;
             for (int64_t p = 0; p < count; p++) {
                 if (!parts[p].visited[block.number]) continue;
-                const float* own = (values ? parts[p].dv : parts[p].dk) + (block.local + n) * broad;
+                const Number* own = (values ? parts[p].dv : parts[p].dk) + (block.local + n) * broad;
                 for (int64_t d = 0; d < broad && sum; d += WIDE) store(aside + d, load(sum + d) + load(own + d));
                 sum = sum ? aside : own;
             }
@@ -241,14 +268,18 @@ void give(const Layer<Storage>& layer, const Block& block, int64_t group, KeySum
 
 template <class Storage>
 class Backward {
+    using Tile = BackwardTile<Storage>;
+    using Number = typename Tile::Number;
     const Call& call;
     const Forest forest{call};
     Layer<Storage> layer{call, forest};
     std::vector<Part> parts = dealt(forest, call.groups, layer.ratio);
-    std::vector<KeySums> shared;  // of the trees that have several parts: [tree and group, part]
+    std::vector<KeySums<Number>> shared;  // of the trees that have several parts: [tree and group, part]
     std::vector<int64_t> places;  // of each part's sums in `shared`, -1: the thread's own
+    Number* values = nullptr;     // of v where wide products read it otherwise
 
     void place(Parts& memory) {
+        if (Tile::WIDER) values = memory.take<Number>(call.tokens * call.groups * call.width);
         shared.clear(), places.assign(parts.size(), -1);
         std::vector<int64_t> firsts(forest.trees.size() * (size_t)call.groups, -1);
         for (size_t n = 0; n < parts.size(); n++) {
@@ -263,21 +294,21 @@ class Backward {
         }
     }
 
-    KeySums sums(Parts& memory, const Tree& tree) const {
-        float* dk = memory.take<float>(tree.keys * layer.broad);
-        float* dv = memory.take<float>(tree.keys * layer.broad);
+    KeySums<Number> sums(Parts& memory, const Tree& tree) const {
+        Number* dk = memory.take<Number>(tree.keys * layer.broad);
+        Number* dv = memory.take<Number>(tree.keys * layer.broad);
         return {dk, dv, memory.take<uint8_t>(tree.blocks)};
     }
 
-    void run(const Part& part, int64_t place, BackwardTile<Storage>& tile, Parts own) const {
+    void run(const Part& part, int64_t place, Tile& tile, Parts own) const {
         const Tree& tree = forest.trees[(size_t)part.tree];
-        KeySums into = place < 0 ? sums(own, tree) : shared[(size_t)place];
+        KeySums<Number> into = place < 0 ? sums(own, tree) : shared[(size_t)place];
         std::memset(into.visited, 0, (size_t)tree.blocks);
         for (const Lanes& each : part.tiles) tile.compute(layer, each, part.group, into);
-        if (place < 0) gather(part, &into, tile.result);
+        if (place < 0) gather(part, &into, tile.aside);
     }
 
-    void gather(const Part& part, KeySums* from, float* aside) const {
+    void gather(const Part& part, KeySums<Number>* from, Number* aside) const {
         for (const int64_t segment : forest.trees[(size_t)part.tree].segments)
             for (size_t b = forest.segments[segment].first_block; b < forest.segments[segment].last_block; b++)
                 give(layer, forest.blocks[b], part.group, from, part.parts, aside);
@@ -290,7 +321,7 @@ public:
         static thread_local Scratch held;
         Parts counted{nullptr}, alone{nullptr};
         place(counted);
-        BackwardTile<Storage>(alone, layer);
+        Tile(alone, layer);
         size_t largest = 0;
         for (const Tree& tree : forest.trees) {
             Parts one{nullptr};
@@ -302,6 +333,8 @@ public:
         layer.prepare(call.k, Parts{base});
         Parts memory{base + layer.shared_bytes()};
         place(memory);
+        if constexpr (Tile::WIDER) layer.convert(layer.wide_v, values);
+        else layer.wide_v = layer.v;
         int failed = 0;
         const int64_t items = (int64_t)parts.size();
 #pragma omp parallel reduction(| : failed)
@@ -310,14 +343,14 @@ public:
             char* mine = own.of(alone.used + largest);
             failed = mine == nullptr;
             Parts left{mine};
-            BackwardTile<Storage> tile(left, layer);
+            Tile tile(left, layer);
 #pragma omp for schedule(dynamic, 1)
             for (int64_t n = 0; n < items; n++)
                 if (!failed) run(parts[(size_t)n], places[(size_t)n], tile, left);
 #pragma omp for schedule(dynamic, 1)
             for (int64_t n = 0; n < items; n++)
                 if (!failed && parts[(size_t)n].parts > 1 && parts[(size_t)n].number == 0)
-                    gather(parts[(size_t)n], &shared[(size_t)places[(size_t)n]], tile.result);
+                    gather(parts[(size_t)n], &shared[(size_t)places[(size_t)n]], tile.aside);
         }
         return failed;
     }

@@ -89,12 +89,15 @@ void join_backward(
 
 // The norm's backward pass: grad_out = grad + rstd · (w·d − x̂ · mean(w·d·x̂)), where d = dy + low-rank, x̂ = x · rstd; of a
 // layer norm x̂ = (x − mean) · rstd, and the mean of w·d is taken off. `cast`, where given, receives grad_out in storage
-// precision; `grad_weight` [shares, D] gains each share's part of Σ_t d·x̂, `grad_bias` that of Σ_t d.
+// precision; `grad_weight` [shares, D] gains each share's part of Σ_t d·x̂, `grad_bias` that of Σ_t d. Where one number
+// of a row is far larger than the others, little is left of its difference: in float32 it is taken in double.
 template <class S>
 void norm_backward(
     const float* x, const float* rstd, Norm norm, const S* dy, LowRank<S> low, const float* grad, int64_t T, int64_t D,
     float* grad_out, S* cast, float* grad_weight, float* grad_bias, int64_t shares
 ) {
+    using Wide = typename SumOf<S>::Type;
+    const auto wide = widened<Wide>;
     const int64_t share = (T / ROWS + shares) / shares * ROWS;
 #pragma omp parallel for schedule(static)
     for (int64_t part = 0; part < shares; part++) {
@@ -110,17 +113,17 @@ void norm_backward(
                 const float scale = rstd[t + i];
                 const float* at = x + (t + i) * D;
                 const float centre = norm.bias ? mean_of(at, D) : 0.0f;
-                floats dot{}, sums{};
+                Wide dot{}, sums{};
                 for (int64_t n = 0; n < D; n += WIDE) {
-                    const floats each = load(d + i * D + n) * load(norm.weight + n);
-                    dot += each * (load(at + n) - centre);
+                    const Wide each = wide(load(d + i * D + n)) * wide(load(norm.weight + n));
+                    dot += each * wide(load(at + n) - centre);
                     sums += each;
                 }
-                const float mean = total(dot) * scale * scale / D, level = norm.bias ? total(sums) / D : 0.0f;
+                const auto mean = total(dot) * scale * scale / D, level = norm.bias ? total(sums) / D : 0;
                 for (int64_t n = 0; n < D; n += WIDE) {
                     const floats each = load(d + i * D + n), here = load(at + n) - centre;
-                    const floats sum =
-                        load(grad + (t + i) * D + n) + scale * (each * load(norm.weight + n) - level - here * mean);
+                    const Wide change = wide(each) * wide(load(norm.weight + n)) - level - wide(here) * mean;
+                    const floats sum = narrow(wide(load(grad + (t + i) * D + n)) + change * scale);
                     store(grad_out + (t + i) * D + n, sum);
                     if (cast) store(cast + (t + i) * D + n, sum);
                     if (grad_weight) {

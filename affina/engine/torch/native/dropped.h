@@ -38,6 +38,10 @@ inline floats kept(floats value, words rows, uint32_t column, uint32_t threshold
     return (floats)((words)(value * scale) & (words)((drawn >> 16) >= threshold));
 }
 
+inline doubles kept(doubles value, words rows, uint32_t column, uint32_t threshold, float scale) {
+    return value * widened<doubles>(kept(spread(1.0f), rows, column, threshold, scale));
+}
+
 // out = x · scale where the bit is set, 0 elsewhere; K is a multiple of 16.
 template <class S>
 void keep(const S* x, const uint32_t* bits, int64_t T, int64_t K, float scale, S* out);

@@ -102,11 +102,13 @@ public:
         }
     }
 
-    // Calls `use(block)` for the keys a segment sees, its own first.
+    // Calls `use(block)` for the keys a segment sees, from its root on: in the order of the row alone.
     template <class Use>
     void seen(int64_t segment, Use use) const {
-        for (int64_t n = segment; n >= 0; n = segments[n].parent)
-            for (size_t b = segments[n].first_block; b < segments[n].last_block; b++) use(blocks[b]);
+        std::vector<int64_t> path;
+        for (int64_t n = segment; n >= 0; n = segments[n].parent) path.push_back(n);
+        for (auto n = path.rbegin(); n != path.rend(); n++)
+            for (size_t b = segments[*n].first_block; b < segments[*n].last_block; b++) use(blocks[b]);
     }
 };
 

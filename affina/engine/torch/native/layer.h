@@ -31,6 +31,7 @@ struct Layer {
     const Forest& forest;
     int64_t ratio = call.heads / call.groups, words = call.width / Mode::STEP, broad = rounded(call.width);
     Tensor k = call.k, v = call.v;      // as elements
+    Tensor wide_v = call.v;             // as elements of wide products
     const int32_t* pairs = nullptr;     // [groups, pairs, width] of k or v, two keys to a word
 
     const Storage* lane(const Tensor& tensor, const Lanes& lanes, int64_t group, int64_t l) const {
@@ -54,9 +55,9 @@ struct Layer {
             into[n] = code(call.seed, call.heads * call.tokens + block.start + n);
     }
 
-    // Rows of k or v as the left matrix of a product over the width.
-    Left rows(const Tensor& tensor, const Block& block, int64_t group) const {
-        return {tensor.of(block.start, group), tensor.row, 4};
+    // Rows of k or v as the left matrix of a product over the width, in words of 4 bytes or of 8.
+    Left rows(const Tensor& tensor, const Block& block, int64_t group, int64_t word = 4) const {
+        return {tensor.of(block.start, group), tensor.row, word};
     }
 
     // The transpose of k or v as the left matrix of a product over keys.
@@ -98,15 +99,17 @@ struct Layer {
         std::memset((void*)(into + lanes.count * broad), 0, (size_t)(absent * broad) * sizeof(Element));
     }
 
-    // k or v as floats, where products are of floats and the storage is not.
-    void convert(Tensor& tensor, float* into) const {
+    // k or v as the elements of products, where they are stored otherwise.
+    template <class Number>
+    void convert(Tensor& tensor, Number* into) const {
         const int64_t row = call.groups * call.width;
 #pragma omp parallel for schedule(static)
         for (int64_t t = 0; t < call.tokens; t++)
             for (int64_t g = 0; g < call.groups; g++)
                 for (int64_t d = 0; d < call.width; d++)
                     into[t * row + g * call.width + d] = scalar((const Storage*)tensor.of(t, g) + d);
-        tensor = {(char*)into, 4 * row, 4 * call.width};
+        constexpr int64_t size = sizeof(Number);
+        tensor = {(char*)into, size * row, size * call.width};
     }
 
     // Two keys to a word, never of two segments; an odd last key's partner is 0.
@@ -159,13 +162,13 @@ inline ints depths_of(const int32_t* depths) {
 
 inline words codes_at(const uint32_t* codes) { return (words)depths_of((const int32_t*)codes); }
 
-template <class Storage>
-void write(Storage* to, const float* from, int64_t width, float scale) {
+template <class Storage, class Number>
+void write(Storage* to, const Number* from, int64_t width, float scale) {
     int64_t d = 0;
-    for (; d + WIDE <= width; d += WIDE) store(to + d, load(from + d) * scale);
+    for (; d + WIDE <= width; d += WIDE) store(to + d, narrow(load(from + d) * scale));
     for (; d < width; d++) {
         Storage one[WIDE];
-        store(one, spread(from[d] * scale));
+        store(one, spread((float)(from[d] * scale)));
         to[d] = one[0];
     }
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 #include "vector.h"
 
@@ -17,7 +18,14 @@ constexpr int HIGH = 2, BROAD = 2;
 
 struct Singles {
     using Element = float;
+    using Word = int32_t;
+    using Words = ints;  // a register of them
+    using Register = floats;  // of sums
+    using Sum = floats;  // of sixteen lanes
+    using Number = float;
     static constexpr int STEP = 1;  // elements of the summed axis in a word
+    static constexpr int LANES = WIDE;
+    static constexpr bool APART = false;  // whether a product is summed before it is added to what is there
     static floats add(floats sum, ints a, ints b) { return sum + (floats)a * (floats)b; }
     // Rows n and n + 1 as words of the summed axis n.
     static void put_words(int32_t* to, int64_t row, floats low, floats high, bool both) {
@@ -29,7 +37,14 @@ struct Singles {
 #ifdef __AVX512BF16__
 struct Pairs {
     using Element = bf16;
+    using Word = int32_t;
+    using Words = ints;
+    using Register = floats;
+    using Sum = floats;
+    using Number = float;
     static constexpr int STEP = 2;
+    static constexpr int LANES = WIDE;
+    static constexpr bool APART = false;
     static floats add(floats sum, ints a, ints b) {
         return (floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
     }
@@ -44,16 +59,43 @@ struct Pairs {
 };
 #endif
 
+// One double a word.
+struct Doubles {
+    using Element = double;
+    using Word = double;
+    using Words = eights;
+    using Register = eights;
+    using Sum = doubles;
+    using Number = double;
+    static constexpr int STEP = 1;
+    static constexpr int LANES = WIDE / 2;
+    static constexpr bool APART = false;
+    static eights add(eights sum, eights a, eights b) { return sum + a * b; }
+};
+
+// Singles' sums of one product, added to doubles.
+struct Gathered : Singles {
+    using Number = double;
+    static constexpr bool APART = true;
+};
+
+// How products of tensors stored so are computed; where the storage is float, some in double or gathered in double.
 template <class Storage>
 struct ModeOf {
     using Type = Singles;
+    using Wide = Doubles;
+    using Gather = Gathered;
 };
-#ifdef __AVX512BF16__
 template <>
 struct ModeOf<bf16> {
+#ifdef __AVX512BF16__
     using Type = Pairs;
-};
+#else
+    using Type = Singles;
 #endif
+    using Wide = Type;
+    using Gather = Type;
+};
 
 // The left matrix: its word at row i and step k of the summed axis stands `i · row + k · step` bytes after `at`.
 struct Left {
@@ -62,33 +104,40 @@ struct Left {
 };
 
 // The right matrix, [steps, columns] words, and where the sums go.
+template <class Word>
 struct Right {
-    const int32_t* at;
+    const Word* at;
     int64_t step;
 };
 
+template <class Number>
 struct Sums {
-    float* at;
+    Number* at;
     int64_t row;
     bool add;  // to what is there
 };
 
 template <class Mode, int ROWS, int VECTORS>
-inline void product(Left a, Right b, int64_t steps, Sums c) {
-    floats sum[ROWS][VECTORS];
+inline void product(Left a, Right<typename Mode::Word> b, int64_t steps, Sums<typename Mode::Number> c) {
+    constexpr int LANES = Mode::LANES;
+    typename Mode::Register sum[ROWS][VECTORS];
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
-        for (int j = 0; j < VECTORS; j++) sum[i][j] = c.add ? load(c.at + i * c.row + WIDE * j) : floats{};
+        for (int j = 0; j < VECTORS; j++) {
+            sum[i][j] = typename Mode::Register{};
+            if constexpr (!Mode::APART)
+                if (c.add) std::memcpy(&sum[i][j], c.at + i * c.row + LANES * j, sizeof sum[i][j]);
+        }
     for (int64_t k = 0; k < steps; k++) {
-        ints right[VECTORS];
+        typename Mode::Words right[VECTORS];
 #pragma GCC unroll 8
-        for (int j = 0; j < VECTORS; j++) std::memcpy(&right[j], b.at + k * b.step + WIDE * j, sizeof right[j]);
+        for (int j = 0; j < VECTORS; j++) std::memcpy(&right[j], b.at + k * b.step + LANES * j, sizeof right[j]);
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++) {
-            int32_t word;
+            typename Mode::Word word;
             std::memcpy(&word, a.at + i * a.row + k * a.step, sizeof word);
-            const ints left = ints{} + word;
+            const typename Mode::Words left = typename Mode::Words{} + word;
 #pragma GCC unroll 8
             for (int j = 0; j < VECTORS; j++) sum[i][j] = Mode::add(sum[i][j], left, right[j]);
         }
@@ -96,12 +145,18 @@ inline void product(Left a, Right b, int64_t steps, Sums c) {
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
-        for (int j = 0; j < VECTORS; j++) store(c.at + i * c.row + WIDE * j, sum[i][j]);
+        for (int j = 0; j < VECTORS; j++) {
+            auto* at = c.at + i * c.row + LANES * j;
+            if constexpr (Mode::APART) store(at, load(at) + widened<doubles>(sum[i][j]));
+            else store(at, sum[i][j]);
+        }
 }
 
 // As many rows as there are, at once while there are enough: few sizes keep the build short.
 template <class Mode, int VECTORS, int ROWS = HIGH>
-inline void every_row(Left a, int64_t rows, Right b, int64_t steps, Sums c) {
+inline void every_row(
+    Left a, int64_t rows, Right<typename Mode::Word> b, int64_t steps, Sums<typename Mode::Number> c
+) {
     for (; rows >= ROWS; rows -= ROWS, a.at += ROWS * a.row, c.at += ROWS * c.row)
         product<Mode, ROWS, VECTORS>(a, b, steps, c);
     if constexpr (ROWS > 1) {
@@ -109,13 +164,16 @@ inline void every_row(Left a, int64_t rows, Right b, int64_t steps, Sums c) {
     }
 }
 
-// c [rows, 16 · vectors] (+)= a [rows, steps] · b [steps, 16 · vectors].
+// c [rows, lanes] (+)= a [rows, steps] · b [steps, lanes]; lanes a multiple of 16.
 template <class Mode, int VECTORS = BROAD>
-inline void multiply(Left a, int64_t rows, Right b, int64_t vectors, int64_t steps, Sums c) {
-    for (; vectors >= VECTORS; vectors -= VECTORS, b.at += VECTORS * WIDE, c.at += VECTORS * WIDE)
+inline void multiply(
+    Left a, int64_t rows, Right<typename Mode::Word> b, int64_t lanes, int64_t steps, Sums<typename Mode::Number> c
+) {
+    constexpr int AT_ONCE = VECTORS * Mode::LANES;
+    for (; lanes >= AT_ONCE; lanes -= AT_ONCE, b.at += AT_ONCE, c.at += AT_ONCE)
         every_row<Mode, VECTORS>(a, rows, b, steps, c);
     if constexpr (VECTORS > 1) {
-        if (vectors > 0) multiply<Mode, VECTORS / 2>(a, rows, b, vectors, steps, c);
+        if (lanes > 0) multiply<Mode, VECTORS / 2>(a, rows, b, lanes, steps, c);
     }
 }
 
@@ -160,29 +218,57 @@ inline void transpose(const int32_t* from, int64_t from_row, int64_t rows, int64
 }
 
 constexpr float LOG2_E = 1.44269504f;
+constexpr double LN_2 = 0.69314718055994531;
 
-// 2^x with a relative error below 2.5e-7 for x ≥ -126 (degree 5, least largest error on [-1/2, 1/2]); 0 at -∞.
-inline floats power_of_two(floats x) {
-#ifdef __AVX512F__
-    const floats bound = (floats)_mm512_max_ps(_mm512_set1_ps(-200.0f), (__m512)x);  // a NaN stays one
-    const floats n = (floats)_mm512_roundscale_ps((__m512)bound, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#else
-    const floats bound = x < -127.0f ? spread(-127.0f) : x;
-    const floats shifted = bound + 12582912.0f;  // its last bits are round(x)
-    const floats n = shifted - 12582912.0f;
-#endif
-    const floats r = bound - n;
-    floats p = spread(0.00132764725f);
-    p = p * r + 0.00967554096f;
-    p = p * r + 0.0555071309f;
-    p = p * r + 0.240221202f;
-    p = p * r + 0.693146944f;
-    p = p * r + 1.00000012f;
+// p · 2^n for a whole n; 0 below 2^-126.
+inline floats raised(floats p, floats n) {
 #ifdef __AVX512F__
     return (floats)_mm512_scalef_ps((__m512)p, (__m512)n);
 #else
-    return x < -126.0f ? floats{} : (floats)((ints)p + ((ints)shifted << 23));
+    const floats bound = n < -127.0f ? spread(-127.0f) : n > 127.0f ? spread(127.0f) : n;
+    const floats made = (floats)((ints)p + (__builtin_convertvector(bound, ints) << 23));
+    return n < -126.0f || p == 0.0f ? floats{} : made;
 #endif
+}
+
+// The nearest whole number; what is too large for a fraction stays as it is.
+inline floats nearest(floats x) {
+#ifdef __AVX512F__
+    return (floats)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+    const floats shifted = x + 12582912.0f;  // its last bits are round(x)
+    return (floats)((ints)x & 0x7fffffff) < 4194304.0f ? shifted - 12582912.0f : x;
+#endif
+}
+
+// The larger of two; b where one of them is a NaN.
+inline floats larger(floats a, floats b) {
+#ifdef __AVX512F__
+    return (floats)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+    return a > b ? a : b;
+#endif
+}
+
+// The next whole number that is not less.
+inline floats next_whole(floats x) {
+    const floats n = nearest(x);
+    return n < x ? n + 1.0f : n;
+}
+
+// 2^(x - shift) for a whole shift, with a relative error below 1e-7 down to 2^-126 (degree 6, least largest error on
+// [-1/2, 1/2]); 0 at x = -∞. Another shift gives the same bits but for the exponent.
+inline floats power_of_two(floats x, floats shift = floats{}) {
+    x = larger(spread(-3e38f), x);  // a NaN stays one
+    const floats n = nearest(x), r = x - n;
+    floats p = spread(0.00015345811f);
+    p = p * r + 0.0013399931f;
+    p = p * r + 0.009618489f;
+    p = p * r + 0.055503286f;
+    p = p * r + 0.24022646f;
+    p = p * r + 0.6931472f;
+    p = p * r + 1.0f;
+    return raised(p, n - shift);
 }
 
 // tanh x, absolute error below 3e-7 and relative error below 1e-6.
@@ -195,15 +281,6 @@ inline floats hyperbolic_tangent(floats x) {
     return (floats)((ints)value | ((ints)x & (int32_t)0x80000000));
 }
 
-// The larger of two; b where one of them is a NaN.
-inline floats larger(floats a, floats b) {
-#ifdef __AVX512F__
-    return (floats)_mm512_max_ps((__m512)a, (__m512)b);
-#else
-    return a > b ? a : b;
-#endif
-}
-
 inline float added(floats a) {
 #ifdef __AVX512F__
     return _mm512_reduce_add_ps((__m512)a);
@@ -211,6 +288,8 @@ inline float added(floats a) {
     return total(a);
 #endif
 }
+
+inline double added(doubles a) { return total(a); }
 
 inline bool any(ints mask) {
 #ifdef __AVX512F__

@@ -10,12 +10,60 @@ namespace affina {
 
 constexpr int WIDE = 16;
 typedef float floats __attribute__((vector_size(64), aligned(4)));
+typedef double eights __attribute__((vector_size(64), aligned(8)));
+typedef float octets __attribute__((vector_size(32), aligned(4)));
 typedef int32_t ints __attribute__((vector_size(64), aligned(4)));
 typedef uint32_t words __attribute__((vector_size(64), aligned(4)));
 typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
 
 struct bf16 {
     uint16_t bits;
+};
+
+// Sixteen doubles, of two registers.
+struct doubles {
+    eights low, high;
+};
+
+inline doubles operator+(doubles a, doubles b) { return {a.low + b.low, a.high + b.high}; }
+inline doubles operator-(doubles a, doubles b) { return {a.low - b.low, a.high - b.high}; }
+inline doubles operator*(doubles a, doubles b) { return {a.low * b.low, a.high * b.high}; }
+inline doubles operator-(doubles a, double b) { return {a.low - b, a.high - b}; }
+inline doubles operator*(doubles a, double b) { return {a.low * b, a.high * b}; }
+inline doubles& operator+=(doubles& a, doubles b) { return a = a + b; }
+
+template <class Vector>
+inline Vector widened(floats value);
+
+template <>
+inline floats widened<floats>(floats value) {
+    return value;
+}
+
+template <>
+inline doubles widened<doubles>(floats value) {
+    octets half[2];
+    std::memcpy(half, &value, sizeof half);
+    return {__builtin_convertvector(half[0], eights), __builtin_convertvector(half[1], eights)};
+}
+
+inline floats narrow(floats value) { return value; }
+
+inline floats narrow(doubles value) {
+    const octets half[2] = {__builtin_convertvector(value.low, octets), __builtin_convertvector(value.high, octets)};
+    floats made;
+    std::memcpy(&made, half, sizeof made);
+    return made;
+}
+
+// Vectors that sums of rows stored so are taken in.
+template <class Storage>
+struct SumOf {
+    using Type = floats;
+};
+template <>
+struct SumOf<float> {
+    using Type = doubles;
 };
 
 inline floats spread(float value) { return floats{} + value; }
@@ -32,7 +80,17 @@ inline floats load(const bf16* from) {
     return (floats)(__builtin_convertvector(value, words) << 16);
 }
 
+inline doubles load(const double* from) {
+    doubles value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+}
+
 inline void store(float* to, floats value) { std::memcpy(to, &value, sizeof value); }
+
+inline void store(double* to, doubles value) { std::memcpy(to, &value, sizeof value); }
+
+inline void store(double* to, eights value) { std::memcpy(to, &value, sizeof value); }
 
 inline void store(bf16* to, floats value) {  // to the nearest, ties to even; a NaN stays one
 #ifdef __AVX512BF16__
@@ -59,6 +117,13 @@ inline float scalar(const bf16* from) {
 inline float total(floats value) {
     float sum = 0;
     for (int i = 0; i < WIDE; i++) sum += value[i];
+    return sum;
+}
+
+inline double total(doubles value) {
+    const eights both = value.low + value.high;
+    double sum = 0;
+    for (int i = 0; i < WIDE / 2; i++) sum += both[i];
     return sum;
 }
 

@@ -212,7 +212,8 @@ def test_after_a_step_the_weights_of_that_step_are_computed_with(tuning: str, si
                 each.copy_(made.trainable()[name])
         (logprobs, gradients), (expected, right) = learnt(made), learnt(library)
         assert torch.allclose(logprobs, expected, atol=1e-5, rtol=1e-5)
-        assert apart(gradients, right) <= CLOSE["float32"]
+        truth = learnt(library, "float64")[1]  # of float32 these weights' gradients are up to 1e-5 off, by chance
+        assert apart(gradients, truth) <= max(CLOSE["float32"], 2 * apart(right, truth))
 
 
 @pytest.mark.parametrize(

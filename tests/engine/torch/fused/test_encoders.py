@@ -17,6 +17,7 @@ from transformers.models.modernbert import modeling_modernbert
 
 from affina.core.compute import Computing
 from affina.core.kinds import Ending, optimizers, schedules, tunings
+from affina.data.layout import layout
 from affina.data.rows import Renderer
 from affina.engine.torch import attention, native
 from affina.engine.torch.blocks import Stage
@@ -128,6 +129,21 @@ def apart(found: Any, expected: Any) -> float:
 
 def fused_now(made: TorchEngine) -> int:
     return sum(stage.block() is not None for stage in made.network.stages)
+
+
+@pytest.mark.skipif(native.library() is None, reason=f"no kernels: {native.reason()}")
+@pytest.mark.parametrize("name", FAMILIES)
+def test_in_float32_a_row_has_the_states_it_has_alone_bit_for_bit(name: str, built: Callable[..., Path]) -> None:
+    made = engine(built(name), TUNINGS["lora"])
+    rows = families.random_rows(made.network.config.vocab_size)
+    with torch.no_grad(), made.network.computing():
+        together = made.network.hidden(layout(rows, share=False))
+        start = 0
+        for row in rows:
+            alone = made.network.hidden(layout([row]))
+            few = name == "electra" and len(row.tokens) < 4  # the product before its blocks is the library's
+            assert few or torch.equal(together[start : start + len(row.tokens)], alone), row.id
+            start += len(row.tokens)
 
 
 @pytest.mark.parametrize("precision", CLOSE)
