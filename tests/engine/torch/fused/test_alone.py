@@ -1,4 +1,4 @@
-"""In float32 a row has the bits it has alone, whatever it is packed with and shares: what it says, block after block."""
+"""In float32 a row has the bits it has alone, whatever it is packed with and shares."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,8 @@ from affina.engine.torch.step import Course, TorchEngine
 
 FAMILIES = (
     "llama", "qwen2", "qwen3", "mistral", "gemma", "granite", "gemma2", "gemma3_text", "olmo2", "olmo3", "phi3", "gpt2",
-    "ministral", "smollm3", "starcoder2", "phi", "gpt_neox", "opt", "stablelm", "exaone4", "vaultgemma", "arcee", "jais2",
+    "ministral", "smollm3", "starcoder2", "phi", "gpt_neox", "opt", "stablelm", "exaone4", "vaultgemma", "arcee",
+    "jais2",
 )  # fmt: skip
 TUNINGS: dict[str, Any] = {"lora": {"name": "lora", "rank": 4}, "full": "full"}
 
