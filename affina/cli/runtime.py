@@ -43,8 +43,11 @@ def prepare() -> None:
 
 
 def unraisable(found: "UnraisableHookArgs") -> None:
-    """A Ctrl-C that comes while an object is being deleted, where Python ignores what is raised, comes again after."""
-    if found.exc_type is KeyboardInterrupt:
+    """A Ctrl-C that comes while an object is being deleted, where Python ignores what is raised, comes again after.
+
+    One that comes at the interpreter's end does not: the next of what is done there would be interrupted too.
+    """
+    if found.exc_type is KeyboardInterrupt and found.err_msg is None and callable(found.object):
         again = Timer(AGAIN_S, _thread.interrupt_main)  # at once it would be ignored as well: this too is ignored code
         again.daemon = True
         again.start()

@@ -15,7 +15,7 @@ def ahead(made: Iterator[T], depth: int) -> Generator[Iterator[T]]:
 
     With a depth of 0 each is made when it is asked for, and there is no thread.
     What making one raises is raised where it would be taken. On leaving, however that happens, the thread ends with
-    the element in hand.
+    the element in hand; it is waited for, unless an interrupt came while it started.
     """
     if not depth:
         yield made

@@ -386,6 +386,22 @@ def test_an_interrupt_that_python_ignores_comes_again() -> None:
     assert "KeyboardInterrupt" not in done.stderr
 
 
+def test_an_interrupt_at_the_interpreters_end_stops_one_thing_of_those_left() -> None:
+    script = (
+        "import atexit, os, signal, time\n"
+        "from affina.cli.runtime import prepare\n"
+        "prepare()\n"
+        "def interrupted():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.2)\n"
+        "    print('first')\n"
+        "for each in (lambda: print('third'), lambda: (time.sleep(0.2), print('second')), interrupted):\n"
+        "    atexit.register(each)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, preexec_fn=hear)
+    assert done.stdout == "second\nthird\n"
+
+
 def test_offline_is_obeyed_before_anything_is_fetched(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("one\n\ntwo\n\nthree three", encoding="utf-8")
     recipe = "model: {base: nobody/has-this}\ndata: {read: [notes.txt], reader: {name: text, by: paragraph}}\n"

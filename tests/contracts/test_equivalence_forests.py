@@ -9,6 +9,7 @@ from families import build, row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import apart, engine, plain_gradients
+from rounding import rounds_alike
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
@@ -95,6 +96,7 @@ def real_rows(common: int = 12, more: int = 1) -> list[Row]:
 
 
 @pytest.mark.slow
+@rounds_alike
 @pytest.mark.skipif(native.library() is None, reason=f"no kernels: {native.reason()}")
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 @pytest.mark.parametrize("name", ["cross_entropy", "classify"])

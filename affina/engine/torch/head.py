@@ -78,8 +78,9 @@ class _Tiles:
         bound = TILE_BYTES.get(place.type, MOST_BYTES)
         most = max(1, min(ROWS.get(place.type, MOST_ROWS), bound // cell))
         self.rows = max(1, min(size, most))
-        # sums are cut alike however many positions there are
-        self.words = max(1, min(words, bound // (cell * most), bound // (width * self.dtype.itemsize)))
+        # on the processor sums are cut alike however many positions there are
+        wide = bound // (cell * (most if place.type == "cpu" else self.rows))
+        self.words = max(1, min(words, wide, bound // (width * self.dtype.itemsize)))
         area = self.rows * self.words
         self._wide = torch.empty(area, dtype=self.wide, device=place)
         self._raw = self._wide if self.dtype == self.wide else torch.empty(area, dtype=self.dtype, device=place)

@@ -15,7 +15,7 @@ was seen on, for 1 to 16 threads."""
 
 def product(x: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
     """x [T, K] · weight [K, N] → [T, N], `out` where it is given."""
-    rows = _filled(x)
+    rows = _filled(x, weight.shape[1])
     if rows is x:
         return torch.mm(x, weight, out=out)
     made = (rows @ weight)[: len(x)]
@@ -26,11 +26,13 @@ class Linear(nn.Linear):
     """The library's, for x [T, K]."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(_filled(input))[: len(input)]
+        assert input.dim() == 2
+        return super().forward(_filled(input, self.out_features))[: len(input)]
 
 
-def _filled(x: Tensor) -> Tensor:
-    """x [T, K], with as many rows of zeros as a product needs to round alike."""
+def _filled(x: Tensor, outputs: int) -> Tensor:
+    """x [T, K], with as many rows of zeros as a product with so many outputs needs to round alike."""
     missing = -len(x) % TOGETHER
-    alike = x.dtype != torch.float32 or x.device.type != "cpu" or len(x) >= FEW * torch.get_num_threads()
+    many = outputs > 1 and len(x) >= FEW * torch.get_num_threads()  # with one it is a vector's, of any number of rows
+    alike = x.dtype != torch.float32 or x.device.type != "cpu" or many
     return x if alike or not missing else nn.functional.pad(x, (0, 0, 0, missing))

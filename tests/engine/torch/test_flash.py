@@ -123,6 +123,20 @@ def test_in_float32_a_row_has_the_bits_it_has_alone(
         assert torch.equal(lse[:, segment.start : segment.stop], expected_lse[:, -own:])
 
 
+def test_in_float32_gradients_add_up_where_a_query_sees_little_but_one_key() -> None:
+    """Of a gradient in two parts, exact in float32, the parts' gradients are its own: nothing of what nearly cancels is
+    lost. In float32 alone 9e-4 of it was; measured 7e-7."""
+    draw = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(40, heads, 64, generator=draw) for heads in (3, 1, 1))
+    common = torch.randn(64, generator=draw)
+    query, key[0] = query + common, common * 1.3
+    first, second = (torch.randn(40, 3, 64, generator=draw).mul(64).round() / 64 for _ in range(2))
+    segments, rule = [Segment(0, 40, -1)], Rule(scale=64**-0.5)
+    parts = [by_kernels((query, key, value, gradient), segments, rule) for gradient in (first, second, first + second)]
+    for one, other, both in zip(*(part[1:] for part in parts), strict=True):
+        assert float((one + other - both).abs().max() / both.abs().max()) <= 3e-6
+
+
 @settings(max_examples=60, deadline=None)
 @given(forests, shapes, rules)
 def test_in_bf16_the_error_is_that_of_torch(segments: list[Segment], shape: tuple[int, int, int], rule: Rule) -> None:

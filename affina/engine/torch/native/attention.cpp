@@ -6,7 +6,7 @@
 //
 // In float32 forward has, for every row, the bits it has for that row alone, however rows share their beginnings and
 // blocks are cut: keys come in the row's order, sums take them one by one, and where a larger score comes, what was
-// summed is multiplied by a power of two, which rounds nothing. In bf16 the largest weight is 1 instead: it is not rounded.
+// summed is multiplied by a power of two, which rounds nothing down to 2^-126 of the largest. In bf16 the largest weight is 1 instead: it is not rounded.
 #include "layer.h"
 
 namespace affina {
@@ -55,7 +55,7 @@ struct ForwardStrip {
             now = larger(now, s);
         }
         now = larger(before, WHOLE ? next_whole(now * scale) : now * scale);
-        const floats one = spread(1.0f), fade = WHOLE ? raised(one, before - now) : before == now ? one : weight(before, now);
+        const floats fade = weight(before, now);  // 1 where nothing larger came
         floats total = load(sum + j) * fade;
         for (int64_t n = 0; n < seen.rows; n += 2) {
             const bool both = n + 1 < seen.rows;

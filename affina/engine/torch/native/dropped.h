@@ -39,7 +39,8 @@ inline floats kept(floats value, words rows, uint32_t column, uint32_t threshold
 }
 
 inline doubles kept(doubles value, words rows, uint32_t column, uint32_t threshold, float scale) {
-    return value * widened<doubles>(kept(spread(1.0f), rows, column, threshold, scale));
+    const doubles by = widened<doubles>(kept(spread(1.0f), rows, column, threshold, scale)), made = value * by;
+    return {(eights)((longs)made.low & (longs)(by.low != 0.0)), (eights)((longs)made.high & (longs)(by.high != 0.0))};
 }
 
 // out = x · scale where the bit is set, 0 elsewhere; K is a multiple of 16.

@@ -220,14 +220,14 @@ inline void transpose(const int32_t* from, int64_t from_row, int64_t rows, int64
 constexpr float LOG2_E = 1.44269504f;
 constexpr double LN_2 = 0.69314718055994531;
 
-// p · 2^n for a whole n; 0 below 2^-126.
+// p · 2^n for p near 1 and a whole n up to 127. What is below 2^-126 is rounded once more, or 0 without AVX512.
 inline floats raised(floats p, floats n) {
 #ifdef __AVX512F__
     return (floats)_mm512_scalef_ps((__m512)p, (__m512)n);
 #else
     const floats bound = n < -127.0f ? spread(-127.0f) : n > 127.0f ? spread(127.0f) : n;
     const floats made = (floats)((ints)p + (__builtin_convertvector(bound, ints) << 23));
-    return n < -126.0f || p == 0.0f ? floats{} : made;
+    return p != p ? p : n < -125.0f ? floats{} : made;
 #endif
 }
 
@@ -236,8 +236,9 @@ inline floats nearest(floats x) {
 #ifdef __AVX512F__
     return (floats)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
-    const floats shifted = x + 12582912.0f;  // its last bits are round(x)
-    return (floats)((ints)x & 0x7fffffff) < 4194304.0f ? shifted - 12582912.0f : x;
+    const floats size = (floats)((ints)x & 0x7fffffff);
+    const floats whole = (floats)((ints)(8388608.0f + spread(0.0f)) | ((ints)x & (int32_t)0x80000000));  // 2^23, x's sign
+    return size < 8388608.0f ? x + whole - whole : x;
 #endif
 }
 
@@ -257,7 +258,7 @@ inline floats next_whole(floats x) {
 }
 
 // 2^(x - shift) for a whole shift, with a relative error below 1e-7 down to 2^-126 (degree 6, least largest error on
-// [-1/2, 1/2]); 0 at x = -∞. Another shift gives the same bits but for the exponent.
+// [-1/2, 1/2]); 0 at x = -∞. Down to there another shift gives the same bits but for the exponent.
 inline floats power_of_two(floats x, floats shift = floats{}) {
     x = larger(spread(-3e38f), x);  // a NaN stays one
     const floats n = nearest(x), r = x - n;

@@ -11,6 +11,7 @@ namespace affina {
 constexpr int WIDE = 16;
 typedef float floats __attribute__((vector_size(64), aligned(4)));
 typedef double eights __attribute__((vector_size(64), aligned(8)));
+typedef int64_t longs __attribute__((vector_size(64), aligned(8)));
 typedef float octets __attribute__((vector_size(32), aligned(4)));
 typedef int32_t ints __attribute__((vector_size(64), aligned(4)));
 typedef uint32_t words __attribute__((vector_size(64), aligned(4)));

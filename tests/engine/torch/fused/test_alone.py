@@ -7,6 +7,7 @@ from typing import Any
 import families
 import pytest
 import torch
+from rounding import rounds_alike
 
 from affina.core.compute import Computing
 from affina.core.kinds import optimizers, schedules, tunings
@@ -21,7 +22,9 @@ FAMILIES = (
     "ministral", "smollm3", "starcoder2", "phi", "gpt_neox", "opt", "stablelm", "exaone4", "vaultgemma", "arcee",
     "jais2",
 )  # fmt: skip
-TUNINGS: dict[str, Any] = {"lora": {"name": "lora", "rank": 4}, "full": "full"}
+TUNINGS: dict[str, Any] = {
+    "lora": {"name": "lora", "rank": 4}, "one": {"name": "lora", "rank": 1}, "full": "full"
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +38,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Torch
             tunings.build(TUNINGS[tuning]), optimizers.build("adamw"), schedules.build("constant"), 1e-3, 9, 0
         )
         network = load(built[name], Computing("float32", kernels=True))
-        return TorchEngine(network, Renderer.open(built[name]), course)
+        made = TorchEngine(network, Renderer.open(built[name]), course)
+        noise = torch.Generator().manual_seed(5)
+        with torch.no_grad():  # a fresh low-rank product adds nothing
+            for each in made.trainable().values():
+                each.add_(torch.randn(each.shape, generator=noise) * 0.1)
+        return made
 
     return engine
 
 
+@rounds_alike
 @pytest.mark.skipif(native.library() is None, reason=f"no kernels: {native.reason()}")
 @pytest.mark.parametrize("tuning", TUNINGS)
 @pytest.mark.parametrize("name", FAMILIES)

@@ -11,6 +11,7 @@ import families
 import pytest
 import torch
 import transformers
+from rounding import rounds_alike
 from torch import nn
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 from transformers.models.modernbert import modeling_modernbert
@@ -131,6 +132,7 @@ def fused_now(made: TorchEngine) -> int:
     return sum(stage.block() is not None for stage in made.network.stages)
 
 
+@rounds_alike
 @pytest.mark.skipif(native.library() is None, reason=f"no kernels: {native.reason()}")
 @pytest.mark.parametrize("name", FAMILIES)
 def test_in_float32_a_row_has_the_states_it_has_alone_bit_for_bit(name: str, built: Callable[..., Path]) -> None:
