@@ -23,10 +23,11 @@ def product(x: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """The library's, for x [T, K]."""
+    """The library's; rows are alike of x [T, K]."""
 
     def forward(self, input: Tensor) -> Tensor:
-        assert input.dim() == 2
+        if input.dim() != 2:
+            return super().forward(input)
         return super().forward(_filled(input, self.out_features))[: len(input)]
 
 

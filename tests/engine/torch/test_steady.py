@@ -42,5 +42,8 @@ def test_a_linear_layer_is_the_librarys_row_by_row(threads: int, outputs: int) -
     assert torch.allclose(layer(x), torch.nn.functional.linear(x, layer.weight, layer.bias), atol=1e-5)
     for rows in (1, 2, 3, 5, 17, 50, 98):
         assert torch.equal(layer(x[:rows]), layer(x)[:rows]), rows
+    assert torch.equal(
+        layer(x.view(4, 25, 576)), torch.nn.functional.linear(x.view(4, 25, 576), layer.weight, layer.bias)
+    )
     (gradient,) = torch.autograd.grad(layer(x[:3]).sum(), layer.weight)
     assert torch.allclose(gradient, x[:3].sum(0).expand(outputs, -1), atol=1e-5)
