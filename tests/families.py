@@ -129,6 +129,12 @@ def _turning(factor: float) -> dict[str, Any]:
     return {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": factor}
 
 
+FUSED = (
+    "llama", "qwen2", "qwen3", "mistral", "gemma", "granite", "gemma2", "gemma3_text", "olmo2", "olmo3", "phi3", "gpt2",
+    "ministral", "smollm3", "starcoder2", "phi", "gpt_neox", "opt",
+    "stablelm", "cwm", "seed_oss", "exaone4", "vaultgemma", "arcee", "jais2", "hyperclovax",
+)  # fmt: skip
+"""Decoders whose blocks have a fused form."""
 SIZES: dict[str, Any] = {
     "hidden_size": 96, "intermediate_size": 160, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
 }  # fmt: skip

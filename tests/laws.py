@@ -107,6 +107,16 @@ AttentionInterface.register(WIDE, attention)
 AttentionMaskInterface.register(WIDE, eager_mask)
 
 
+def numbers(forward: Forward, row: int) -> torch.Tensor:
+    """What a row's loss is made of."""
+    places = forward.logprobs_S if forward.logprobs_S is not None else forward.scores_SL
+    if places is not None:
+        return places[forward.owners_S == row]
+    whole = forward.scores_RL if forward.scores_RL is not None else forward.vectors_RD
+    assert whole is not None
+    return whole[row]
+
+
 def library_model(folder: Path, labels: bool, attention: str) -> Any:
     """The library's own class in float32."""
     auto: Any = AutoModel if labels else AutoModelForCausalLM

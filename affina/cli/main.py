@@ -20,4 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # Under `python -m` a Ctrl-C inside a string that is executed (dataclasses execute theirs) is remembered though it
+    # was answered, and the process would end by the signal instead of with its code; executing another forgets it.
+    exec("")
+    sys.exit(code)

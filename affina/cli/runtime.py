@@ -21,7 +21,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # mallopt(3)
 KEPT, STEP = 2**31 - 1, 2**28  # bytes: never given back, below 2 GiB never mapped apart; the heap grows by so much
 
 
-AGAIN_S = 0.01
+AGAIN_S = 0.01  # until a Ctrl-C that was ignored comes again
 SELDOM = (100_000, 20, 100)  # new objects before Python looks for cycles; at its 700, start-up looks for 0.5 s longer
 
 

@@ -386,6 +386,15 @@ def test_an_interrupt_that_python_ignores_comes_again() -> None:
     assert "KeyboardInterrupt" not in done.stderr
 
 
+def test_an_interrupt_inside_an_executed_string_is_130_too(tmp_path: Path) -> None:
+    """Dataclasses execute one when they are made, so that many imports do."""
+    executing = "from affina.cli import command\ncommand.run = lambda words: exec('raise KeyboardInterrupt')\n"
+    (tmp_path / "sitecustomize.py").write_text(executing, encoding="utf-8")
+    found = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = affina("runs", env={**os.environ, "PYTHONPATH": found})
+    assert done.returncode == 130 and "the same command starts again" in done.stderr
+
+
 def test_an_interrupt_at_the_interpreters_end_stops_one_thing_of_those_left() -> None:
     script = (
         "import atexit, os, signal, time\n"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from families import ENCODERS, PADDED_ENCODERS, random_rows
-from laws import LABELS, NOTHING, WIDE, apart, engine, plain_gradients, taught
+from laws import LABELS, NOTHING, WIDE, apart, engine, numbers, plain_gradients, taught
 
 from affina.core.compute import Computing
-from affina.core.kinds import Forward, Objective, Row, objectives
+from affina.core.kinds import Objective, Row, objectives
 from affina.data.layout import layout
 from affina.engine.torch import head
 from affina.engine.torch.step import TorchEngine
@@ -190,16 +190,6 @@ def test_in_bf16_the_ways_differ_by_rounding_alone(case: Case, family: Folder) -
     exact = SOURCED_BF16 if part.reads == "source" else EXACT_BF16
     for other, bound in zip(others, (WAYS_BF16, WAYS_BF16, exact), strict=True):
         assert float((first - other).norm() / first.norm()) <= bound
-
-
-def numbers(forward: Forward, row: int) -> torch.Tensor:
-    """What a row's loss is made of."""
-    places = forward.logprobs_S if forward.logprobs_S is not None else forward.scores_SL
-    if places is not None:
-        return places[forward.owners_S == row]
-    whole = forward.scores_RL if forward.scores_RL is not None else forward.vectors_RD
-    assert whole is not None
-    return whole[row]
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])

@@ -8,12 +8,12 @@ import torch
 from families import build, row
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from laws import apart, engine, plain_gradients
+from laws import apart, engine, numbers, plain_gradients
 from rounding import rounds_alike
 
 from affina.core.compute import Computing
 from affina.core.errors import Refused
-from affina.core.kinds import Forward, Row, objectives
+from affina.core.kinds import Row, objectives
 from affina.data import prefixes
 from affina.data.layout import layout
 from affina.engine.source import find
@@ -139,14 +139,6 @@ def test_in_float32_a_kept_trunk_gives_the_real_base_the_gradient_of_a_computed_
     frozen.keep(made.network, "memory", rows, key="real", tell=pytest.fail)
     worst, where = apart(made.gradients([made.layout(rows)], part), expected)
     assert worst <= REAL, where
-
-
-def numbers(forward: Forward, row: int) -> torch.Tensor:
-    """What a row's loss is made of."""
-    if forward.logprobs_S is not None:
-        return forward.logprobs_S[forward.owners_S == row].detach()
-    assert forward.scores_RL is not None
-    return forward.scores_RL[row].detach()
 
 
 @pytest.mark.slow

@@ -203,7 +203,7 @@ def test_ctrl_c_before_the_first_step_says_so_and_loses_nothing(where: str, tmp_
     root, path = tmp_path / "runs", tmp_path / "recipe.yaml"
     lock = root / "broken" / ("lock.json" if where == "proofs.json" else "proofs.json")
     code, said = interrupted(command("train", path, "--run", "broken", "--root", root), lock.exists)
-    assert code in (0, 130, -signal.SIGINT)  # a tiny run may be over before it comes; killed by it is 130 to a shell
+    assert code in (0, 130)  # a tiny run may be over before the signal comes
     assert "Traceback" not in said
     assert affina_process("train", path, "--run", "broken", "--root", root).returncode == 0
     assert outcome(Run(root / "broken")) == expected

@@ -6,7 +6,8 @@
 //
 // In float32 forward has, for every row, the bits it has for that row alone, however rows share their beginnings and
 // blocks are cut: keys come in the row's order, sums take them one by one, and where a larger score comes, what was
-// summed is multiplied by a power of two, which rounds nothing down to 2^-126 of the largest. In bf16 the largest weight is 1 instead: it is not rounded.
+// summed is multiplied by a power of two, which rounds nothing down to 2^-126 of the largest. In bf16 the largest weight is
+// 1 instead: it is not rounded.
 #include "layer.h"
 
 namespace affina {

@@ -19,9 +19,9 @@ constexpr int HIGH = 2, BROAD = 2;
 struct Singles {
     using Element = float;
     using Word = int32_t;
-    using Words = ints;  // a register of them
+    using Words = ints;       // a register of them
     using Register = floats;  // of sums
-    using Sum = floats;  // of sixteen lanes
+    using Sum = floats;       // of sixteen lanes
     using Number = float;
     static constexpr int STEP = 1;  // elements of the summed axis in a word
     static constexpr int LANES = WIDE;
@@ -35,16 +35,9 @@ struct Singles {
 };
 
 #ifdef __AVX512BF16__
-struct Pairs {
+struct Pairs : Singles {
     using Element = bf16;
-    using Word = int32_t;
-    using Words = ints;
-    using Register = floats;
-    using Sum = floats;
-    using Number = float;
     static constexpr int STEP = 2;
-    static constexpr int LANES = WIDE;
-    static constexpr bool APART = false;
     static floats add(floats sum, ints a, ints b) {
         return (floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
     }

@@ -17,11 +17,6 @@ from affina.engine.torch import native
 from affina.engine.torch.load import load
 from affina.engine.torch.step import Course, TorchEngine
 
-FAMILIES = (
-    "llama", "qwen2", "qwen3", "mistral", "gemma", "granite", "gemma2", "gemma3_text", "olmo2", "olmo3", "phi3", "gpt2",
-    "ministral", "smollm3", "starcoder2", "phi", "gpt_neox", "opt", "stablelm", "exaone4", "vaultgemma", "arcee",
-    "jais2",
-)  # fmt: skip
 TUNINGS: dict[str, Any] = {
     "lora": {"name": "lora", "rank": 4}, "one": {"name": "lora", "rank": 1}, "full": "full"
 }  # fmt: skip
@@ -51,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Torch
 @rounds_alike
 @pytest.mark.skipif(native.library() is None, reason=f"no kernels: {native.reason()}")
 @pytest.mark.parametrize("tuning", TUNINGS)
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", families.FUSED)
 def test_a_row_says_bit_for_bit_what_it_says_alone(
     name: str, tuning: str, made: Callable[[str, str], TorchEngine]
 ) -> None:
