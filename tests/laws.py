@@ -4,7 +4,7 @@ under a mask, eager attention, all logits, autograd."""
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,8 @@ def _gradients(made: TorchEngine, model: Any, rows: Sequence[Row], objective: Ob
             logits_SV = torch.tanh(logits_SV / cap) * cap
         logprobs_SV = logits_SV.log_softmax(-1)
         logprobs_S = logprobs_SV.gather(1, torch.from_numpy(batch.targets_S)[:, None])[:, 0]
-        forward = Forward(weights_S, owners_S, labels_R, logprobs_S)
+        words: Any = Whole(logprobs_SV)
+        forward = Forward(weights_S, owners_S, labels_R, logprobs_S, words=words)
     loss = objective.loss(forward, batch)
     torch.autograd.backward(loss.total / loss.count)
     named = {f"model.{name}": each for name, each in model.named_parameters()}
@@ -180,6 +181,16 @@ def _gradients(made: TorchEngine, model: Any, rows: Sequence[Row], objective: Ob
     for each in named.values():
         each.grad = None
     return found
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Distributions over all words, written out."""
+
+    logprobs_SV: torch.Tensor
+
+    def spread(self, logprobs_S: torch.Tensor) -> torch.Tensor:
+        return self.logprobs_SV.mean(-1)
 
 
 def side_by_side(rows: Sequence[Row]) -> Batch:

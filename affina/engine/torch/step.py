@@ -1,12 +1,14 @@
 """The write face over torch: one optimizer step over micro-batches, summed and divided once; checkpoints."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch.nn.utils import get_total_norm
 
 from affina.core.errors import Failed, Refused
 from affina.core.kinds import (
@@ -89,15 +91,19 @@ class TorchEngine(TorchModel):
         self.network.train()
         try:
             with self._closed(step):
-                values = self._backward(batches, objective)
+                values, count = self._backward(batches, objective)
         finally:
             self.network.eval()
-        pulled = self.penalised.pull(self.trainable())
+        parts, pulled = self._parts(count), dict[str, float]()
+        if self.penalised.pulls:  # what they add is of the mean
+            _divide(parts)
+            parts, pulled = [(gradients, 1.0) for gradients, _ in parts], self.penalised.pull(self.trainable())
         values = {**values, **pulled, "loss": values["loss"] + sum(pulled.values())}
         parameters = list(self.trainable().values())
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.course.optimizer.clip, foreach=True)
-        if not torch.isfinite(norm):
+        norm = math.hypot(*(float(get_total_norm(each, foreach=True)) / divisor for each, divisor in parts))
+        if not math.isfinite(norm):
             raise _not_a_number("the gradient", step, batches)
+        _divide(parts, min(1.0, self.course.optimizer.clip / (norm + 1e-6)))  # torch's clip_grad_norm_, in one pass
         rate = self.course.learning_rate * self.course.schedule.factor(step, self.course.steps, self.heard)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)
@@ -108,7 +114,7 @@ class TorchEngine(TorchModel):
             self.average.follow(self.trainable(), step)
         self.step, self.known = step, objective.after(self.known, values)
         tokens, targets = sum(batch.tokens for batch in batches), sum(len(batch.targets_S) for batch in batches)
-        return {**values, "tokens": tokens, "targets": targets, "gradient_norm": float(norm), "learning_rate": rate}
+        return {**values, "tokens": tokens, "targets": targets, "gradient_norm": norm, "learning_rate": rate}
 
     def hear(self, step: int, value: float) -> None:
         """What validation said after `step`, lower is better: a schedule may heed it."""
@@ -128,9 +134,9 @@ class TorchEngine(TorchModel):
             for each in closed:
                 each.requires_grad_(True)
 
-    def _backward(self, batches: Sequence[Batch], objective: Objective) -> dict[str, float]:
-        """Leaves the gradient of (sum of totals) / (sum of counts) in every trainable tensor, a new head's numbers
-        counted in units of their spread."""
+    def _backward(self, batches: Sequence[Batch], objective: Objective) -> tuple[dict[str, float], float]:
+        """Leaves the gradient of the sum of totals in every trainable tensor. Loss and metrics, by the sum of counts,
+        and that sum."""
         total, count, metrics = 0.0, 0.0, dict[str, float]()
         for batch in batches:
             if not batch.ids:
@@ -143,17 +149,24 @@ class TorchEngine(TorchModel):
             total, count = total + value, count + loss.count
             for name, each in loss.metrics.items():
                 metrics[name] = metrics.get(name, 0.0) + each
+        return {"loss": total / count, **{name: each / count for name, each in metrics.items()}}, count
+
+    def _parts(self, count: float) -> "list[Part]":
+        """The gradients that a sum over `count` left, and what divides them for that of the mean, a new head's numbers
+        counted in units of their spread."""
         spread = self.course.measure.spread
         reached = {name: each.grad for name, each in self.trainable().items() if each.grad is not None}
-        for divisor, head in ((count * spread * spread, False), (count * spread, True)):
-            if chosen := [grad for name, grad in reached.items() if (name in HEAD) == head]:
-                torch._foreach_div_(chosen, divisor)
-        return {"loss": total / count, **{name: each / count for name, each in metrics.items()}}
+        parts = [
+            ([grad for name, grad in reached.items() if (name in HEAD) == head], divisor)
+            for divisor, head in ((count * spread * spread, False), (count * spread, True))
+        ]
+        return [part for part in parts if part[0]]
 
     def gradients(self, batches: Sequence[Batch], objective: Objective) -> dict[str, torch.Tensor]:
         """The mean loss's gradient of every trainable tensor that a row reaches: what `learn` would step along, but for
         the pull of penalties on the weights themselves, which needs no row."""
-        self._backward(batches, objective)
+        _, count = self._backward(batches, objective)
+        _divide(self._parts(count))
         found = {name: each.grad.clone() for name, each in self.trainable().items() if each.grad is not None}
         self.optimizer.zero_grad(set_to_none=True)
         return found
@@ -212,6 +225,16 @@ class TorchEngine(TorchModel):
                 group["lr"] = rate
             self.optimizer.zero_grad(set_to_none=True)
             self.step, self.heard, self.known = step, heard, known
+
+
+Part = tuple[list[torch.Tensor], float]
+"""Gradients of sums, and what divides them."""
+
+
+def _divide(parts: Sequence[Part], share: float = 1.0) -> None:
+    """The gradients become `share` of those of means, in one pass over them."""
+    for gradients, divisor in parts:
+        torch._foreach_div_(gradients, divisor / share)
 
 
 def _measured(optimizer: torch.optim.Optimizer, head: torch.nn.Module | None, spread: float) -> None:

@@ -51,7 +51,9 @@ FACES: dict[str, tuple[object, ...]] = {
     "affina_thin_lay_out": (P, N, N, N, N, N, P),
     "affina_thin_times": (P, N, N, N),
     "affina_thin_sums": (P, N, N),
+    "affina_thin_gradient": (P, N, N, P, N, N, N, P),
 }
+FAILING = ("affina_thin_sums", "affina_thin_gradient")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def kernel() -> ctypes.CDLL | None:
         return None
     for name, arguments in FACES.items():
         function = getattr(library, name)
-        function.argtypes, function.restype = arguments, ctypes.c_int if name == "affina_thin_sums" else None
+        function.argtypes, function.restype = arguments, ctypes.c_int if name in FAILING else None
     return library
 
 
@@ -201,6 +203,19 @@ def sums(wanted: Sequence[Summed]) -> list[Tensor]:
     if library.affina_thin_sums(ctypes.addressof(jobs), len(jobs), len(wanted[0].x)):
         raise Failed("gradients of thin products ran out of memory", instead="take fewer tokens per micro-batch")
     return made
+
+
+def gradient(dy: Tensor, x: Tensor) -> Tensor:
+    """dyᵀ x of dy [T, N] and x [T, K]: the gradient of a weight [N, K], float32 or wider."""
+    library = kernel() if takes(dy) and takes(x) else None
+    if library is None:
+        made = dy.T @ x
+        return made.to(torch.promote_types(made.dtype, torch.float32))
+    out = torch.empty(dy.shape[1], x.shape[1])
+    rows = (dy.data_ptr(), dy.stride(0), dy.shape[1], x.data_ptr(), x.stride(0), x.shape[1], len(x))
+    if library.affina_thin_gradient(*rows, out.data_ptr()):
+        raise Failed("a weight's gradient ran out of memory", instead="take fewer tokens per micro-batch")
+    return out
 
 
 def _pairs(u: Tensor) -> bool:

@@ -124,8 +124,10 @@ def test_a_frozen_weight_or_frozen_states_need_nothing_of_the_other() -> None:
     assert words[1] is None and both[2] is not None and words[2] is not None and torch.equal(both[2], words[2])
 
 
-def test_rows_and_threads_change_no_bit() -> None:
-    hidden, weight, targets, upstream = drawn(700, 1000, 130, torch.bfloat16)
+@pytest.mark.parametrize("words", [1000, 5000])
+@pytest.mark.parametrize("rows", [60, 700])
+def test_rows_and_threads_change_no_bit(rows: int, words: int) -> None:
+    hidden, weight, targets, upstream = drawn(rows, words, 130, torch.bfloat16)
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 3):
@@ -137,8 +139,11 @@ def test_rows_and_threads_change_no_bit() -> None:
     for each in found[1:]:
         for one, other in zip(found[0], each, strict=True):
             assert one is not None and other is not None and torch.equal(one, other)
-    alone = WordHead(weight, torch.bfloat16).logprobs(hidden[333:334], targets[333:334])
-    assert torch.equal(alone, found[0][0][333:334])
+    for few in (slice(33, 34), slice(30, 45)):
+        head = WordHead(weight, torch.bfloat16)
+        alone, in_hidden, _ = asked(head, hidden[few].clone().requires_grad_(), targets[few], upstream[few])
+        assert torch.equal(alone, found[0][0][few])
+        assert in_hidden is not None and found[0][1] is not None and torch.equal(in_hidden, found[0][1][few])
 
 
 def test_the_likeliest_word_may_come_last_first_or_be_certain() -> None:

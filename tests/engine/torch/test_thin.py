@@ -44,6 +44,18 @@ def test_products_and_sums_are_those_of_float64(rows: int, columns: int, rank: i
 
 
 @needs_kernel
+@pytest.mark.parametrize("rows", [0, *ROWS])
+@pytest.mark.parametrize(
+    ("outputs", "inputs"), [(576, 192), (48, 32), (50, 34), (2, 2), (130, 66), (16, 94), (98, 128)]
+)
+def test_the_gradient_of_a_weight_is_that_of_float64(rows: int, outputs: int, inputs: int) -> None:
+    dy, x = drawn(rows, outputs + 6)[:, 4 : outputs + 4], drawn(rows, inputs + 2, seed=1)[:, :inputs]
+    thin.gradient(drawn(300, 576), drawn(300, 576))  # what a thread's buffers hold afterwards
+    found = thin.gradient(dy, x)
+    assert found.dtype == torch.float32 and near(found, dy.double().T @ x.double(), 16)
+
+
+@needs_kernel
 @pytest.mark.parametrize(("outputs", "inputs"), [(96, 576), (70, 100), (2, 33), (130, 32), (34, 1)])
 def test_a_weight_laid_out_for_the_way_back_is_its_transpose_laid_out(outputs: int, inputs: int) -> None:
     weight, dy = drawn(outputs, inputs + 4, seed=2)[:, :inputs], drawn(29, outputs)
@@ -87,7 +99,10 @@ def test_what_is_far_below_half_a_unit_is_not_lost_in_the_mean() -> None:
 
 
 @needs_kernel
-@pytest.mark.parametrize("shapes", [((64, 66), (32, 66)), ((576, 576), (192, 576), (192, 576)), ((32, 34),)])
+@pytest.mark.parametrize(
+    "shapes",
+    [((64, 66), (32, 66)), ((576, 576), (192, 576), (192, 576)), ((32, 34),), ((96, 2),), ((32, 62), (64, 62))],
+)
 @pytest.mark.parametrize("back", [False, True])
 def test_float32_weights_are_rounded_and_stacked_on_the_way(shapes: tuple[tuple[int, int], ...], back: bool) -> None:
     weights = [torch.randn(*shape, generator=torch.Generator().manual_seed(shape[0])) for shape in shapes]
@@ -130,7 +145,8 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append((thin.Wide(weight)(x), *thin.sums([Summed(x, u), Summed(x, u, 2.0, across=True)])))
+            made = thin.sums([Summed(x, u), Summed(x, u, 2.0, across=True)])
+            found.append((thin.Wide(weight)(x), thin.gradient(x, u), *made))
     finally:
         torch.set_num_threads(held)
     assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
@@ -145,6 +161,7 @@ def test_other_dtypes_are_computed_by_torch(dtype: torch.dtype) -> None:
     assert torch.allclose(out[:, 1:], x[:, 3:9] @ a.T) and (out[:, 0] == 0).all()
     tall, across = thin.sums([Summed(x, u, 1.5), Summed(x, u, across=True)])
     assert tall.dtype == dtype and torch.allclose(tall, 1.5 * x.T @ u) and torch.allclose(across, u.T @ x)
+    assert thin.gradient(x, u).dtype == dtype and torch.allclose(thin.gradient(x, u), x.T @ u)
 
 
 def test_odd_columns_are_left_to_the_library() -> None:
@@ -173,6 +190,13 @@ x = torch.frombuffer(held, dtype=torch.bfloat16, count=size, offset=page - 2 * s
 x.copy_(torch.arange(size).view(4, columns) % 7)
 u = torch.ones(4, 16, dtype=torch.bfloat16)
 assert torch.equal(thin.sums([Summed(x, u)])[0][:, 0], x.float().sum(0))
+assert torch.equal(thin.gradient(x, u)[:, 0], x.float().sum(0))
+assert torch.equal(thin.gradient(u, x)[0], x.float().sum(0))
+inputs = columns // 8 * 2 - 2
+weight = torch.frombuffer(held, dtype=torch.float32, count=32 * inputs, offset=page - 128 * inputs).view(32, inputs)
+weight.copy_(torch.arange(32 * inputs).view(32, inputs) % 7)
+for back in (False, True):
+    thin.Wide.stacked([weight], back)
 """
 
 

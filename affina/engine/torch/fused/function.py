@@ -33,4 +33,8 @@ class Fused(torch.autograd.Function):
                 with attention.resumed(forest):
                     _, kept = ctx.block.forward(x, ctx.turns, ctx.how, True)
             dx, found = ctx.block.backward(grad.contiguous(), kept, ctx.turns, ctx.needs_input_grad[0])
-        return dx, None, None, None, *(found[each].to(each.dtype) for each in ctx.moving)
+        return dx, None, None, None, *(_as(found[each], each.dtype) for each in ctx.moving)
+
+
+def _as(grad: Tensor, dtype: torch.dtype) -> Tensor:
+    return grad if grad.dtype == dtype else grad.to(dtype)

@@ -214,9 +214,7 @@ class Stack:
         """Adds the gradients of whatever learns to `gradients`, with `low` as `backward` gave it."""
         whole = None
         if any(layer.base.weight.requires_grad for layer in self.layers):
-            # the narrower side is laid out once and stays near
-            wide = dy.shape[1] >= kept.x.shape[1] and thin.takes(dy)
-            (whole,) = thin.sums([Summed(dy, kept.x) if wide else Summed(kept.x, dy, across=True)])
+            whole = thin.gradient(dy, kept.x)
         wanted, ups, start = list[Summed](), list[tuple[Layer, LowRank]](), 0
         for layer, size, each in zip(self.layers, self.sizes, kept.thins, strict=True):
             rows = dy[:, start : start + size]

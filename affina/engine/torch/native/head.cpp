@@ -1,12 +1,13 @@
 // Log-probabilities of given targets over all words, and their gradients, a tile of words at a time. Logits stay float
 // as the products sum them; what is multiplied once more, the chances of the other words, is rounded to bf16.
 //
-// Every number is computed in an order that does not depend on how rows are dealt: the same bits for any number of
-// threads.
+// Words are cut into parts whatever the rows are, and what the parts found is joined in their order: a row has the same
+// bits in any company and for any number of threads, and a few rows go around too.
 #include <omp.h>
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "panel.h"
 
@@ -16,6 +17,8 @@ namespace affina {
 constexpr int64_t WORDS = 8 * TALL;  // of a tile
 constexpr int64_t MOST = 2048;       // rows whose chances are held at a time for a weight's gradient
 constexpr int64_t ROWS = 288;        // that meet a tile while it is near, at most
+constexpr int64_t PARTS = 16;        // of the words, at most
+constexpr int64_t FEW = 192;         // rows whose parts are dealt to threads
 constexpr float NEVER = -std::numeric_limits<float>::infinity();
 
 struct HeadCall {
@@ -38,18 +41,19 @@ struct HeadCall {
 
     int64_t blocks() const { return (D + SIDE - 1) / SIDE; }
     int64_t tiles() const { return (V + WORDS - 1) / WORDS; }
+    int64_t parts() const { return std::min(PARTS, tiles()); }
 };
 
 // A tile's words: for products with rows, in panels; for sums over words, two to a word in blocks of SIDE columns.
 struct Tile {
     const HeadCall& call;
-    bf16* rounded;          // [WORDS, D]
+    bf16* rounded;          // [PANEL, D]
     int32_t *panels, *pairs;  // [WORDS / PANEL][D / 2, PANEL], [blocks][WORDS / 2, SIDE]
     float* logits;          // [BLOCK, WORDS]
     int64_t first = 0, count = 0;
 
     Tile(Parts& memory, const HeadCall& given) : call(given) {
-        rounded = memory.take<bf16>(given.wide ? WORDS * given.D + WIDE : 0);
+        rounded = memory.take<bf16>(given.wide ? PANEL * given.D + WIDE : 0);
         panels = memory.take<int32_t>(WORDS * (given.D / 2));
         pairs = memory.take<int32_t>(given.mixed ? WORDS / 2 * SIDE * given.blocks() : 0);
         logits = memory.take<float>(BLOCK * WORDS);
@@ -58,15 +62,25 @@ struct Tile {
     void move(int64_t to) {
         const int64_t D = call.D;
         first = to, count = std::min(WORDS, call.V - to);
-        const bf16* from = (const bf16*)call.weight + to * D;
         if (call.wide) {
-            round_rows((const float*)call.weight + to * D, count * D, rounded);
-            from = rounded;
+            move((const float*)call.weight + to * D);
+            return;
         }
+        const bf16* from = (const bf16*)call.weight + to * D;
         for (int64_t n = 0; n < count; n += PANEL) pack_panel(from + n * D, D, count - n, D, panels + n * (D / 2));
         if (call.mixed)
             for (int64_t d = 0; d < D; d += SIDE)
                 interleave(from + d, D, count, std::min(SIDE, D - d), pairs + d / SIDE * (WORDS / 2) * SIDE, SIDE);
+    }
+
+    void move(const float* from) {
+        const int64_t D = call.D, whole = count / PANEL * PANEL;
+        for (int64_t n = 0; n < whole; n += PANEL) pack_rounded(from + n * D, D, panels + n * (D / 2));
+        if (whole < count) {
+            round_rows(from + whole * D, (count - whole) * D, rounded);
+            pack_panel(rounded, D, count - whole, D, panels + whole * (D / 2));
+        }
+        if (call.mixed) interleave_rounded<SIDE>(from, count, D, pairs, WORDS / 2 * SIDE);
     }
 
     // The logits of at most BLOCK rows, beyond the last word what no softmax sees.
@@ -99,53 +113,91 @@ struct Tile {
     }
 };
 
-// Rows [begin, end) over all words.
+// What is found of rows over some of the words; see HeadCall.
+struct Found {
+    float *largest, *target, *rest, *mixed;  // [rows], [rows, D]
+
+    Found(Parts& memory, const HeadCall& call, int64_t rows) {
+        for (float** one : {&largest, &target, &rest}) *one = memory.take<float>(rows);
+        mixed = call.mixed ? memory.take<float>(rows * call.D) : nullptr;
+    }
+
+    explicit Found(const HeadCall& call) : largest(call.largest), target(call.target), rest(call.rest), mixed(call.mixed) {}
+
+    Found from(int64_t row, int64_t D) const {
+        Found made = *this;
+        made.largest += row, made.target += row, made.rest += row;
+        if (mixed) made.mixed += row * D;
+        return made;
+    }
+
+    void clear(int64_t rows, int64_t D) const {
+        for (int64_t t = 0; t < rows; t++) largest[t] = target[t] = NEVER, rest[t] = 0;
+        if (mixed) std::memset(mixed, 0, (size_t)(rows * D) * sizeof(float));
+    }
+
+    // What was found over the words that come next. Not inlined: a row's bits are those of one way of rounding.
+    __attribute__((noinline)) void join(const Found& next, int64_t rows, int64_t D) const {
+        for (int64_t t = 0; t < rows; t++) {
+            const float here = next.largest[t], most = here > largest[t] || here != here ? here : largest[t];
+            const float before = std::exp(largest[t] - most), now = std::exp(here - most);
+            if (next.target[t] != NEVER) target[t] = next.target[t];
+            largest[t] = most, rest[t] = rest[t] * before + next.rest[t] * now;
+            for (int64_t d = 0; mixed && d < D; d++)
+                mixed[t * D + d] = mixed[t * D + d] * before + next.mixed[t * D + d] * now;
+        }
+    }
+};
+
+// Rows [begin, end) over the tiles of a part.
 struct HeadRows {
     Tile tile;
+    Found found;
     bf16* chances;  // [BLOCK, WORDS]
     float* mixed;   // [ROWS, blocks · SIDE]
 
-    HeadRows(Parts& memory, const HeadCall& call) : tile(memory, call) {
+    HeadRows(Parts& memory, const HeadCall& call) : tile(memory, call), found(memory, call, ROWS) {
         chances = memory.take<bf16>(call.mixed ? BLOCK * WORDS : 0);
         mixed = memory.take<float>(call.mixed ? ROWS * call.blocks() * SIDE : 0);
     }
 
     // One row of logits: its maximum and sum go on; what its sums so far are multiplied by.
-    float soften(int64_t row, float* line, bf16* into) {
-        const HeadCall& call = tile.call;
+    float soften(int64_t row, const Found& found, float* line, bf16* into) {
         const int64_t local = tile.place(row);
         floats most = load(line);
         for (int64_t n = WIDE; n < WORDS; n += WIDE) most = larger(most, load(line + n));
-        float largest = call.largest[row];
+        float largest = *found.largest;
         for (int i = 0; i < WIDE; i++) largest = most[i] > largest || most[i] != most[i] ? most[i] : largest;
-        if (local >= 0) call.target[row] = line[local], line[local] = NEVER;
+        if (local >= 0) *found.target = line[local], line[local] = NEVER;
         floats sum{};
         for (int64_t n = 0; n < WORDS; n += WIDE) {
             const floats logit = load(line + n), chance = power_of_two((logit - largest) * LOG2_E);
             sum += chance;
             if (into) store(into + n, tile.bent(logit, chance));
         }
-        const float fade = std::exp(call.largest[row] - largest);
-        call.rest[row] = call.rest[row] * fade + added(sum);
-        call.largest[row] = largest;
+        const float fade = std::exp(*found.largest - largest);
+        *found.rest = *found.rest * fade + added(sum);
+        *found.largest = largest;
         return fade;
     }
 
-    void compute(int64_t begin, int64_t end) {
+    // What rows [begin, end) find over a part stands in `found`.
+    void compute(int64_t begin, int64_t end, int64_t part) {
         const HeadCall& call = tile.call;
-        const int64_t wide = call.blocks() * SIDE;
-        for (int64_t t = begin; t < end; t++) call.largest[t] = call.target[t] = NEVER, call.rest[t] = 0;
+        const int64_t wide = call.blocks() * SIDE, tiles = call.tiles(), parts = call.parts();
+        found.clear(end - begin, 0);
         if (call.mixed) std::memset(mixed, 0, (size_t)((end - begin) * wide) * sizeof(float));
-        for (int64_t first = 0; first < call.V; first += WORDS) {
-            tile.move(first);
+        for (int64_t n = part * tiles / parts; n < (part + 1) * tiles / parts; n++) {
+            tile.move(n * WORDS);
             for (int64_t t = begin; t < end; t += BLOCK) {
-                const int64_t rows = std::min(BLOCK, end - t), at = first / WORDS * call.S + t;
+                const int64_t rows = std::min(BLOCK, end - t), at = n * call.S + t;
                 float* sums = mixed + (t - begin) * wide;
                 bf16* into = call.kept ? call.kept + at * WORDS : call.mixed ? chances : nullptr;
                 tile.multiply(t, rows);
                 for (int64_t i = 0; i < rows; i++) {
-                    const float fade = soften(t + i, tile.logits + i * WORDS, into ? into + i * WORDS : into);
-                    if (call.kept) call.marks[at + i] = call.largest[t + i];
+                    const Found own = found.from(t + i - begin, call.D);
+                    const float fade = soften(t + i, own, tile.logits + i * WORDS, into ? into + i * WORDS : into);
+                    if (call.kept) call.marks[at + i] = *own.largest;
                     for (int64_t d = 0; call.mixed && fade != 1.0f && d < wide; d += WIDE)
                         store(sums + i * wide + d, load(sums + i * wide + d) * fade);
                 }
@@ -157,7 +209,7 @@ struct HeadRows {
             }
         }
         for (int64_t t = begin; call.mixed && t < end; t++)
-            std::memcpy(call.mixed + t * call.D, mixed + (t - begin) * wide, (size_t)call.D * sizeof(float));
+            std::memcpy(found.mixed + (t - begin) * call.D, mixed + (t - begin) * wide, (size_t)call.D * sizeof(float));
     }
 };
 
@@ -239,16 +291,53 @@ int64_t share(int64_t S) {
     return std::min(ROWS, (each + 11) / 12 * 12);
 }
 
+// A few rows, all parts of the words at once.
+int forward_few(const HeadCall& call) {
+    static thread_local Scratch held;
+    const auto room = [&](Parts memory, std::vector<Found>& found) {
+        for (int64_t n = 0; n < call.parts(); n++) found.emplace_back(memory, call, call.S);
+        return memory.used;
+    };
+    std::vector<Found> counted, found;
+    char* base = held.of(room(Parts{nullptr}, counted));
+    if (base == nullptr) return 1;
+    room(Parts{base}, found);
+    const int failed = each_item<HeadRows>(call, call.parts(), [&](HeadRows& work, int64_t part) {
+        work.compute(0, call.S, part);
+        found[part].clear(call.S, call.D);
+        found[part].join(work.found, call.S, call.D);
+    });
+    if (failed) return failed;
+#pragma omp parallel for schedule(static)
+    for (int64_t t = 0; t < call.S; t++) {
+        const Found into = Found(call).from(t, call.D);
+        into.clear(1, call.D);
+        for (const Found& each : found) into.join(each.from(t, call.D), 1, call.D);
+    }
+    return 0;
+}
+
+// Many rows, dealt to threads; each goes through all parts.
+int forward_many(const HeadCall& call) {
+    const int64_t each = share(call.S);
+    return each_item<HeadRows>(call, (call.S + each - 1) / each, [&](HeadRows& work, int64_t n) {
+        const int64_t begin = n * each, end = std::min(call.S, begin + each);
+        const Found into = Found(call).from(begin, call.D);
+        into.clear(end - begin, call.D);
+        for (int64_t part = 0; part < call.parts(); part++) {
+            work.compute(begin, end, part);
+            into.join(work.found, end - begin, call.D);
+        }
+    });
+}
+
 }  // namespace affina
 
 using namespace affina;
 
 // 0, or 1 when there is no memory.
 extern "C" int affina_head_forward(const HeadCall* call) {
-    const int64_t each = share(call->S);
-    return each_item<HeadRows>(*call, (call->S + each - 1) / each, [&](HeadRows& work, int64_t n) {
-        work.compute(n * each, std::min(call->S, (n + 1) * each));
-    });
+    return call->S <= FEW ? forward_few(*call) : forward_many(*call);
 }
 
 // Bytes of what a forward pass may keep for the backward pass: [kept, marks].

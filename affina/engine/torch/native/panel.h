@@ -110,6 +110,40 @@ inline void pack_panel(const bf16* weight, int64_t row, int64_t rows, int64_t K,
     }
 }
 
+// 16 floats from column k on of a row of K, those beyond its end zero; what comes later is asked for.
+inline __m512 read(const float* row, int64_t k, int64_t K) {
+    constexpr int64_t LATER = 128;
+    __builtin_prefetch(row + k + LATER);
+    const int64_t left = K - k;
+    return _mm512_maskz_loadu_ps(left >= WIDE ? 0xffff : left <= 0 ? 0 : (1u << left) - 1, row + k);
+}
+
+// `pack_panel` of PANEL rows of floats, which are rounded; K is even.
+inline void pack_rounded(const float* weight, int64_t K, int32_t* to) {
+    alignas(64) int32_t lines[WIDE][WIDE], turned[WIDE][WIDE];
+    for (int64_t i = 0; i < PANEL; i += WIDE)
+        for (int64_t k = 0; k < K; k += PANEL) {
+            for (int64_t j = 0; j < WIDE; j++) {
+                const float* row = weight + (i + j) * K;
+                _mm512_store_si512(lines[j], (__m512i)_mm512_cvtne2ps_pbh(read(row, k + WIDE, K), read(row, k, K)));
+            }
+            int32_t* into = to + k / 2 * PANEL + i;
+            const bool whole = K - k >= PANEL;
+            transpose16(lines[0], WIDE, whole ? into : turned[0], whole ? PANEL : WIDE);
+            for (int64_t w = 0; w < (K - k) / 2 && !whole; w++) std::memcpy(into + w * PANEL, turned[w], sizeof turned[w]);
+        }
+}
+
+// `interleave` of rows of K floats, which are rounded: panels of COLUMNS columns, `to_panel` words apart.
+template <int64_t COLUMNS>
+inline void interleave_rounded(const float* weight, int64_t rows, int64_t K, int32_t* to, int64_t to_panel) {
+    for (int64_t i = 0; i < rows; i += 2, to += COLUMNS, weight += 2 * K)
+        for (int64_t k = 0; k < (K + COLUMNS - 1) / COLUMNS * COLUMNS; k += WIDE) {
+            const __m512 low = read(weight, k, K), high = read(weight + K, k, i + 1 < rows ? K : 0);
+            Pairs::put_words(to + k / COLUMNS * to_panel + k % COLUMNS, 0, (floats)low, (floats)high, true);
+        }
+}
+
 // Rows 2n and 2n + 1 of [rows, columns] as pairs: words [rows / 2 rounded up, to_row], what is not there zero.
 inline void interleave(const bf16* from, int64_t row, int64_t rows, int64_t columns, int32_t* to, int64_t to_row) {
     alignas(64) uint16_t order[2][PANEL];

@@ -68,6 +68,30 @@ inline void sum_block(const Sum& job, int64_t T, const int32_t* left, int64_t n,
     }
 }
 
+// Columns of [T, …] as rows of pairs: words [columns, `row`], what is not there zero. `row` is a multiple of 16 and no less
+// than half of T.
+inline void turn(const bf16* from, int64_t from_row, int64_t T, int64_t columns, int32_t* to, int64_t row) {
+    alignas(64) int32_t pairs[WIDE][WIDE], line[WIDE][WIDE];
+    for (int64_t p = 0; p < row; p += WIDE)
+        for (int64_t n = 0; n < columns; n += WIDE) {
+            const int64_t left = std::min<int64_t>(WIDE, columns - n);
+            const __mmask16 here = (1u << left) - 1;
+            for (int64_t i = 0; i < WIDE; i++) {
+                const int64_t t = 2 * (p + i);
+                const bf16* at = from + t * from_row + n;
+                __builtin_prefetch(at + 2 * WIDE * from_row);
+                __builtin_prefetch(at + (2 * WIDE + 1) * from_row);
+                const __m256i first = _mm256_maskz_loadu_epi16(t < T ? here : 0, at);
+                const __m256i second = _mm256_maskz_loadu_epi16(t + 1 < T ? here : 0, at + from_row);
+                const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16);
+                _mm512_store_si512(pairs[i], _mm512_or_si512(_mm512_cvtepu16_epi32(first), high));
+            }
+            const bool whole = left == WIDE;
+            transpose16(pairs[0], WIDE, whole ? to + n * row + p : line[0], whole ? row : WIDE);
+            for (int64_t i = 0; i < left && !whole; i++) std::memcpy(to + (n + i) * row + p, line[i], sizeof line[0]);
+        }
+}
+
 }  // namespace affina
 
 using namespace affina;
@@ -87,21 +111,12 @@ extern "C" void affina_thin_pack_back(const bf16* weight, int64_t row, int64_t N
 }
 
 // Rows [N, K] of floats, rounded, as rows `before` and on of a weight [total, K] that is laid out for x Wᵀ or, with `back`,
-// for dy W. `before` is whole panels; with `back` N is even.
+// for dy W. N and `before` are whole panels, K is even.
 extern "C" void affina_thin_lay_out(const float* weight, int64_t N, int64_t K, int64_t before, int64_t total, int64_t back, int32_t* to) {
-#pragma omp parallel
-    {
-        std::vector<bf16> line(PANEL * K + WIDE);
-#pragma omp for schedule(static)
-        for (int64_t n = 0; n < N; n += PANEL) {
-            const int64_t rows = std::min<int64_t>(PANEL, N - n);
-            round_rows(weight + n * K, rows * K, line.data());
-            if (!back) pack_panel(line.data(), K, rows, K, to + (before + n) * (K / 2));
-            for (int64_t k = 0; k < K && back; k += PANEL)
-                interleave(
-                    line.data() + k, K, rows, std::min<int64_t>(PANEL, K - k), to + k * (total / 2) + (before + n) / 2 * PANEL, PANEL
-                );
-        }
+#pragma omp parallel for schedule(static)
+    for (int64_t n = 0; n < N; n += PANEL) {
+        if (back) interleave_rounded<PANEL>(weight + n * K, PANEL, K, to + (before + n) / 2 * PANEL, total / 2 * PANEL);
+        else pack_rounded(weight + n * K, K, to + (before + n) * (K / 2));
     }
 }
 
@@ -184,6 +199,36 @@ extern "C" int affina_thin_sums(const Sum* jobs, int64_t count, int64_t T) {
             int64_t at = item, first = 0;
             for (; at >= job->blocks(); job++) at -= job->blocks(), first += job->panels();
             if (!failed) sum_block(*job, T, left + first * words, at * SIDE, right);
+        }
+    }
+    return failed;
+}
+// A weight's gradient: y [N, K] = Σ_t dy[t, n] · x[t, k], float. 0, or 1 when there is no memory.
+extern "C" int affina_thin_gradient(
+    const bf16* dy, int64_t dy_row, int64_t N, const bf16* x, int64_t x_row, int64_t K, int64_t T, float* y
+) {
+    static thread_local Scratch held;
+    const int64_t pairs = (T + 1) / 2, row = (pairs + WIDE - 1) / WIDE * WIDE;
+    int32_t* words = (int32_t*)held.of((K + PANEL - 1) / PANEL * PANEL * pairs * sizeof(int32_t));
+    if (words == nullptr) return 1;
+    int failed = 0;
+#pragma omp parallel reduction(| : failed)
+    {
+        static thread_local Scratch own;
+        int32_t* turned = (int32_t*)own.of(BLOCK * row * sizeof(int32_t));
+        failed = turned == nullptr;
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t k = 0; k < K; k += PANEL)
+            interleave(x + k, x_row, T, std::min<int64_t>(PANEL, K - k), words + k * pairs, PANEL);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t n = 0; n < N; n += BLOCK) {
+            if (failed) continue;
+            const int64_t rows = std::min(BLOCK, N - n);
+            turn(dy + n, dy_row, T, rows, turned, row);
+            for (int64_t k = 0; k < K; k += PANEL) {
+                const Factor a{(const char*)turned, row * (int64_t)sizeof(int32_t), words + k * pairs, pairs};
+                panel<12, 2, float>(a, Factor{}, rows, y + n * K + k, K, K - k);
+            }
         }
     }
     return failed;

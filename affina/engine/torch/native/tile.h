@@ -235,15 +235,6 @@ inline floats nearest(floats x) {
 #endif
 }
 
-// The larger of two; b where one of them is a NaN.
-inline floats larger(floats a, floats b) {
-#ifdef __AVX512F__
-    return (floats)_mm512_max_ps((__m512)a, (__m512)b);
-#else
-    return a > b ? a : b;
-#endif
-}
-
 // The next whole number that is not less.
 inline floats next_whole(floats x) {
     const floats n = nearest(x);

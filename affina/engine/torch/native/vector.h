@@ -128,13 +128,26 @@ inline double total(doubles value) {
     return sum;
 }
 
-inline floats least(floats a, floats b) { return (floats)(((words)(a < b) & (words)a) | (~(words)(a < b) & (words)b)); }
+// The less and the larger of two; b where one of them is a NaN.
+inline floats smaller(floats a, floats b) {
+#ifdef __AVX512F__
+    return (floats)_mm512_min_ps((__m512)a, (__m512)b);
+#else
+    return a < b ? a : b;
+#endif
+}
 
-inline floats most(floats a, floats b) { return (floats)(((words)(a > b) & (words)a) | (~(words)(a > b) & (words)b)); }
+inline floats larger(floats a, floats b) {
+#ifdef __AVX512F__
+    return (floats)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+    return a > b ? a : b;
+#endif
+}
 
 // e^x for x in [-87, 88], beyond it the value at the bound; relative error below 2e-7 (Cephes' polynomial).
 inline floats exponential(floats x) {
-    x = least(most(x, spread(-87.0f)), spread(88.0f));
+    x = smaller(larger(x, spread(-87.0f)), spread(88.0f));
     const floats shifted = x * 1.44269504f + 12582912.0f;  // the sum's last bits are round(x / ln 2)
     const floats n = shifted - 12582912.0f;
     const floats r = x - n * 0.693359375f + n * 2.12194440e-4f;
