@@ -11,7 +11,11 @@ CLOSE = 1e-5  # of unit-sized outputs: float32 in another order; a wrong form is
 
 
 class RootMeanSquare(nn.Module):
-    """x · (offset + weight) / sqrt(mean(x²) + eps) over the last axis, in float32 at least, given back in x's dtype."""
+    """x · (offset + weight) / sqrt(mean(x²) + eps) over the last axis, in float32 at least, given back in x's dtype.
+
+    On the processor the mean is taken in float64: in whatever order it is summed, by torch or by what its compiler
+    makes of it, it is then rounded to the same float32.
+    """
 
     def __init__(self, weight: torch.Tensor, eps: float, offset: float) -> None:
         super().__init__()
@@ -19,7 +23,8 @@ class RootMeanSquare(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.variance_epsilon)
+        mean = wide.square().mean(-1, keepdim=True, dtype=torch.float64 if x.device.type == "cpu" else wide.dtype)
+        normed = wide * torch.rsqrt(mean + self.variance_epsilon).to(wide.dtype)
         scale = self.weight.to(wide.dtype)
         return (normed * (scale + self.offset if self.offset else scale)).to(x.dtype)
 
