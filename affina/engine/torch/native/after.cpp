@@ -30,7 +30,7 @@ void add_norm(
         });
         for (int64_t row = t; row < t + rows; row++) {
             const float* from = sums + row * D;
-            const float mean = mean_of(from, D), scale = 1.0f / std::sqrt(squared(from, mean, D) / D + norm.eps);
+            const float mean = mean_of(from, D), scale = 1 / std::sqrt(squared<S>(from, mean, D) / D + norm.eps);
             rstd[row] = scale;
             for (int64_t n = 0; n < D; n += WIDE) {
                 const floats made = (load(from + n) - mean) * scale * load(norm.weight + n) + load(norm.bias + n);

@@ -9,7 +9,7 @@ namespace affina {
 
 template <class S>
 void norm_row(const float* x, Norm norm, int64_t D, S* out, float* rstd) {
-    const float mean = norm.bias ? mean_of(x, D) : 0.0f, scale = 1.0f / std::sqrt(squared(x, mean, D) / D + norm.eps);
+    const float mean = norm.bias ? mean_of(x, D) : 0.0f, scale = 1 / std::sqrt(squared<S>(x, mean, D) / D + norm.eps);
     *rstd = scale;
     for (int64_t n = 0; n < D; n += WIDE) {
         const floats made = (load(x + n) - mean) * scale * load(norm.weight + n);
@@ -38,7 +38,7 @@ void add_residual(
             each_sum(y, bias, lines, t, rows, D, [&](int i, int64_t n, const floats& sum) { store(y + (t + i) * D + n, sum); });
             for (int64_t row = t; row < t + rows; row++) {
                 const S* from = y + row * D;
-                const float scale = 1.0f / std::sqrt(squared(from, 0.0f, D) / D + join.eps);
+                const float scale = 1 / std::sqrt(squared<S>(from, 0.0f, D) / D + join.eps);
                 join.rstd[row] = scale;
                 for (int64_t n = 0; n < D; n += WIDE) {
                     const floats made = load(from + n) * (scale * join.times) * load(join.weight + n);
@@ -295,7 +295,7 @@ void heads(
                     if (own.weight) {
                         S* kept = y + (t + i) * N + (own.first + head) * h.W;
                         for (int64_t n = 0; n < size; n += WIDE) store(kept + n, load(at + n));
-                        const float scale = 1.0f / std::sqrt(squared(at, 0.0f, size) / size + eps);
+                        const float scale = 1 / std::sqrt(squared<S>(at, 0.0f, size) / size + eps);
                         rstd[(t + i) * h.norms() + own.norm + head / own.together] = scale;
                         for (int64_t n = 0; n < size; n += WIDE) store(at + n, load(at + n) * scale * load(own.weight + n));
                     }

@@ -66,12 +66,14 @@ inline void each_sum(const S* y, const float* bias, const Lines<S>& low, int64_t
     }
 }
 
-template <class S>
-inline float squared(const S* x, float mean, int64_t D) {
-    floats squares{};
+// Σ (x - mean)², the squares float; of rows that are stored as float it is summed in double, so that its order is not seen.
+template <class Stored, class X>
+inline auto squared(const X* x, float mean, int64_t D) {
+    using Wide = typename SumOf<Stored>::Type;
+    Wide squares{};
     for (int64_t n = 0; n < D; n += WIDE) {
         const floats each = load(x + n) - mean;
-        squares += each * each;
+        squares += widened<Wide>(each * each);
     }
     return total(squares);
 }
