@@ -95,9 +95,12 @@ class TorchEngine(TorchModel):
         finally:
             self.network.eval()
         parts, pulled = self._parts(count), dict[str, float]()
-        if self.penalised.pulls:  # what they add is of the mean
+        if (
+            self.penalised.pulls or self.course.measure.spread != 1
+        ):  # of the mean: what is pulled, and what would overflow
             _divide(parts)
-            parts, pulled = [(gradients, 1.0) for gradients, _ in parts], self.penalised.pull(self.trainable())
+            pulled = self.penalised.pull(self.trainable())
+            parts = [(gradients, 1.0) for gradients, _ in self._parts(count)]
         values = {**values, **pulled, "loss": values["loss"] + sum(pulled.values())}
         parameters = list(self.trainable().values())
         norm = math.hypot(*(float(get_total_norm(each, foreach=True)) / divisor for each, divisor in parts))

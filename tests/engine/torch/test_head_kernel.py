@@ -100,6 +100,19 @@ def test_a_bias_is_part_of_the_sums() -> None:
     assert float((found - torch.log_softmax(logits, -1).gather(1, targets[:, None])[:, 0]).abs().max()) < 4e-5
 
 
+@pytest.mark.parametrize("rows", [60, 300])
+def test_words_that_cannot_come_have_no_part_in_the_sums(rows: int) -> None:
+    """A bias of -∞ on the words of a whole part and more, from the first on."""
+    hidden, weight, targets, _ = drawn(rows, 8000, 66, torch.bfloat16)
+    bias = torch.zeros(8000).bfloat16()
+    bias[:1500] = -torch.inf
+    targets = targets.clamp(min=1500)
+    with torch.no_grad():
+        found = WordHead(weight, torch.bfloat16, bias_V=bias).logprobs(hidden, targets)
+    logits = hidden.double() @ weight.double().T + bias.double()
+    assert float((found - torch.log_softmax(logits, -1).gather(1, targets[:, None])[:, 0]).abs().max()) < 4e-5
+
+
 def test_without_a_gradient_to_come_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden, weight, targets, _ = drawn(60, 1000, 66, torch.float32)
     asked_for = []

@@ -145,9 +145,10 @@ SCALE_FREE: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize("times", [2.0**12, 2.0**33])
 @pytest.mark.parametrize("spec", SCALE_FREE, ids=lambda spec: spec["name"])
-def test_numbers_are_learnt_alike_whatever_they_count(spec: Any, family: Folder) -> None:
-    """Goals times 4,096 (exact in binary): the same steps, and a head that is 4,096 times as large."""
+def test_numbers_are_learnt_alike_whatever_they_count(spec: Any, times: float, family: Folder) -> None:
+    """Goals times 4,096 or 8.6 billion (exact in binary): the same steps, and a head that is as many times as large."""
     objective = objectives.build("regression")
     goals = [0.5, -1.0, 2.0, 0.25, -0.75, 1.5]
 
@@ -170,7 +171,7 @@ def test_numbers_are_learnt_alike_whatever_they_count(spec: Any, family: Folder)
         assert after["loss"] < before["loss"]
         return {name: each.detach().clone() for name, each in made.trainable().items()}
 
-    plain, large = learnt(1.0), learnt(4096.0)
+    plain, large = learnt(1.0), learnt(times)
     for name, each in plain.items():
-        unit = 4096.0 if name.startswith("head.") else 1.0
+        unit = times if name.startswith("head.") else 1.0
         torch.testing.assert_close(large[name], each * unit, rtol=1e-4, atol=1e-6 * unit, msg=name)

@@ -18,7 +18,8 @@ constexpr int64_t WORDS = 8 * TALL;  // of a tile
 constexpr int64_t MOST = 2048;       // rows whose chances are held at a time for a weight's gradient
 constexpr int64_t ROWS = 288;        // that meet a tile while it is near, at most
 constexpr int64_t PARTS = 16;        // of the words, at most
-constexpr int64_t FEW = 192;         // rows whose parts are dealt to threads
+constexpr int64_t FEW = 192;         // rows whose parts are dealt to threads, while what they find takes
+constexpr int64_t ROOM = 32 << 20;   // so many bytes at most
 constexpr float NEVER = -std::numeric_limits<float>::infinity();
 
 struct HeadCall {
@@ -113,6 +114,9 @@ struct Tile {
     }
 };
 
+// What logits are compared with: the largest, or 0 where all so far are -∞.
+inline float level(float largest) { return largest == NEVER ? 0.0f : largest; }
+
 // What is found of rows over some of the words; see HeadCall.
 struct Found {
     float *largest, *target, *rest, *mixed;  // [rows], [rows, D]
@@ -140,7 +144,7 @@ struct Found {
     __attribute__((noinline)) void join(const Found& next, int64_t rows, int64_t D) const {
         for (int64_t t = 0; t < rows; t++) {
             const float here = next.largest[t], most = here > largest[t] || here != here ? here : largest[t];
-            const float before = std::exp(largest[t] - most), now = std::exp(here - most);
+            const float before = std::exp(largest[t] - level(most)), now = std::exp(here - level(most));
             if (next.target[t] != NEVER) target[t] = next.target[t];
             largest[t] = most, rest[t] = rest[t] * before + next.rest[t] * now;
             for (int64_t d = 0; mixed && d < D; d++)
@@ -169,13 +173,14 @@ struct HeadRows {
         float largest = *found.largest;
         for (int i = 0; i < WIDE; i++) largest = most[i] > largest || most[i] != most[i] ? most[i] : largest;
         if (local >= 0) *found.target = line[local], line[local] = NEVER;
+        const float shift = level(largest);
         floats sum{};
         for (int64_t n = 0; n < WORDS; n += WIDE) {
-            const floats logit = load(line + n), chance = power_of_two((logit - largest) * LOG2_E);
+            const floats logit = load(line + n), chance = power_of_two((logit - shift) * LOG2_E);
             sum += chance;
             if (into) store(into + n, tile.bent(logit, chance));
         }
-        const float fade = std::exp(*found.largest - largest);
+        const float fade = std::exp(*found.largest - shift);
         *found.rest = *found.rest * fade + added(sum);
         *found.largest = largest;
         return fade;
@@ -337,7 +342,8 @@ using namespace affina;
 
 // 0, or 1 when there is no memory.
 extern "C" int affina_head_forward(const HeadCall* call) {
-    return call->S <= FEW ? forward_few(*call) : forward_many(*call);
+    const int64_t bytes = call->parts() * call->S * (call->mixed ? call->D : 1) * (int64_t)sizeof(float);
+    return call->S <= FEW && bytes <= ROOM ? forward_few(*call) : forward_many(*call);
 }
 
 // Bytes of what a forward pass may keep for the backward pass: [kept, marks].

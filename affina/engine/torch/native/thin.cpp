@@ -203,6 +203,7 @@ extern "C" int affina_thin_sums(const Sum* jobs, int64_t count, int64_t T) {
     }
     return failed;
 }
+
 // A weight's gradient: y [N, K] = Σ_t dy[t, n] · x[t, k], float. 0, or 1 when there is no memory.
 extern "C" int affina_thin_gradient(
     const bf16* dy, int64_t dy_row, int64_t N, const bf16* x, int64_t x_row, int64_t K, int64_t T, float* y
